@@ -1,0 +1,145 @@
+#include "dht/base/endpoint.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <arpa/inet.h>
+
+#include "dht/base/check.hpp"
+
+namespace shoal {
+namespace {
+
+bool in_prefix(const IpAddress& address, std::initializer_list<std::uint8_t> prefix, int bits) {
+  ByteArray<16> other{};
+  std::copy(prefix.begin(), prefix.end(), other.begin());
+  for (int i = 0; i < bits; ++i) {
+    const int shift = 7 - i % 8;
+    if (((address.bytes[i / 8] ^ other[i / 8]) >> shift & 1) != 0) return false;
+  }
+  return true;
+}
+
+AddressClass classify_v4(const IpAddress& a) {
+  if (in_prefix(a, {127}, 8)) return AddressClass::loopback;
+  if (in_prefix(a, {10}, 8) || in_prefix(a, {172, 16}, 12) || in_prefix(a, {192, 168}, 16) ||
+      in_prefix(a, {100, 64}, 10))
+    return AddressClass::local_net;
+  if (in_prefix(a, {169, 254}, 16)) return AddressClass::link_local;
+  if (in_prefix(a, {224}, 4)) return AddressClass::multicast;
+  if (in_prefix(a, {0}, 8) || in_prefix(a, {240}, 4) || in_prefix(a, {192, 0, 0}, 24) ||
+      in_prefix(a, {192, 0, 2}, 24) || in_prefix(a, {198, 51, 100}, 24) || in_prefix(a, {203, 0, 113}, 24) ||
+      in_prefix(a, {198, 18}, 15) || in_prefix(a, {192, 88, 99}, 24))
+    return AddressClass::reserved;
+  return AddressClass::global;
+}
+
+AddressClass classify_v6(const IpAddress& a) {
+  const bool low_zero = std::all_of(a.bytes.begin(), a.bytes.begin() + 15, [](auto b) { return b == 0; });
+  if (low_zero && a.bytes[15] == 1) return AddressClass::loopback;
+  if (low_zero && a.bytes[15] == 0) return AddressClass::reserved;
+  if (in_prefix(a, {0xff}, 8)) return AddressClass::multicast;
+  if (in_prefix(a, {0xfe, 0x80}, 10)) return AddressClass::link_local;
+  if (in_prefix(a, {0xfc}, 7)) return AddressClass::local_net;
+  if (in_prefix(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96) || in_prefix(a, {}, 96) ||
+      in_prefix(a, {0x20, 0x02}, 16) || in_prefix(a, {0x00, 0x64, 0xff, 0x9b}, 32) ||
+      in_prefix(a, {0x20, 0x01, 0, 0}, 32))
+    return AddressClass::embedded;
+  if (in_prefix(a, {0x20, 0x01, 0x0d, 0xb8}, 32) || !in_prefix(a, {0x20}, 3)) return AddressClass::reserved;
+  return AddressClass::global;
+}
+
+}  // namespace
+
+IpAddress IpAddress::v4(std::uint32_t host_order) {
+  IpAddress out;
+  store_be(out.bytes.data(), host_order);
+  return out;
+}
+
+IpAddress IpAddress::from_bytes(ByteView raw) {
+  SHOAL_CHECK(raw.size() == 4 || raw.size() == 16);
+  IpAddress out;
+  out.family = raw.size() == 4 ? Family::v4 : Family::v6;
+  std::copy(raw.begin(), raw.end(), out.bytes.begin());
+  if (raw.size() == 16 && in_prefix(out, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96))
+    return from_bytes(raw.subspan(12));
+  return out;
+}
+
+Result<IpAddress> IpAddress::parse(std::string_view text) {
+  const std::string copy{text};
+  if (copy.find('\0') != std::string::npos)
+    return fail(Code::malformed, "an address has no NUL");  // C would stop there
+  ByteArray<16> raw{};
+  if (inet_pton(AF_INET, copy.c_str(), raw.data()) == 1) return from_bytes({raw.data(), 4});
+  if (inet_pton(AF_INET6, copy.c_str(), raw.data()) == 1) {
+    IpAddress out;  // not from_bytes: a v4-mapped spelling stays what it is, and is refused by its class
+    out.family = Family::v6;
+    out.bytes = raw;
+    return out;
+  }
+  return fail(Code::malformed, "an address is numeric IPv4 or IPv6");
+}
+
+bool IpAddress::unspecified() const {
+  return std::all_of(bytes.begin(), bytes.end(), [](auto b) { return b == 0; });
+}
+
+AddressClass IpAddress::classify() const {
+  return family == Family::v4 ? classify_v4(*this) : classify_v6(*this);
+}
+
+IpAddress IpAddress::network() const {
+  IpAddress out = *this;
+  std::fill(out.bytes.begin() + (family == Family::v4 ? 3 : 6), out.bytes.end(), std::uint8_t{0});
+  return out;
+}
+
+std::string IpAddress::to_string() const {
+  char text[INET6_ADDRSTRLEN] = {};
+  inet_ntop(family == Family::v4 ? AF_INET : AF_INET6, bytes.data(), text, sizeof text);
+  return text;
+}
+
+Result<Endpoint> Endpoint::parse(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return fail(Code::malformed, "an endpoint is ADDRESS:PORT");
+  std::string_view host = text.substr(0, colon);
+  const std::string_view digits = text.substr(colon + 1);
+  const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  auto address = IpAddress::parse(host);
+  if (!address) return std::unexpected(address.error());
+  if (bracketed != (address->family == Family::v6))
+    return fail(Code::malformed, "an IPv6 endpoint is [ADDRESS]:PORT");
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc{} || end != digits.data() + digits.size() || port == 0)
+    return fail(Code::malformed, "a port is a number from 1 to 65535");
+  return Endpoint{*address, port};
+}
+
+Result<Endpoint> Endpoint::from_compact(ByteView raw) {
+  if (raw.size() != 6 && raw.size() != 18)
+    return fail(Code::malformed, "a compact endpoint has 6 or 18 bytes");
+  const std::size_t n = raw.size() - 2;
+  Endpoint out;
+  out.address.family = n == 4 ? Family::v4 : Family::v6;
+  std::copy_n(raw.begin(), n, out.address.bytes.begin());
+  out.port = load_be<std::uint16_t>(raw.data() + n);
+  return out;
+}
+
+Bytes Endpoint::compact() const {
+  Bytes out = to_vector(address.view());
+  append_be(out, port);
+  return out;
+}
+
+std::string Endpoint::to_string() const {
+  const std::string host = address.to_string();
+  return (address.family == Family::v4 ? host : "[" + host + "]") + ":" + std::to_string(port);
+}
+
+}  // namespace shoal

@@ -1,0 +1,40 @@
+// Median clock skew; see clock_skew.hpp.
+#include "dht/clock_skew.hpp"
+
+#include <algorithm>
+
+#include "dht/external_vote.hpp"
+#include "dht/limits.hpp"
+
+namespace shoal::dht {
+namespace {
+
+std::int64_t steady_ms(Instant instant) { return instant.time_since_epoch().count() / 1000; }
+
+// A signed time outside 1970..9999 is noise; keeping it out keeps the arithmetic below from overflowing.
+constexpr std::int64_t latest_unix_ms = 253'402'300'799'000;
+
+}  // namespace
+
+void SkewMedian::report(const Endpoint& voter, std::int64_t theirs_unix_ms, Duration round_trip, Now now) {
+  if (theirs_unix_ms < 0 || theirs_unix_ms > latest_unix_ms) return;
+  const Endpoint party = party_of(voter);
+  std::erase_if(samples_, [&](const Sample& sample) {
+    return sample.party == party || now.mono - sample.at > limits::vote_life;
+  });
+  if (samples_.size() >= limits::voters) samples_.erase(samples_.begin());
+  const std::int64_t written = steady_ms(now.mono - round_trip / 2);
+  samples_.push_back({party, theirs_unix_ms - written, now.mono});
+}
+
+std::optional<std::chrono::milliseconds> SkewMedian::median(Now now) const {
+  if (samples_.size() < needed_) return std::nullopt;
+  std::vector<std::int64_t> bases;
+  bases.reserve(samples_.size());
+  for (const Sample& sample : samples_) bases.push_back(sample.base_ms);
+  const auto middle = bases.begin() + static_cast<std::ptrdiff_t>(bases.size() / 2);
+  std::nth_element(bases.begin(), middle, bases.end());
+  return std::chrono::milliseconds{unix_ms(now.wall) - steady_ms(now.mono) - *middle};
+}
+
+}  // namespace shoal::dht

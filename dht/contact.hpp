@@ -1,0 +1,57 @@
+// Contact: what we know of one node that has proven itself, and how alive it is. A value; it decides nothing.
+// Round trips as in RFC 6298.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "dht/base/crypto.hpp"
+#include "dht/base/endpoint.hpp"
+#include "dht/base/key.hpp"
+#include "dht/base/time.hpp"
+#include "dht/limits.hpp"
+
+namespace shoal::dht {
+
+class RoundTrip {
+ public:
+  void sample(Duration measured) {
+    if (smoothed_ == 0) {
+      smoothed_ = static_cast<std::int32_t>(measured.count());
+      variance_ = smoothed_ / 2;
+      return;
+    }
+    const auto m = static_cast<std::int32_t>(measured.count());
+    const std::int32_t error = std::abs(smoothed_ - m);
+    variance_ += (error - variance_) / 4;
+    smoothed_ += (m - smoothed_) / 8;
+  }
+  // clamp(srtt + 4 var, 150 ms, 1 s); 350 ms for the unknown.
+  [[nodiscard]] Duration soft_timeout() const {
+    if (smoothed_ == 0) return limits::soft_unknown;
+    return std::clamp(Duration{smoothed_ + 4 * variance_}, limits::soft_floor, limits::soft_ceiling);
+  }
+  [[nodiscard]] Duration smoothed() const { return Duration{smoothed_}; }
+
+ private:
+  std::int32_t smoothed_ = 0;  // microseconds; 0: no sample yet
+  std::int32_t variance_ = 0;
+};
+
+struct Contact {
+  Key id;
+  Endpoint endpoint;
+  crypto::PublicKey public_key{};
+  Instant answered{};  // its last reply
+  Instant proven{};    // its last signed one
+  Instant asked{};     // our last query
+  WallTime answered_wall{};
+  RoundTrip round_trip;
+  std::uint8_t failures = 0;  // hard timeouts since the last reply
+
+  [[nodiscard]] bool alive(Instant now) const {
+    return failures == 0 && now - answered <= limits::passed_on_for;
+  }
+};
+
+}  // namespace shoal::dht

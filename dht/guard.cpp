@@ -1,0 +1,139 @@
+// The first filter; see guard.hpp.
+#include "dht/guard.hpp"
+
+#include <algorithm>
+
+namespace shoal::dht {
+namespace {
+
+// The party that a budget belongs to: an IPv4 address, an IPv6 /64 (the least that a customer gets).
+IpAddress party(const IpAddress& address) {
+  IpAddress out = address;
+  if (address.family == Family::v6) std::fill(out.bytes.begin() + 8, out.bytes.end(), std::uint8_t{0});
+  return out;
+}
+
+constexpr Duration busy_within = std::chrono::seconds{10};  // a source idle for longer may be replaced freely
+
+std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+bool usable_source(const Endpoint& from, Family family) {
+  if (from.address.family != family || from.port == 0) return false;
+  switch (from.address.classify()) {
+    case AddressClass::multicast:
+    case AddressClass::embedded:
+    case AddressClass::reserved:
+      return false;
+    case AddressClass::global:
+    case AddressClass::local_net:
+    case AddressClass::loopback:
+    case AddressClass::link_local:
+      return true;
+  }
+  return false;
+}
+
+bool Guard::Bucket::take(double elapsed, double rate, double burst) {
+  tokens = static_cast<float>(std::min(burst, static_cast<double>(tokens) + elapsed * rate));
+  if (tokens < 1) return false;
+  tokens -= 1;
+  return true;
+}
+
+Guard::Guard(Random& random) : secret_{random.next(), random.next()}, entries_(limits::guard_sources_first) {
+  strangers_.tokens = static_cast<float>(limits::packets_burst_strangers);
+  all_signatures_.tokens = static_cast<float>(limits::signatures_burst);
+}
+
+std::size_t Guard::set_of(const IpAddress& address) const {
+  const auto high = load_be<std::uint64_t>(address.bytes.data());
+  const auto low = load_be<std::uint64_t>(address.bytes.data() + 8);
+  const std::uint64_t hash = mix(mix(high ^ secret_[0]) + (low ^ secret_[1]));
+  return static_cast<std::size_t>(hash % (entries_.size() / ways)) * ways;
+}
+
+void Guard::grow() {
+  std::vector<Source> old(entries_.size() * 4);
+  old.swap(entries_);
+  for (const Source& source : old) {
+    if (!source.used) continue;
+    const std::size_t set = set_of(source.address);
+    for (std::size_t i = set; i < set + ways; ++i) {
+      if (entries_[i].used) continue;
+      entries_[i] = source;
+      break;
+    }
+  }
+}
+
+Guard::Source& Guard::source(Instant now, const IpAddress& address) {
+  const IpAddress key = party(address);
+  for (;;) {
+    const std::size_t set = set_of(key);
+    std::size_t oldest = set;
+    for (std::size_t i = set; i < set + ways; ++i) {
+      if (entries_[i].used && entries_[i].address == key) return entries_[i];
+      if (!entries_[i].used || (entries_[oldest].used && entries_[i].last < entries_[oldest].last))
+        oldest = i;
+    }
+    if (entries_[oldest].used && now - entries_[oldest].last < busy_within &&
+        entries_.size() < limits::guard_sources) {
+      grow();
+      continue;
+    }
+    Source& fresh = entries_[oldest];
+    fresh = {};
+    fresh.address = key;
+    fresh.used = true;
+    fresh.packets.tokens = static_cast<float>(limits::packets_burst);
+    fresh.proven_packets.tokens = static_cast<float>(limits::packets_burst_proven);
+    fresh.signatures.tokens = static_cast<float>(limits::signatures_per_source_burst);
+    fresh.last = now;
+    return fresh;
+  }
+}
+
+Acceptance Guard::admit(Instant now, const Endpoint& from, std::size_t bytes, SourceStanding standing) {
+  if (bytes == 0 || bytes > limits::datagram) return Acceptance::drop;
+  if (!from.address.global()) return Acceptance::pass;
+  if (standing == SourceStanding::unproven) {
+    const double elapsed = strangers_last_ == Instant{} ? 0 : seconds(now - strangers_last_);
+    strangers_last_ = now;
+    if (!strangers_.take(elapsed, limits::packets_per_second_strangers, limits::packets_burst_strangers))
+      return Acceptance::drop;
+  }
+  Source& known = source(now, from.address);
+  // Every budget is refilled for the time that passed, since all share one clock.
+  const double elapsed = seconds(now - known.last);
+  known.last = now;
+  const auto refill = [elapsed](Bucket& bucket, double rate, double burst) {
+    bucket.tokens = static_cast<float>(std::min(burst, static_cast<double>(bucket.tokens) + elapsed * rate));
+  };
+  refill(known.packets, limits::packets_per_second, limits::packets_burst);
+  refill(known.proven_packets, limits::packets_per_second_proven, limits::packets_burst_proven);
+  refill(known.signatures, limits::signatures_per_source, limits::signatures_per_source_burst);
+  Bucket& budget = standing == SourceStanding::validated ? known.proven_packets : known.packets;
+  if (budget.tokens < 1) return Acceptance::drop;
+  budget.tokens -= 1;
+  return Acceptance::pass;
+}
+
+Acceptance Guard::admit_signature(Instant now, const Endpoint& from) {
+  if (!from.address.global()) return Acceptance::pass;
+  Source& known = source(now, from.address);
+  if (known.signatures.tokens < 1) return Acceptance::drop;
+  const double elapsed = signatures_last_ == Instant{} ? 0 : seconds(now - signatures_last_);
+  signatures_last_ = now;
+  if (!all_signatures_.take(elapsed, limits::signatures_per_second, limits::signatures_burst))
+    return Acceptance::drop;
+  known.signatures.tokens -= 1;
+  return Acceptance::pass;
+}
+
+}  // namespace shoal::dht

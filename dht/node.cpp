@@ -1,0 +1,324 @@
+// Node: the way in and out, and the public face. The duties are in node_answers, node_replies, node_searches
+// and node_upkeep; see node.hpp and node_state.hpp.
+#include "dht/node.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "dht/identity.hpp"
+#include "dht/limits.hpp"
+#include "dht/node_state.hpp"
+
+namespace shoal::dht {
+namespace {
+
+IpAddress bound_address(const NodeConfig& config) {
+  return config.scope == Scope::internet && config.external ? *config.external : IpAddress{};
+}
+
+// Whether the address part of a position that we only heard of is the one of its address; the key part must
+// wait for its proof.
+bool position_fits_address(const Key& id, const IpAddress& address) {
+  const std::uint32_t difference = load_be<std::uint32_t>(id.bytes.data()) ^ bep42(address, id.bytes.back());
+  return difference >> (32 - address_bits) == 0;
+}
+
+// FNV-1a by words: a fingerprint of what was sent, for comparing two runs, not against forgery.
+std::uint64_t fold(std::uint64_t hash, ByteView bytes) {
+  constexpr std::uint64_t prime = 0x100000001b3ULL;
+  std::size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) hash = (hash ^ load_be<std::uint64_t>(bytes.data() + i)) * prime;
+  for (; i < bytes.size(); ++i) hash = (hash ^ bytes[i]) * prime;
+  return hash ^ (hash >> 29);
+}
+
+}  // namespace
+
+NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> dialect, Random source)
+    : config(std::move(configuration)),
+      codec(std::move(dialect)),
+      traits(codec->traits()),
+      random(source.fork("node")),
+      position(position_of(config.identity.public_key, bound_address(config))),
+      table(position),
+      store(random.bytes<32>(), position,
+            static_cast<std::uint32_t>(std::min<std::size_t>(config.max_stored_records, Store::capacity))),
+      tokens(random.bytes<32>()),
+      guard(random),
+      skew(config.scope == Scope::local ? limits::skew_voters_local : limits::skew_voters),
+      upkeep(now.mono, random),
+      read_only(config.scope == Scope::internet && config.membership == Membership::earned) {
+  if (config.external) external = Endpoint{*config.external, 0};
+}
+
+bool NodeState::allowed(const Endpoint& endpoint) const {
+  if (!usable_source(endpoint, config.family)) return false;
+  return config.scope == Scope::local || endpoint.address.global();
+}
+
+bool NodeState::heard_usable(const NodeInfo& node, Instant now) const {
+  if (!allowed(node.endpoint) || node.id == position || known.dead(node.endpoint, now)) return false;
+  if (external && node.endpoint == *external) return false;
+  if (config.scope == Scope::local) return true;
+  if (traits.proofs == Proofs::absent) return bep42_valid(node.id, node.endpoint.address);
+  return position_fits_address(node.id, node.endpoint.address);
+}
+
+bool NodeState::link_suspect(Instant now) const {
+  return silent_in_a_row >= limits::suspect_after && now - last_reply >= limits::suspect_silence;
+}
+
+void NodeState::send(const Endpoint& to, Bytes bytes, NodeOutput& out) {
+  trace = fold(trace ^ to.port, bytes);
+  counters.bytes_out += bytes.size();
+  out.datagrams.push_back({to, std::move(bytes)});
+}
+
+bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending,
+                           NodeOutput& out) {
+  const bool of_search = sending.purpose == Purpose::lookup || sending.purpose == Purpose::put;
+  if (of_search && transactions.size() + limits::transactions_kept_free >= limits::transactions) return false;
+  Transaction transaction;
+  do transaction.id = random.next();
+  while (transaction.id == 0);
+  const Contact* contact = table.find(to);
+  transaction.to = to;
+  transaction.purpose = sending.purpose;
+  transaction.form = sending.form;
+  transaction.proof_wanted = sending.proof == ProofWanted::yes && traits.proofs == Proofs::required;
+  transaction.sender_told = sending.tell_sender;
+  transaction.to_stranger = sending.to_stranger;
+  transaction.candidate = sending.candidate;
+  transaction.search = sending.search;
+  transaction.expected = sending.expected;
+  if (sending.tell_sender) transaction.sender = position;
+  transaction.sent = now.mono;
+  transaction.soft = contact != nullptr ? contact->round_trip.soft_timeout() : limits::soft_unknown;
+  if (!transactions.open(transaction)) return false;
+
+  Query query;
+  query.transaction = TransactionId::from(transaction.id);
+  if (sending.tell_sender) query.sender = position;
+  if (read_only) query.role = SenderRole::read_only;
+  if (transaction.proof_wanted) query.proof = ProofWanted::yes;
+  query.probe = sending.probe;
+  query.body = body;
+  Bytes bytes;
+  codec->encode(Message{query}, bytes);
+  table.asked(to, now.mono);
+  if (read_only) known.wrote_to(to);
+  ++counters.queries_out;
+  send(to, std::move(bytes), out);
+  return true;
+}
+
+void NodeState::handle(Now now, const Endpoint& from, ByteView datagram, NodeOutput& out) {
+  counters.bytes_in += datagram.size();
+  if (!usable_source(from, config.family)) {
+    ++counters.dropped;
+    return;
+  }
+  const Contact* contact = table.find(from);
+  const bool validated = (contact != nullptr && now.mono - contact->answered <= limits::proof_life) ||
+                         known.validated(from, now.mono);
+  const SourceStanding standing = validated ? SourceStanding::validated : SourceStanding::unproven;
+  if (guard.admit(now.mono, from, datagram.size(), standing) == Acceptance::drop) {
+    ++counters.dropped;
+    return;
+  }
+  const auto message = codec->decode(datagram);
+  if (!message) {
+    ++counters.dropped;
+    return;
+  }
+  if (const auto* query = std::get_if<Query>(&*message)) {
+    ++counters.queries_in;
+    const std::size_t room = validated ? traits.max_datagram : datagram.size() * limits::amplification;
+    on_query(now, from, room, *query, out);
+  } else if (const auto* reply = std::get_if<Reply>(&*message)) {
+    on_reply(now, from, *reply, out);
+  } else {
+    on_failure(now, from, std::get<Failure>(*message), out);
+  }
+  tick(now, out);
+}
+
+void NodeState::tick(Now now, NodeOutput& out) {
+  while (const auto transaction = transactions.due(now.mono)) stage_passed(now, *transaction, out);
+  if (!external && vote.undecided_until(now.mono) <= now.mono) apply_external(now, out);
+  restore_more(now, out);
+  start_waiting(now, out);
+  send_verifications(now, out);
+  run_duties(now, out);
+  if (store.next_expiry() <= now.mono) store.expire(now);
+}
+
+Instant NodeState::next_wake() const {
+  Instant wake = std::min(transactions.next_due(), store.next_expiry());
+  wake = std::min(wake, upkeep.next(facts(last_seen)));
+  if (!verifications.empty()) wake = std::min(wake, next_verification);
+  if (!external) wake = std::min(wake, vote.undecided_until(last_seen));
+  return wake;
+}
+
+Facts NodeState::facts(Instant now) const {
+  Facts facts;
+  facts.contacts = has_contacts();
+  facts.lonely = !facts.contacts || link_suspect(now);
+  facts.endpoints = !bootstraps.empty();
+  facts.bootstrapping = !introductions.empty();
+  facts.read_only = read_only;
+  facts.room = table.bucket_with_room(filled_bucket).has_value();
+  facts.searching = upkeep_searching;
+  return facts;
+}
+
+Node::Node(Now now, NodeConfig config, std::unique_ptr<Codec> codec, Random random)
+    : state_(std::make_unique<NodeState>(now, std::move(config), std::move(codec), std::move(random))) {
+  state_->last_seen = now.mono;
+}
+Node::~Node() = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
+void Node::handle(Now now, const Endpoint& from, ByteView datagram, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  state_->handle(now, from, datagram, out);
+}
+void Node::tick(Now now, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  state_->tick(now, out);
+}
+Instant Node::next_wake() const { return state_->next_wake(); }
+
+void Node::bootstrap(Now now, std::span<const Endpoint> endpoints, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  for (const Endpoint& endpoint : endpoints) {
+    if (!usable_source(endpoint, state_->config.family)) continue;
+    auto& kept = state_->bootstraps;
+    if (std::find(kept.begin(), kept.end(), endpoint) == kept.end()) {
+      if (kept.size() >= limits::bootstrap_endpoints) kept.erase(kept.begin());
+      kept.push_back(endpoint);
+    }
+    state_->introduce(now, endpoint, Purpose::bootstrap, out);
+  }
+}
+
+void Node::restore(Now now, std::span<const SavedContact> contacts, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  std::vector<SavedContact> fresh(contacts.begin(), contacts.end());
+  std::erase_if(fresh, [this](const SavedContact& contact) { return !state_->allowed(contact.endpoint); });
+  std::stable_sort(fresh.begin(), fresh.end(), [](const SavedContact& a, const SavedContact& b) {
+    return a.last_seen_unix_ms > b.last_seen_unix_ms;
+  });
+  if (fresh.size() > limits::restore_backlog) fresh.resize(limits::restore_backlog);
+  state_->backlog.assign(fresh.begin(), fresh.end());
+  state_->restore_more(now, out);
+}
+
+SearchId Node::get_records(Now now, const Key& target, std::size_t paths, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  Search search;
+  search.kind = SearchKind::records;
+  search.target = target;
+  search.paths = std::clamp<std::size_t>(paths, 1, limits::paths);
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::find_node(Now now, const Key& target, std::size_t paths, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  Search search;
+  search.kind = SearchKind::nodes;
+  search.target = target;
+  search.paths = std::clamp<std::size_t>(paths, 1, limits::paths);
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::put_record(Now now, const Key& target, Bytes record, const Salt& address_salt,
+                          NodeOutput& out) {
+  state_->last_seen = now.mono;
+  Search search;
+  search.kind = SearchKind::put;
+  search.target = target;
+  search.record = std::move(record);
+  search.salt = address_salt;
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::ping(Now now, const Endpoint& to, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  Search search;
+  search.kind = SearchKind::ping;
+  search.to = to;
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::ask(Now now, const Endpoint& to, const Key& target, NodeOutput& out) {
+  state_->last_seen = now.mono;
+  Search search;
+  search.kind = SearchKind::ask;
+  search.to = to;
+  search.target = target;
+  return state_->begin(now, std::move(search), out);
+}
+
+void Node::cancel(SearchId search) {
+  const auto it = state_->searches.find(static_cast<std::uint64_t>(search));
+  if (it == state_->searches.end()) return;
+  if (it->second.lookup && it->second.phase == Search::Phase::looking) --state_->lookups_running;
+  state_->searches.erase(it);
+}
+
+void Node::hold(const Key& target, Bytes record) {
+  // Built by us; refused only when 4,096 are held, and then the announcement still goes to others.
+  static_cast<void>(state_->store.hold(target, std::move(record)));
+}
+void Node::forget(const Key& target) { state_->store.forget(target); }
+
+std::vector<SavedContact> Node::contacts_to_save(Now now) const {
+  std::vector<SavedContact> out;
+  state_->table.for_each([&](const Contact& contact) {
+    // The wall clock may have jumped since; what is saved is counted back from now.
+    const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - contact.answered);
+    out.push_back({contact.endpoint, contact.public_key, contact.id, unix_ms(now.wall - ago)});
+  });
+  std::stable_sort(out.begin(), out.end(), [](const SavedContact& a, const SavedContact& b) {
+    return a.last_seen_unix_ms > b.last_seen_unix_ms;
+  });
+  return out;
+}
+
+std::optional<IpAddress> Node::external_address() const {
+  if (!state_->external) return std::nullopt;
+  return state_->external->address;
+}
+std::optional<Endpoint> Node::external_endpoint() const {
+  if (!state_->external || state_->external->port == 0) return std::nullopt;
+  return state_->external;
+}
+const Key& Node::position() const { return state_->position; }
+
+NodeStats Node::stats() const {
+  NodeStats stats = state_->counters;
+  stats.position = state_->position;
+  stats.contacts = state_->table.size();
+  stats.replacements = state_->table.replacements();
+  stats.buckets = state_->table.bucket_count();
+  stats.records = state_->store.size();
+  stats.held = state_->store.held();
+  stats.searches = state_->searches.size();
+  stats.transactions = state_->transactions.size();
+  stats.network_size = state_->size.value();
+  stats.read_only = state_->read_only;
+  return stats;
+}
+
+std::uint64_t Node::digest() const {
+  std::uint64_t hash = fold(state_->trace, state_->position.bytes);
+  state_->table.for_each([&](const Contact& contact) { hash = fold(hash, contact.id.bytes); });
+  return hash ^ state_->store.digest() ^ state_->searches.size() ^ (state_->transactions.size() << 32);
+}
+
+std::vector<std::pair<Key, Bytes>> Node::stored_records() const { return state_->store.dump(); }
+
+}  // namespace shoal::dht

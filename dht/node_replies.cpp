@@ -1,0 +1,206 @@
+// Node: replies to our queries. A reply is believed if transaction id and source match a query in flight; a
+// contact enters the table only by a signature over that query, from a position that belongs to its key and
+// address.
+#include <algorithm>
+
+#include "dht/identity.hpp"
+#include "dht/limits.hpp"
+#include "dht/node_state.hpp"
+#include "dht/proof.hpp"
+
+namespace shoal::dht {
+
+void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, NodeOutput& out) {
+  const auto number = reply.transaction.number();
+  const auto transaction = number ? transactions.close(*number, from) : std::nullopt;
+  if (!transaction) {
+    ++counters.dropped;
+    return;
+  }
+  ++counters.replies_in;
+  last_reply = now.mono;
+  silent_in_a_row = 0;
+  const auto standing = meet(now, from, reply, *transaction, out);
+  if (!standing) {
+    ++counters.dropped;
+    table.remove(from);
+    Transaction silent = *transaction;  // a liar's answer is as good as none
+    silent.stage = Stage::dead;
+    stage_passed(now, silent, out);
+    return;
+  }
+  switch (transaction->purpose) {
+    case Purpose::lookup:
+    case Purpose::put:
+    case Purpose::ping:
+    case Purpose::ask:
+      search_replied(now, *transaction, from, reply, *standing, out);
+      break;
+    case Purpose::bootstrap:
+    case Purpose::restore:
+      introduced(now, *transaction, from, reply, *standing, out);
+      break;
+    case Purpose::upkeep:
+      consider_heard(reply.nodes, now.mono);
+      break;
+    case Purpose::verify:
+    case Purpose::probe:
+      break;
+  }
+  if (!had_contact && has_contacts()) {
+    had_contact = true;
+    upkeep.restart(now.mono);
+    out.events.emplace_back(FirstContact{from});
+  }
+}
+
+void NodeState::on_failure(Now now, const Endpoint& from, const Failure& failure, NodeOutput& out) {
+  const auto number = failure.transaction.number();
+  const auto transaction = number ? transactions.close(*number, from) : std::nullopt;
+  if (!transaction) {
+    ++counters.dropped;
+    return;
+  }
+  ++counters.replies_in;
+  last_reply = now.mono;
+  silent_in_a_row = 0;
+  known.answered(from, now.mono);
+  const auto it = searches.find(transaction->search);
+  if (transaction->purpose == Purpose::put) {
+    if (it == searches.end() || !it->second.store_back) return;
+    it->second.store_back->refused(transaction->candidate);
+    advance(now, transaction->search, out);
+  } else {
+    Transaction silent = *transaction;
+    silent.stage = Stage::dead;
+    stage_passed(now, silent, out);
+  }
+}
+
+std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Reply& reply,
+                                        const Transaction& transaction, NodeOutput& out) {
+  const Duration round_trip = now.mono - transaction.sent;
+  const Contact* contact = table.find(from);
+  // An id belongs to one address and the reverse: whoever answers there under another id starts anew (A5).
+  if (contact != nullptr && (contact->id != reply.sender || reply.role == SenderRole::read_only))
+    table.remove(from);
+  std::optional<Standing> proven;
+  if (traits.proofs == Proofs::absent) {
+    const bool fits = config.scope == Scope::local || bep42_valid(reply.sender, from.address);
+    proven = !fits || !allowed(from)               ? Standing::invalid
+             : reply.role == SenderRole::read_only ? Standing::read_only
+                                                   : Standing::full;
+    if (*proven == Standing::full) admit(now, from, reply, transaction);
+  } else if (reply.proof && transaction.proof_wanted) {
+    proven = check_proof(now, from, reply, transaction, out);
+    if (!proven) return std::nullopt;
+    if (*proven == Standing::full) admit(now, from, reply, transaction);
+    if (transaction.to_stranger && read_only && allowed(from)) {
+      read_only = false;
+      out.events.emplace_back(Reachable{});
+    }
+  }
+  known.answered(from, now.mono);
+  table.heard(from, reply.sender, now, round_trip);
+  return proven ? *proven : standing_of(from, reply.sender, now.mono);
+}
+
+std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, const Reply& reply,
+                                               const Transaction& transaction, NodeOutput& out) {
+  if (!reply.observed || reply.observed->address.family != config.family) return std::nullopt;
+  ++counters.signatures_checked;
+  const ProofSubject subject{reply.transaction, transaction.sender, reply.sender, *reply.observed};
+  if (!proof_holds(*reply.proof, subject)) return std::nullopt;
+  const bool local = config.scope == Scope::local;
+  const bool bound =
+      position_valid(reply.sender, reply.proof->public_key, local ? IpAddress{} : from.address);
+  const bool fits = bound && allowed(from);
+  known.proved(from, {reply.proof->public_key, reply.sender, reply.role, fits, now.mono});
+  if (local || (reply.observed->address.global() && from.address.global())) {
+    vote.report(from, *reply.observed, now.mono);
+    apply_external(now, out);
+  }
+  skew.report(from, reply.proof->unix_ms, now.mono - transaction.sent, now);
+  apply_skew(now, out);
+  if (!fits) return Standing::invalid;
+  return reply.role == SenderRole::read_only ? Standing::read_only : Standing::full;
+}
+
+void NodeState::admit(Now now, const Endpoint& from, const Reply& reply, const Transaction& transaction) {
+  Contact contact;
+  contact.id = reply.sender;
+  contact.endpoint = from;
+  if (reply.proof) contact.public_key = reply.proof->public_key;
+  contact.answered = now.mono;
+  contact.asked = transaction.sent;
+  contact.proven = now.mono;
+  contact.answered_wall = now.wall;
+  contact.round_trip.sample(now.mono - transaction.sent);
+  const Admission admission = table.admit(contact, now.mono);
+  if (admission == Admission::added || admission == Admission::replaced)
+    std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == from; });
+}
+
+Standing NodeState::standing_of(const Endpoint& endpoint, const Key& id, Instant now) const {
+  const Contact* contact = table.find(endpoint);
+  if (contact != nullptr && contact->id == id) return Standing::full;
+  const Proven* proven = known.proven(endpoint, now);
+  if (proven == nullptr || proven->position != id) return Standing::unknown;
+  if (!proven->position_fits) return Standing::invalid;
+  return proven->role == SenderRole::read_only ? Standing::read_only : Standing::full;
+}
+
+void NodeState::add_guide(Now now, const NodeInfo& node, Standing standing) {
+  if (table.find(node.endpoint) != nullptr || node.id == position) return;
+  std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == node.endpoint; });
+  if (guides.size() >= limits::guides) guides.erase(guides.begin());
+  guides.push_back({node, standing, now.mono});
+}
+
+void NodeState::apply_external(Now now, NodeOutput& out) {
+  const auto winner = vote.winner(now.mono);
+  if (!winner || winner == external) return;
+  const bool moved = !external || external->address != winner->address;
+  external = winner;
+  if (!moved) return;
+  out.events.emplace_back(ExternalAddress{winner->address});
+  if (config.scope == Scope::local) return;
+  const Key bound = position_of(config.identity.public_key, winner->address);
+  if (bound == position) return;
+  position = bound;
+  table.move_to(position, now.mono);
+  store.set_position(position);
+  if (has_contacts()) upkeep.restart(now.mono);
+}
+
+void NodeState::apply_skew(Now now, NodeOutput& out) {
+  const auto median = skew.median(now);
+  if (!median) return;
+  const bool matters = *median > limits::skew_matters || *median < -limits::skew_matters;
+  if (matters == skew_matters) return;
+  skew_matters = matters;
+  out.events.emplace_back(ClockSkew{*median, matters});
+}
+
+bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const {
+  if (traits.proofs == Proofs::absent) return false;
+  if (const Contact* contact = table.find(endpoint); contact != nullptr && contact->id == id)
+    return now - contact->proven >= limits::proof_life;
+  const Proven* proven = known.proven(endpoint, now);
+  if (proven != nullptr && proven->position == id) return false;
+  return goal == Goal::store || (allowed(endpoint) && table.has_room_for(id, endpoint.address));
+}
+
+// Nodes named in passing: those that would fill a place are asked for their proof.
+void NodeState::consider_heard(const NodeList& nodes, Instant now) {
+  if (traits.proofs == Proofs::absent) return;
+  for (const NodeInfo& node : nodes) {
+    if (verifications.size() >= limits::verify_queue / 2) return;  // the other half is for askers
+    if (!heard_usable(node, now) || table.find(node.endpoint) != nullptr) continue;
+    if (!table.has_room_for(node.id, node.endpoint.address) || known.proven(node.endpoint, now) != nullptr)
+      continue;
+    queue_verification(node.endpoint, false);
+  }
+}
+
+}  // namespace shoal::dht

@@ -1,0 +1,401 @@
+// Node: searches, that is lookups, puts and direct questions, from their beginning to their one last event.
+#include <algorithm>
+#include <utility>
+
+#include "dht/limits.hpp"
+#include "dht/node_state.hpp"
+#include "dht/record.hpp"
+
+namespace shoal::dht {
+namespace {
+
+Goal goal_of(SearchKind kind) {
+  switch (kind) {
+    case SearchKind::records:
+      return Goal::records;
+    case SearchKind::put:
+      return Goal::store;
+    case SearchKind::nodes:
+    case SearchKind::upkeep:
+    case SearchKind::ping:
+    case SearchKind::ask:
+      break;
+  }
+  return Goal::nodes;
+}
+
+bool direct(SearchKind kind) { return kind == SearchKind::ping || kind == SearchKind::ask; }
+
+}  // namespace
+
+SearchId NodeState::begin(Now now, Search search, NodeOutput& out) {
+  const std::uint64_t id = next_search++;
+  search.started = now.mono;
+  Search& kept = searches.emplace(id, std::move(search)).first->second;
+  if (direct(kept.kind)) {
+    const bool usable = usable_source(kept.to, config.family);
+    if (kept.kind == SearchKind::ask) own_values(now, id, kept, out);
+    if (searches.size() > limits::lookups_waiting) {
+      finish(now, id, kept, SearchOutcome::refused, out);
+    } else if (!usable) {
+      finish(now, id, kept, SearchOutcome::nobody_answered, out);
+    } else {
+      kept.phase = Search::Phase::asking;
+      send_direct(now, id, kept, out);
+    }
+    return SearchId{id};
+  }
+  // Nodes with another clock refuse our records, and would for as long as it is wrong.
+  if (searches.size() > limits::lookups_waiting || (kept.kind == SearchKind::put && skew_matters)) {
+    finish(now, id, kept, SearchOutcome::refused, out);
+    return SearchId{id};
+  }
+  if (kept.kind == SearchKind::records) own_values(now, id, kept, out);
+  waiting.push_back(id);
+  if (!has_contacts()) upkeep.hurry_bootstrap(now.mono);
+  run_duties(now, out);
+  start_waiting(now, out);
+  return SearchId{id};
+}
+
+// What our own store has under the target: we may be one of its region.
+void NodeState::own_values(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
+  record_scratch.clear();
+  store.get(now, search.target, limits::datagram * 8, random, record_scratch);
+  SearchValues values{SearchId{id}, {}};
+  for (const ByteView record : record_scratch) {
+    values.records.push_back({to_vector(record), Endpoint{}});
+    search.seen.push_back(load_be<std::uint64_t>(crypto::blake2b<8>(record).data()));
+  }
+  if (!values.records.empty()) out.events.emplace_back(std::move(values));
+}
+
+void NodeState::start_waiting(Now now, NodeOutput& out) {
+  while (!waiting.empty() && lookups_running < limits::lookups_running) {
+    const std::uint64_t id = waiting.front();
+    const auto it = searches.find(id);
+    if (it == searches.end()) {  // cancelled
+      waiting.pop_front();
+      continue;
+    }
+    if (!has_contacts()) {
+      if (!introductions.empty() || !backlog.empty()) return;  // answers may come yet
+      waiting.pop_front();
+      finish(now, id, it->second, SearchOutcome::nobody_answered, out);
+      continue;
+    }
+    waiting.pop_front();
+    if (it->second.kind == SearchKind::put && try_recent_tokens(now, it->second)) {
+      advance(now, id, out);
+      continue;
+    }
+    start_lookup(now, id, it->second);
+    advance(now, id, out);
+  }
+}
+
+bool NodeState::try_recent_tokens(Now now, Search& search) {
+  for (const RecentLookup& lookup : recent) {
+    if (lookup.target != search.target || now.mono - lookup.at > limits::tokens_fresh ||
+        lookup.places.empty())
+      continue;
+    search.store_back.emplace(lookup.places);
+    search.phase = Search::Phase::putting;
+    return true;
+  }
+  return false;
+}
+
+void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
+  static_cast<void>(id);
+  const Goal goal = goal_of(search.kind);
+  search.lookup.emplace(search.target, LookupRules{goal, traits.targets, search.paths}, position, now.mono);
+  search.phase = Search::Phase::looking;
+  if (search.kind == SearchKind::upkeep)
+    upkeep_searching = true;
+  else
+    ++lookups_running;
+  table.touch(search.target, now.mono);
+  std::vector<NodeInfo> seeds;
+  contact_scratch.clear();
+  table.closest(search.target, limits::seeds, RoutingTable::Choice::fit, now.mono, contact_scratch);
+  if (contact_scratch.size() < limits::k) {
+    contact_scratch.clear();
+    table.closest(search.target, limits::seeds, RoutingTable::Choice::any, now.mono, contact_scratch);
+  }
+  for (const Contact* contact : contact_scratch) seeds.push_back({contact->id, contact->endpoint});
+  if (seeds.size() < limits::k)
+    for (const Guide& guide : guides) seeds.push_back(guide.node);
+  for (const RecentLookup& lookup : recent)
+    if (lookup.target == search.target)
+      seeds.insert(seeds.end(), lookup.closest.begin(), lookup.closest.end());
+  search.lookup->seed(seeds);
+}
+
+void NodeState::advance(Now now, std::uint64_t id, NodeOutput& out) {
+  const auto it = searches.find(id);
+  if (it == searches.end()) return;
+  if (it->second.phase == Search::Phase::looking) advance_lookup(now, id, it->second, out);
+  // The lookup of a put may just have ended, and with it, when there was nowhere to put to, the search.
+  const auto still = searches.find(id);
+  if (still != searches.end() && still->second.phase == Search::Phase::putting)
+    advance_put(now, id, still->second, out);
+}
+
+void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
+  Lookup& lookup = *search.lookup;
+  const Region region = size.region();
+  for (;;) {
+    ask_scratch.clear();
+    lookup.next(region, ask_scratch);
+    if (ask_scratch.empty()) break;
+    bool all_sent = true;
+    for (const Ask& ask : ask_scratch) {
+      const NodeInfo& node = lookup.node_of(ask.candidate);
+      Sending sending;
+      sending.purpose = Purpose::lookup;
+      sending.form = ask.form;
+      sending.search = id;
+      sending.candidate = ask.candidate;
+      sending.expected = node.id;
+      if (wants_proof(now.mono, node.endpoint, node.id, lookup.goal())) sending.proof = ProofWanted::yes;
+      QueryBody body = FindQuery{search.target};
+      if (ask.form == Ask::Form::approach) {
+        // The region's prefix and a random tail, another for each who is asked: they lead to different nodes
+        // of it.
+        Key point{random.bytes<32>()};
+        for (int bit = 0; bit < region.prefix_bits; ++bit) point.set_bit(bit, search.target.bit(bit));
+        body = FindQuery{point};
+      } else if (ask.form == Ask::Form::records) {
+        body = GetRecordsQuery{search.target, NodesWanted::yes};
+      } else if (ask.form == Ask::Form::more) {
+        body = GetRecordsQuery{search.target, NodesWanted::no};
+      }
+      sending.tell_sender = lookup.goal() == Goal::nodes;
+      if (!send_query(now, node.endpoint, body, sending, out)) {
+        lookup.failed(ask.candidate);
+        all_sent = false;
+      }
+    }
+    if (all_sent) break;
+  }
+  if (lookup.finished(region)) lookup_over(now, id, search, out);
+}
+
+void NodeState::lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
+  const Lookup& lookup = *search.lookup;
+  search.stats.queries += lookup.queries();
+  search.stats.answered += lookup.answers();
+  search.stats.timed_out += lookup.failures();
+  search.stats.depth = lookup.depth();
+  if (search.kind == SearchKind::upkeep) {
+    upkeep_searching = false;
+    if (const auto sample = lookup.size_sample()) size.sample(*sample);
+  } else {
+    --lookups_running;
+  }
+  if (lookup.answers() == 0) {
+    // Everybody we knew is silent: the endpoints remembered from the start are asked again, now.
+    upkeep.hurry_bootstrap(now.mono);
+    finish(now, id, search, SearchOutcome::nobody_answered, out);
+    return;
+  }
+  const Goal goal = lookup.goal();
+  if (goal != Goal::nodes) {
+    std::erase_if(recent, [&](const RecentLookup& other) { return other.target == search.target; });
+    if (recent.size() >= limits::recent_lookups) recent.pop_front();
+    RecentLookup done{search.target, now.mono, lookup.closest(2 * limits::k), {}};
+    if (goal == Goal::store) done.places = lookup.places(size.region());
+    recent.push_back(std::move(done));
+  }
+  if (search.kind == SearchKind::put) {
+    search.store_back.emplace(recent.back().places);
+    search.phase = Search::Phase::putting;
+    return;
+  }
+  finish(now, id, search, SearchOutcome::finished, out);
+}
+
+void NodeState::advance_put(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
+  StoreBack& store_back = *search.store_back;
+  for (;;) {
+    put_scratch.clear();
+    store_back.next(put_scratch);
+    if (put_scratch.empty()) break;
+    for (const std::uint16_t number : put_scratch) {
+      const Place& place = store_back.place(number);
+      Sending sending;
+      sending.purpose = Purpose::put;
+      sending.search = id;
+      sending.candidate = number;
+      sending.expected = place.id;
+      sending.tell_sender = false;
+      const PutRecordQuery body{search.target, place.token_view(), search.salt, search.record};
+      if (!send_query(now, place.endpoint, body, sending, out)) store_back.failed(number);
+    }
+  }
+  if (store_back.finished()) finish(now, id, search, SearchOutcome::finished, out);
+}
+
+void NodeState::send_direct(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
+  Sending sending;
+  sending.purpose = search.kind == SearchKind::ping ? Purpose::ping : Purpose::ask;
+  sending.form = Ask::Form::more;
+  sending.search = id;
+  sending.proof = ProofWanted::yes;
+  sending.tell_sender = search.kind == SearchKind::ping;
+  ++search.attempts;
+  QueryBody body = PingQuery{};
+  if (search.kind == SearchKind::ask) body = GetRecordsQuery{search.target, NodesWanted::no};
+  if (send_query(now, search.to, body, sending, out)) {
+    ++search.outstanding;
+    ++search.stats.queries;
+  } else if (search.outstanding == 0) {
+    finish(now, id, search, SearchOutcome::refused, out);
+  }
+}
+
+void NodeState::search_replied(Now now, const Transaction& transaction, const Endpoint& from,
+                               const Reply& reply, Standing standing, NodeOutput& out) {
+  const auto it = searches.find(transaction.search);
+  if (it == searches.end()) return;
+  Search& search = it->second;
+  if (transaction.purpose == Purpose::ping || transaction.purpose == Purpose::ask) {
+    add_guide(now, {reply.sender, from}, standing);
+    direct_replied(now, search, transaction, from, reply, out);
+    return;
+  }
+  if (transaction.purpose == Purpose::put) {
+    if (search.store_back) search.store_back->stored(transaction.candidate);
+    advance(now, transaction.search, out);
+    return;
+  }
+  if (search.phase != Search::Phase::looking) return;
+  Lookup& lookup = *search.lookup;
+  const bool renamed = transaction.expected && *transaction.expected != reply.sender;
+  std::uint32_t fresh = 0;
+  if (!reply.records.empty() && lookup.goal() != Goal::nodes)
+    fresh = take_records(now, transaction.search, search, from, reply.records,
+                         lookup.depth_of(transaction.candidate), out);
+  if (renamed) {
+    lookup.failed(transaction.candidate);  // its real name may bring it back in by referral
+  } else {
+    NodeList usable;
+    for (const NodeInfo& node : reply.nodes)
+      if (heard_usable(node, now.mono)) usable.push(node);
+    Lookup::Answer answer;
+    answer.candidate = transaction.candidate;
+    answer.form = transaction.form;
+    answer.standing = standing;
+    answer.heard = {usable.begin(), usable.size()};
+    answer.token = reply.token;
+    answer.held = reply.records_held;
+    answer.fresh = fresh;
+    lookup.answered(answer);
+  }
+  advance(now, transaction.search, out);
+}
+
+void NodeState::direct_replied(Now now, Search& search, const Transaction& transaction, const Endpoint& from,
+                               const Reply& reply, NodeOutput& out) {
+  if (search.phase != Search::Phase::asking) return;
+  ++search.stats.answered;
+  search.stats.depth = 1;
+  const std::uint64_t id = transaction.search;
+  if (search.kind == SearchKind::ping) {
+    out.events.emplace_back(PingDone{SearchId{id}, from, reply.sender, now.mono - transaction.sent});
+    searches.erase(id);
+    return;
+  }
+  take_records(now, id, search, from, reply.records, 1, out);
+  SearchDone done{SearchId{id}, SearchOutcome::finished, {{reply.sender, from}}, search.stats};
+  done.stats.took = now.mono - search.started;
+  out.events.emplace_back(std::move(done));
+  searches.erase(id);
+}
+
+// A query of a search became slow, overdue or dead.
+void NodeState::search_stage(Now now, const Transaction& transaction, NodeOutput& out) {
+  const auto it = searches.find(transaction.search);
+  if (it == searches.end()) return;
+  Search& search = it->second;
+  if (direct(search.kind)) {
+    if (transaction.stage == Stage::dead) {
+      --search.outstanding;
+      ++search.stats.timed_out;
+    }
+    if (transaction.stage == Stage::overdue && search.attempts < limits::ask_attempts) {
+      send_direct(now, transaction.search, search, out);
+    } else if (transaction.stage == Stage::dead && search.outstanding == 0) {
+      finish(now, transaction.search, search, SearchOutcome::nobody_answered, out);
+    }
+    return;
+  }
+  const auto tell = [&](auto& leaf) {
+    if (transaction.stage == Stage::slow) leaf.slow(transaction.candidate);
+    if (transaction.stage == Stage::overdue) leaf.overdue(transaction.candidate);
+    if (transaction.stage == Stage::dead) leaf.failed(transaction.candidate);
+  };
+  if (transaction.purpose == Purpose::put && search.store_back) tell(*search.store_back);
+  if (transaction.purpose == Purpose::lookup && search.phase == Search::Phase::looking) tell(*search.lookup);
+  advance(now, transaction.search, out);
+}
+
+// Checks and hands on; gives how many were new and good.
+std::uint32_t NodeState::take_records(Now now, std::uint64_t id, Search& search, const Endpoint& from,
+                                      const RecordList& records, std::uint8_t depth, NodeOutput& out) {
+  SearchValues values{SearchId{id}, {}};
+  for (const ByteView record : records) {
+    if (search.seen.size() >= limits::records_per_search) break;
+    const auto mark = load_be<std::uint64_t>(crypto::blake2b<8>(record).data());
+    if (std::find(search.seen.begin(), search.seen.end(), mark) != search.seen.end()) continue;
+    search.seen.push_back(mark);
+    if (!check_record(record, search.target, now.wall)) continue;
+    values.records.push_back({to_vector(record), from});
+  }
+  const auto fresh = static_cast<std::uint32_t>(values.records.size());
+  if (fresh == 0) return 0;
+  if (search.stats.first_value_after == Duration{}) {
+    search.stats.first_value_after = std::max(Duration{1}, now.mono - search.started);
+    search.stats.depth_first_value = depth;
+  }
+  search.stats.values += fresh;
+  if (search.kind == SearchKind::records || search.kind == SearchKind::ask)
+    out.events.emplace_back(std::move(values));
+  return fresh;
+}
+
+void NodeState::finish(Now now, std::uint64_t id, Search& search, SearchOutcome outcome, NodeOutput& out) {
+  search.stats.took = now.mono - search.started;
+  const SearchId name{id};
+  switch (search.kind) {
+    case SearchKind::upkeep:
+      break;
+    case SearchKind::ping:
+      out.events.emplace_back(PingDone{name, search.to, std::nullopt, Duration{}});
+      break;
+    case SearchKind::put: {
+      PutDone done{name, outcome, 0, 0, search.stats};
+      if (search.store_back) {
+        done.stored = search.store_back->stored_count();
+        done.refused = search.store_back->refused_count();
+        done.stats.queries += search.store_back->queries();
+      }
+      out.events.emplace_back(done);
+      break;
+    }
+    case SearchKind::records:
+    case SearchKind::nodes:
+    case SearchKind::ask: {
+      SearchDone done{name, outcome, {}, search.stats};
+      if (search.lookup)
+        for (const NodeInfo& node : search.lookup->closest(limits::k))
+          done.closest.push_back({node.id, node.endpoint});
+      out.events.emplace_back(std::move(done));
+      break;
+    }
+  }
+  searches.erase(id);
+}
+
+}  // namespace shoal::dht

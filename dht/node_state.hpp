@@ -1,0 +1,209 @@
+// NodeState: what a Node holds, and the routing between its leaves, split over node*.cpp by duty. Private to
+// them.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dht/acquaintances.hpp"
+#include "dht/clock_skew.hpp"
+#include "dht/external_vote.hpp"
+#include "dht/guard.hpp"
+#include "dht/lookup.hpp"
+#include "dht/node.hpp"
+#include "dht/responder.hpp"
+#include "dht/routing_table.hpp"
+#include "dht/size_estimate.hpp"
+#include "dht/store.hpp"
+#include "dht/store_back.hpp"
+#include "dht/tokens.hpp"
+#include "dht/transactions.hpp"
+#include "dht/upkeep.hpp"
+
+namespace shoal::dht {
+
+enum class SearchKind : std::uint8_t { records, nodes, put, ping, ask, upkeep };
+
+struct Search {
+  enum class Phase : std::uint8_t { waiting, looking, putting, asking, done };
+  SearchKind kind = SearchKind::nodes;
+  Phase phase = Phase::waiting;
+  Key target;
+  std::size_t paths = 1;
+  Instant started{};
+  std::optional<Lookup> lookup;
+  std::optional<StoreBack> store_back;
+  Bytes record;  // of a put
+  Salt salt{};
+  Endpoint to;                // of a ping or ask
+  std::uint8_t attempts = 0;  // sent so far
+  std::uint8_t outstanding = 0;
+  std::vector<std::uint64_t> seen;  // marks of the records looked at
+  SearchStats stats;
+};
+
+// Answered, but not for the table (read-only, its position unproven or private): a lookup may start there.
+struct Guide {
+  NodeInfo node;
+  Standing standing = Standing::unknown;
+  Instant answered{};
+};
+
+// An endpoint without a name, being asked for its first answer.
+struct Introduction {
+  Endpoint endpoint;
+  Purpose purpose = Purpose::bootstrap;
+  std::uint8_t attempts = 0;
+  std::uint8_t outstanding = 0;
+};
+
+struct NodeState {
+  NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> dialect, Random source);
+
+  // node.cpp: the way in and out
+  void handle(Now now, const Endpoint& from, ByteView datagram, NodeOutput& out);
+  void tick(Now now, NodeOutput& out);
+  [[nodiscard]] Instant next_wake() const;
+  struct Sending {
+    Purpose purpose = Purpose::ping;
+    Ask::Form form = Ask::Form::nodes;
+    std::uint64_t search = 0;
+    std::uint16_t candidate = 0;
+    std::optional<Key> expected;
+    ProofWanted proof = ProofWanted::no;
+    ProbeWanted probe = ProbeWanted::no;
+    bool tell_sender = true;
+    bool to_stranger = false;
+  };
+  bool send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending, NodeOutput& out);
+  void send(const Endpoint& to, Bytes bytes, NodeOutput& out);
+  [[nodiscard]] bool allowed(const Endpoint& endpoint) const;  // others may name it to us
+  [[nodiscard]] bool heard_usable(const NodeInfo& node, Instant now) const;
+  [[nodiscard]] bool has_contacts() const { return table.size() > 0 || !guides.empty(); }
+  [[nodiscard]] bool link_suspect(Instant now) const;
+  [[nodiscard]] Facts facts(Instant now) const;
+
+  // node_answers.cpp: others' queries
+  void on_query(Now now, const Endpoint& from, std::size_t room, const Query& query, NodeOutput& out);
+  void consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room);
+  void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
+  void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
+  void queue_verification(const Endpoint& endpoint, bool stranger);
+
+  // node_replies.cpp: replies to our queries
+  void on_reply(Now now, const Endpoint& from, const Reply& reply, NodeOutput& out);
+  void on_failure(Now now, const Endpoint& from, const Failure& failure, NodeOutput& out);
+  // The answerer's standing; nullopt: the proof is false, nothing of the reply counts.
+  [[nodiscard]] std::optional<Standing> meet(Now now, const Endpoint& from, const Reply& reply,
+                                             const Transaction& transaction, NodeOutput& out);
+  [[nodiscard]] std::optional<Standing> check_proof(Now now, const Endpoint& from, const Reply& reply,
+                                                    const Transaction& transaction, NodeOutput& out);
+  void admit(Now now, const Endpoint& from, const Reply& reply, const Transaction& transaction);
+  [[nodiscard]] Standing standing_of(const Endpoint& endpoint, const Key& id, Instant now) const;
+  void add_guide(Now now, const NodeInfo& node, Standing standing);
+  void apply_external(Now now, NodeOutput& out);
+  void apply_skew(Now now, NodeOutput& out);
+  [[nodiscard]] bool wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const;
+  void consider_heard(const NodeList& nodes, Instant now);
+
+  // node_searches.cpp
+  SearchId begin(Now now, Search search, NodeOutput& out);
+  void start_waiting(Now now, NodeOutput& out);
+  void start_lookup(Now now, std::uint64_t id, Search& search);
+  bool try_recent_tokens(Now now, Search& search);
+  void advance(Now now, std::uint64_t id, NodeOutput& out);
+  void advance_lookup(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  void lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  void advance_put(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  void send_direct(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  void search_replied(Now now, const Transaction& transaction, const Endpoint& from, const Reply& reply,
+                      Standing standing, NodeOutput& out);
+  void direct_replied(Now now, Search& search, const Transaction& transaction, const Endpoint& from,
+                      const Reply& reply, NodeOutput& out);
+  void search_stage(Now now, const Transaction& transaction, NodeOutput& out);
+  std::uint32_t take_records(Now now, std::uint64_t id, Search& search, const Endpoint& from,
+                             const RecordList& records, std::uint8_t depth, NodeOutput& out);
+  void own_values(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  void finish(Now now, std::uint64_t id, Search& search, SearchOutcome outcome, NodeOutput& out);
+
+  // node_upkeep.cpp: starting up and staying alive
+  void introduce(Now now, const Endpoint& endpoint, Purpose purpose, NodeOutput& out);
+  void send_introduction(Now now, Introduction& introduction, NodeOutput& out);
+  void introduced(Now now, const Transaction& transaction, const Endpoint& from, const Reply& reply,
+                  Standing standing, NodeOutput& out);
+  void introduction_stage(Now now, const Transaction& transaction, NodeOutput& out);
+  void restore_more(Now now, NodeOutput& out);
+  void stage_passed(Now now, const Transaction& transaction, NodeOutput& out);
+  void run_duties(Now now, NodeOutput& out);
+  void do_duty(Now now, Duty duty, NodeOutput& out);
+  void upkeep_lookup(Now now, const Key& target, NodeOutput& out);
+  void ask_stalest(Now now, NodeOutput& out);
+  void ask_to_be_probed(Now now, NodeOutput& out);
+  void send_verifications(Now now, NodeOutput& out);
+  [[nodiscard]] Key random_in_bucket(int index);
+
+  NodeConfig config;
+  std::unique_ptr<Codec> codec;
+  DialectTraits traits;
+  Random random;
+  Key position;
+  RoutingTable table;
+  Store store;
+  Tokens tokens;
+  Guard guard;
+  Acquaintances known;
+  Transactions transactions;
+  ExternalVote vote;
+  SkewMedian skew;
+  SizeEstimate size;
+  Upkeep upkeep;
+
+  std::map<std::uint64_t, Search> searches;  // by id, that is by age
+  std::deque<std::uint64_t> waiting;         // of these, in order, who have not begun
+  std::uint64_t next_search = 1;
+  std::size_t lookups_running = 0;
+  bool upkeep_searching = false;
+  std::vector<Guide> guides;                // oldest first, bounded
+  std::vector<Endpoint> bootstraps;         // remembered, bounded
+  std::vector<Introduction> introductions;  // in flight
+  std::deque<SavedContact> backlog;         // of restore
+  struct Verification {
+    Endpoint endpoint;
+    bool stranger = false;
+  };
+  std::deque<Verification> verifications;
+  std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
+  struct RecentLookup {
+    Key target;
+    Instant at{};
+    std::vector<NodeInfo> closest;
+    std::vector<Place> places;  // only after a store's lookup
+  };
+  std::deque<RecentLookup> recent;
+
+  bool read_only = false;
+  bool had_contact = false;
+  bool skew_matters = false;
+  std::optional<Endpoint> external;
+  Instant next_verification{};
+  Instant next_probe_passed{};
+  Instant next_probe_answered{};
+  Instant last_reply{};
+  Instant last_seen{};  // the latest instant handed in: next_wake has no other clock
+  int silent_in_a_row = 0;
+  int filled_bucket = -1;
+  NodeStats counters;                           // only its counting fields are kept here
+  std::uint64_t trace = 0xcbf29ce484222325ULL;  // of everything sent
+
+  // Scratch, kept for its room.
+  std::vector<const Contact*> contact_scratch;
+  std::vector<ByteView> record_scratch;
+  std::vector<Ask> ask_scratch;
+  std::vector<std::uint16_t> put_scratch;
+  Bytes token_scratch;
+};
+
+}  // namespace shoal::dht

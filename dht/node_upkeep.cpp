@@ -1,0 +1,209 @@
+// Node: starting up and staying alive. Introductions (endpoints without a name), saved contacts, the timeouts
+// of every query, the duties of upkeep, proofs asked of those who may enter the table.
+#include <algorithm>
+#include <utility>
+
+#include "dht/limits.hpp"
+#include "dht/node_state.hpp"
+
+namespace shoal::dht {
+
+void NodeState::introduce(Now now, const Endpoint& endpoint, Purpose purpose, NodeOutput& out) {
+  const bool known_already =
+      std::any_of(introductions.begin(), introductions.end(),
+                  [&](const Introduction& introduction) { return introduction.endpoint == endpoint; });
+  if (known_already) return;
+  introductions.push_back({endpoint, purpose, 0, 0});
+  send_introduction(now, introductions.back(), out);
+  if (introductions.back().outstanding == 0) introductions.pop_back();  // the transaction table is full
+}
+
+void NodeState::send_introduction(Now now, Introduction& introduction, NodeOutput& out) {
+  Sending sending;
+  sending.purpose = introduction.purpose;
+  sending.proof = ProofWanted::yes;
+  ++introduction.attempts;
+  if (send_query(now, introduction.endpoint, FindQuery{position}, sending, out)) ++introduction.outstanding;
+}
+
+void NodeState::introduced(Now now, const Transaction& transaction, const Endpoint& from, const Reply& reply,
+                           Standing standing, NodeOutput& out) {
+  static_cast<void>(transaction);
+  std::erase_if(introductions,
+                [&](const Introduction& introduction) { return introduction.endpoint == from; });
+  add_guide(now, {reply.sender, from}, standing);
+  std::vector<Key> near;
+  for (const NodeInfo& node : reply.nodes)
+    if (node.id != position) near.push_back(node.id);
+  if (near.size() + 1 < limits::k) near.push_back(reply.sender);
+  size.sample(size_from(position, near));
+  consider_heard(reply.nodes, now.mono);
+  restore_more(now, out);
+}
+
+void NodeState::introduction_stage(Now now, const Transaction& transaction, NodeOutput& out) {
+  const auto it =
+      std::find_if(introductions.begin(), introductions.end(),
+                   [&](const Introduction& introduction) { return introduction.endpoint == transaction.to; });
+  if (it == introductions.end()) return;
+  if (transaction.stage == Stage::dead && it->outstanding > 0) --it->outstanding;
+  // Saved contacts are many and get one attempt; an endpoint that the user named gets three.
+  if (transaction.stage == Stage::overdue && it->purpose == Purpose::bootstrap &&
+      it->attempts < limits::bootstrap_attempts) {
+    send_introduction(now, *it, out);
+  } else if (transaction.stage == Stage::dead && it->outstanding == 0) {
+    introductions.erase(it);
+  }
+}
+
+void NodeState::restore_more(Now now, NodeOutput& out) {
+  if (backlog.empty()) return;
+  auto in_flight = static_cast<std::size_t>(std::count_if(
+      introductions.begin(), introductions.end(),
+      [](const Introduction& introduction) { return introduction.purpose == Purpose::restore; }));
+  while (in_flight < limits::restore_parallel && !backlog.empty()) {
+    const Endpoint endpoint = backlog.front().endpoint;
+    backlog.pop_front();
+    if (table.find(endpoint) != nullptr) continue;
+    introduce(now, endpoint, Purpose::restore, out);
+    ++in_flight;
+  }
+}
+
+// The one place where silence is dealt with, whatever the query was for.
+void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput& out) {
+  if (transaction.stage == Stage::dead) {
+    ++counters.timeouts;
+    ++silent_in_a_row;
+    const Link link = link_suspect(now.mono) ? Link::suspect : Link::sound;
+    if (link == Link::sound) {
+      known.silent(transaction.to, now.mono);
+      std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == transaction.to; });
+      if (table.failed(transaction.to, link))
+        if (const auto replacement = table.take_replacement(now.mono))
+          queue_verification(replacement->endpoint, false);
+    }
+    if (had_contact && !has_contacts()) had_contact = false;
+  }
+  switch (transaction.purpose) {
+    case Purpose::lookup:
+    case Purpose::put:
+    case Purpose::ping:
+    case Purpose::ask:
+      search_stage(now, transaction, out);
+      break;
+    case Purpose::bootstrap:
+    case Purpose::restore:
+      introduction_stage(now, transaction, out);
+      break;
+    case Purpose::upkeep:
+    case Purpose::verify:
+    case Purpose::probe:
+      break;
+  }
+}
+
+void NodeState::run_duties(Now now, NodeOutput& out) {
+  while (const auto duty = upkeep.due(now.mono, facts(now.mono), random)) do_duty(now, *duty, out);
+}
+
+void NodeState::do_duty(Now now, Duty duty, NodeOutput& out) {
+  switch (duty) {
+    case Duty::bootstrap: {
+      const std::vector<Endpoint> again = bootstraps;
+      for (const Endpoint& endpoint : again) introduce(now, endpoint, Purpose::bootstrap, out);
+      break;
+    }
+    case Duty::neighbourhood:
+      upkeep_lookup(now, position, out);
+      break;
+    case Duty::fill:
+      if (const auto bucket = table.bucket_with_room(filled_bucket)) {
+        filled_bucket = *bucket;
+        upkeep_lookup(now, random_in_bucket(*bucket), out);
+      }
+      break;
+    case Duty::stalest:
+      ask_stalest(now, out);
+      break;
+    case Duty::refresh:
+      if (const auto bucket = table.stale_bucket(now.mono - limits::refresh_every))
+        upkeep_lookup(now, random_in_bucket(*bucket), out);
+      break;
+    case Duty::probe:
+      ask_to_be_probed(now, out);
+      break;
+  }
+}
+
+void NodeState::upkeep_lookup(Now now, const Key& target, NodeOutput& out) {
+  Search search;
+  search.kind = SearchKind::upkeep;
+  search.target = target;
+  search.started = now.mono;
+  const std::uint64_t id = next_search++;
+  Search& kept = searches.emplace(id, std::move(search)).first->second;
+  start_lookup(now, id, kept);
+  advance(now, id, out);
+}
+
+// Shares `index` bits with our position and not the next.
+Key NodeState::random_in_bucket(int index) {
+  Key key{random.bytes<32>()};
+  for (int bit = 0; bit < index; ++bit) key.set_bit(bit, position.bit(bit));
+  key.set_bit(index, !position.bit(index));
+  return key;
+}
+
+// One packet, two uses: is it alive, and whom does it know where we have room?
+void NodeState::ask_stalest(Now now, NodeOutput& out) {
+  const Contact* contact = table.stalest(now.mono);
+  if (contact == nullptr) return;
+  Sending sending;
+  sending.purpose = Purpose::upkeep;
+  sending.expected = contact->id;
+  if (wants_proof(now.mono, contact->endpoint, contact->id, Goal::nodes)) sending.proof = ProofWanted::yes;
+  const Endpoint to = contact->endpoint;
+  QueryBody body = PingQuery{};
+  if (const auto bucket = table.bucket_with_room(filled_bucket)) {
+    filled_bucket = *bucket;
+    body = FindQuery{random_in_bucket(*bucket)};
+  }
+  send_query(now, to, body, sending, out);
+}
+
+void NodeState::ask_to_be_probed(Now now, NodeOutput& out) {
+  const Key point{random.bytes<32>()};
+  contact_scratch.clear();
+  table.closest(point, 1, RoutingTable::Choice::fit, now.mono, contact_scratch);
+  Endpoint to;
+  if (!contact_scratch.empty()) {
+    to = contact_scratch.front()->endpoint;
+  } else if (!guides.empty()) {
+    to = guides[static_cast<std::size_t>(random.below(guides.size()))].node.endpoint;
+  } else {
+    return;
+  }
+  Sending sending;
+  sending.purpose = Purpose::upkeep;
+  sending.probe = ProbeWanted::yes;
+  send_query(now, to, PingQuery{}, sending, out);
+}
+
+void NodeState::send_verifications(Now now, NodeOutput& out) {
+  while (!verifications.empty() && next_verification <= now.mono) {
+    const Verification next = verifications.front();
+    verifications.pop_front();
+    // It may have proven itself since, and a stranger is none once we have written to it.
+    const bool stranger = next.stranger && known.stranger(next.endpoint);
+    if (!stranger && known.proven(next.endpoint, now.mono) != nullptr) continue;
+    Sending sending;
+    sending.purpose = Purpose::verify;
+    sending.proof = ProofWanted::yes;
+    sending.to_stranger = stranger;
+    send_query(now, next.endpoint, PingQuery{}, sending, out);
+    next_verification = now.mono + limits::verify_every;
+  }
+}
+
+}  // namespace shoal::dht

@@ -1,0 +1,112 @@
+// RoutingTable: Kademlia's buckets around our own position. Bucket i holds contacts that share exactly i
+// leading bits with it. The four farthest are wide (128/64/32/16), since nearly every lookup starts there.
+//
+// Invariants: one entry an id, one an endpoint; for global addresses one an IP, few a network (/24, /48),
+// counted over entries, not replacements; every entry got in by `admit`, that is after a verified reply;
+// entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
+// flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "dht/base/key.hpp"
+#include "dht/contact.hpp"
+#include "dht/message.hpp"
+
+namespace shoal::dht {
+
+// Whether per-IP and per-network limits hold for an address. They are for global unicast addresses only.
+[[nodiscard]] bool counted(const IpAddress& address);
+
+enum class Admission : std::uint8_t {
+  refreshed,  // was there
+  added,
+  replaced,  // took the place of a dead entry
+  waiting,   // bucket full: kept as a replacement
+  moved,     // same id, other endpoint: the old one still answers and keeps its place; kept as a replacement
+  crowded,   // its IP or network has its share
+  own,       // our own id or the id of somebody else's entry
+};
+enum class Link : std::uint8_t {
+  sound,
+  suspect
+};  // suspect: it may be us who are cut off; nobody is evicted
+
+class RoutingTable {
+ public:
+  explicit RoutingTable(const Key& own) : own_(own) {}
+
+  // A contact that just answered and was verified. Updates answered, proven, round trip of a known one. An
+  // entry of the same endpoint under another id is dropped first (an id belongs to one address; THREATS A5).
+  Admission admit(const Contact& contact, Instant now);
+  // Would `admit` find a place (entry or empty replacement) for it? So that only useful proofs are asked for.
+  [[nodiscard]] bool has_room_for(const Key& id, const IpAddress& address) const;
+
+  // A reply of a known contact came, with or without proof. False: unknown endpoint or other id.
+  bool heard(const Endpoint& endpoint, const Key& id, Now now, std::optional<Duration> round_trip);
+  void asked(const Endpoint& endpoint, Instant now);
+  // A hard timeout. True: the entry was evicted.
+  bool failed(const Endpoint& endpoint, Link link);
+  bool remove(const Endpoint& endpoint);
+
+  [[nodiscard]] const Contact* find(const Endpoint& endpoint) const;
+  // Appends up to `count` nearest to `target`, nearest first. `fit`: only those that may be passed on.
+  enum class Choice : std::uint8_t { any, fit };
+  void closest(const Key& target, std::size_t count, Choice choice, Instant now,
+               std::vector<const Contact*>& out) const;
+  // Whom to ask next: a failing entry that has had a rest, else the one not asked nor heard for longest;
+  // nullptr: table empty.
+  [[nodiscard]] const Contact* stalest(Instant now) const;
+  // A verified replacement that could fill a place; asked again before it enters. Removes it.
+  [[nodiscard]] std::optional<Contact> take_replacement(Instant now);
+
+  // The whole table around another own position (our address became known). Entries that no longer fit go.
+  void move_to(const Key& own, Instant now);
+
+  [[nodiscard]] const Key& own() const { return own_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t replacements() const;
+  [[nodiscard]] std::size_t bucket_count() const;  // non-empty ones
+  [[nodiscard]] std::size_t bucket_size(int index) const;
+  [[nodiscard]] static std::size_t bucket_room(int index);
+  // The next bucket with room behind `after`, wrapping around at the deepest in use; nullopt: none. What a
+  // fill lookup aims at.
+  [[nodiscard]] std::optional<int> bucket_with_room(int after) const;
+  [[nodiscard]] int deepest() const;  // highest index in use; -1: empty
+  // Buckets' last lookups, for refreshing. `touch` marks the bucket of `target`.
+  void touch(const Key& target, Instant now);
+  [[nodiscard]] std::optional<int> stale_bucket(Instant before) const;
+  // Calls f(const Contact&) for every entry, by bucket, then by age.
+  template <class F>
+  void for_each(F&& f) const {
+    for (const Bucket& bucket : buckets_)
+      for (const Contact& contact : bucket.entries) f(contact);
+  }
+
+ private:
+  struct Bucket {
+    std::vector<Contact> entries;
+    std::vector<Contact> waiting;  // oldest first
+    Instant touched{};
+  };
+  [[nodiscard]] Bucket& bucket_of(const Key& id);
+  [[nodiscard]] const Bucket* bucket_if(const Key& id) const;
+  [[nodiscard]] Contact* entry(const Endpoint& endpoint);
+  [[nodiscard]] bool crowded(const Bucket& bucket, const IpAddress& address) const;
+  void insert(Bucket& bucket, const Contact& contact);
+  void erase(Bucket& bucket, std::size_t index);
+  void keep_waiting(Bucket& bucket, const Contact& contact);
+  static void forget_waiting(Bucket& bucket, const Key& id, const Endpoint& endpoint);
+
+  Key own_;
+  std::vector<Bucket> buckets_;                            // grows to the deepest in use
+  std::unordered_map<Endpoint, Key> ids_;                  // never iterated
+  std::unordered_map<IpAddress, std::uint32_t> hosts_;     // counted addresses: entries of this IP
+  std::unordered_map<IpAddress, std::uint32_t> networks_;  // and of this network
+  std::size_t size_ = 0;
+};
+
+}  // namespace shoal::dht

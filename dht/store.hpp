@@ -1,0 +1,144 @@
+// Store: the records this node keeps for others, and the few of its own that it always serves.
+//
+// Bounded in every direction (DESIGN 5, THREATS A14): 65,536 records, 64 a key, 4 a /24 (IPv6: /48) a key.
+// Every operation is O(1) or O(64) but for the look-up of a key (a balanced tree: keys are hashes that an
+// attacker can grind, and a tree has no bad case). A PUT is checked from cheap to dear: size, rate of its
+// source, H(SPK), expiry, sequence, commitment, room, and two signatures last; those are capped in total as
+// well, and when the cap is reached only refreshes of what we already keep are looked at, so a flood of valid
+// strangers cannot make honest records expire.
+//
+// When full, a record goes for each that comes: of the network with most records here, the oldest; so a flood
+// levels its own networks, and who has one record in a network of his own loses it only to 65,536 others.
+// Where no network has two: of the records farthest from our position, the oldest, if the newcomer is nearer.
+// When a key is full: of the network with most records there, the oldest; or one whose refresh is overdue.
+//
+// Not here: tokens (the responder asks for them first), items of BEP 44 (a second table beside this one,
+// under the same accounting), disk: records live an hour and are refreshed. No address is kept, only a keyed
+// hash of its network. Invariant: every record served passed both signatures here, or is our own.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "dht/base/endpoint.hpp"
+#include "dht/base/key.hpp"
+#include "dht/base/random.hpp"
+#include "dht/base/result.hpp"
+#include "dht/base/time.hpp"
+#include "dht/put_rate.hpp"
+#include "dht/record.hpp"
+
+namespace shoal::dht {
+
+class Store {
+ public:
+  static constexpr std::uint32_t capacity = 65'536;  // 29 MB, 42 MB with the trees
+  // A sample for a swarm; its members find the rest by peer exchange.
+  static constexpr std::uint32_t key_capacity = 64;
+  static constexpr std::uint32_t network_share = 4;     // under one key, of one /24 or /48; strangers only
+  static constexpr std::uint32_t held_capacity = 4096;  // our own: two epochs of 2,048 contents
+  static constexpr Duration overdue = std::chrono::minutes{35};  // refreshed every 25 +- 5: past this, dead
+
+  // `secret` is random, for hashing networks. `room`: 1..capacity records for others.
+  Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room = capacity);
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+
+  // Takes a record from `from`, whose token the caller has checked. Errors: `malformed`, `unsupported`,
+  // `mismatch` (key or commitment), `expired`, `exists` (not newer than what is stored), `forged`, `busy`
+  // (rate, or no room: another time or another node). The same bytes again succeed and change nothing.
+  [[nodiscard]] Result<void> put(Now now, const Endpoint& from, const Key& key, ByteView record,
+                                 const Salt& salt);
+
+  // Appends records under `key`, our own first, then a random sample in which every network comes once before
+  // any comes twice; as many as `max_bytes` holds, counting their bare sizes. The views are good until the
+  // next call that is not const.
+  void get(Now now, const Key& key, std::size_t max_bytes, Random& random, std::vector<ByteView>& out) const;
+
+  // How many records `get` would choose from.
+  [[nodiscard]] std::size_t count(Now now, const Key& key) const;
+
+  // Our own announcement: served under its key wherever that lies, outside all the limits above, until it is
+  // forgotten or past its expiry. One a key; replaces. `busy` at held_capacity, `malformed` where it is no
+  // record; built by us, so its signatures are not checked again.
+  [[nodiscard]] Result<void> hold(const Key& key, Bytes record);
+  void forget(const Key& key);
+
+  void expire(Now now);  // drops what has run out; O(what is dropped) and at most 256 steps
+  // When to call `expire` next: less than a minute after the first record's end. `never` when empty.
+  [[nodiscard]] Instant next_expiry() const;
+  void set_position(const Key& position);  // O(n log n), rare: our external address changed
+
+  [[nodiscard]] std::size_t size() const { return size_; }  // records kept for others
+  [[nodiscard]] std::size_t held() const { return own_.size(); }
+  [[nodiscard]] std::size_t keys() const { return rooms_.size(); }
+  [[nodiscard]] std::uint64_t digest() const;
+  // Everything kept, our own included, in the order of keys: for tests that look for what must not be there.
+  [[nodiscard]] std::vector<std::pair<Key, Bytes>> dump() const;
+
+  struct Counts {
+    std::uint64_t puts = 0, accepted = 0, verified = 0;  // verified: pairs of signatures looked at
+    std::uint64_t over_rate = 0, evicted = 0, expired = 0;
+    bool operator==(const Counts&) const = default;
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
+ private:
+  using Index = std::uint32_t;
+  static constexpr Index none = ~Index{0};
+  static constexpr std::size_t end_slots = 256;  // minutes; the longest life is 120
+  // A record is in four lists at once, linked through its own fields: of its key, of its rank (leading bits
+  // shared with our position), of its network, of the minute in which it ends. Each is in order of age.
+  static constexpr std::size_t list_kinds = 4;
+  struct List {
+    Index first = none, last = none;
+    std::uint32_t count = 0;
+  };
+  using Rooms = std::map<Key, List>;               // by DHT key
+  using Networks = std::map<std::uint64_t, List>;  // by keyed hash of the network; odd: a global one
+  struct Entry;
+  struct Chunk;
+
+  [[nodiscard]] Entry& at(Index index);
+  [[nodiscard]] const Entry& at(Index index) const;
+  [[nodiscard]] std::array<List*, list_kinds> lists_of(const Entry& entry);
+  void append_to(List& list, std::size_t kind, Index index);
+  void take_from(List& list, std::size_t kind, Index index);
+  void recount(Networks::const_iterator network, std::uint32_t before);
+  void insert(Now now, const Key& key, ByteView record, std::uint64_t network);
+  void remove(Index index);
+  [[nodiscard]] std::uint64_t network_of(const IpAddress& address) const;
+  [[nodiscard]] Index find(const Key& key, const crypto::PublicKey& announcer) const;
+  [[nodiscard]] Result<Index> make_room(Now now, const Key& key, std::uint64_t network, Index replaced) const;
+  [[nodiscard]] Index victim_of_key(Now now, const List& room, std::uint64_t network) const;
+  [[nodiscard]] Index victim_of_store(const Key& key, std::uint64_t network) const;
+
+  ByteArray<32> secret_;
+  Key position_;
+  std::uint32_t capacity_;
+  std::vector<std::unique_ptr<Chunk>> chunks_;  // entries never move, so views into them stay good
+  std::vector<Index> free_;
+  Rooms rooms_;
+  Networks networks_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>>
+      large_;  // (records, network), of strangers with two or more
+  std::array<List, Key::bits + 1> ranks_;
+  std::array<List, end_slots> ends_;
+  std::int64_t swept_ = -(std::int64_t{1} << 40);  // the minute up to which ends_ is empty
+  std::int64_t earliest_ = 0;  // no record ends before this minute; only meaningful where there is one
+  std::map<Key, Bytes> own_;
+  std::size_t size_ = 0;
+  PutRate rate_;
+  Counts counts_;
+  std::uint64_t digest_ = 0;  // XOR of a mark of each record
+};
+
+}  // namespace shoal::dht

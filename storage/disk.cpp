@@ -1,0 +1,124 @@
+// Disk: the hub. Which job goes where, slots and their locks, and the jobs that only talk to the catalog. The
+// work is in disk_attach, disk_io, disk_commit, disk_files.
+#include "storage/disk.hpp"
+
+#include <algorithm>
+
+#include "dht/base/check.hpp"
+#include "storage/disk_lease.hpp"
+#include "storage/disk_slot.hpp"
+
+namespace shoal::storage {
+
+Disk::Disk(Vfs& vfs, Catalog& catalog, Gate& gate, const Options& options)
+    : vfs_(vfs), catalog_(catalog), gate_(gate), options_(options), open_files_(options.open_files) {}
+
+Disk::~Disk() = default;
+
+Done Disk::run(Job job, Worker& worker) {
+  Done done;
+  run_batch({&job, 1}, {&done, 1}, worker);
+  return done;
+}
+
+void Disk::run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker) {
+  SHOAL_CHECK(jobs.size() == done.size());
+  const auto is_write = [](const Job& job) { return std::holds_alternative<WriteJob>(job); };
+  for (std::size_t at = 0; at < jobs.size();) {
+    std::size_t count = 0;
+    while (count < max_batch && at + count < jobs.size() && is_write(jobs[at + count])) ++count;
+    if (count > 0) {
+      write_blocks(jobs.subspan(at, count), done.subspan(at, count), worker);
+      at += count;
+      continue;
+    }
+    done[at] = std::visit(
+        [&](auto& job) -> Done {
+          if constexpr (std::is_same_v<std::remove_reference_t<decltype(job)>, WriteJob>)
+            return failed(detached);  // not reached: writes went the other way
+          else
+            return perform(job, worker);
+        },
+        jobs[at]);
+    ++at;
+  }
+}
+
+Disk::SlotPtr Disk::slot_of(std::uint32_t slot) {
+  GateHold hold{gate_};
+  const auto found = slots_.find(slot);
+  return found == slots_.end() ? nullptr : found->second;
+}
+
+Disk::Outcome<void> Disk::hold_lock(const ContentId& id) {
+  constexpr Error taken{Code::busy, "this content is open already"};
+  {
+    GateHold hold{gate_};
+    for (const auto& [number, slot] : slots_)
+      if (slot->content->id == id) return std::unexpected(Fault{taken, {}});
+    if (options_.locks == nullptr || locks_.contains(id)) return {};
+  }
+  auto lock = options_.locks->acquire(content_lock(id));
+  if (!lock && lock.error().code == Code::busy)
+    return fail_at({}, Code::busy, "this content is open in another command");
+  if (!lock) return std::unexpected(Fault{lock.error(), {}});
+  GateHold hold{gate_};
+  locks_[id] = std::move(*lock);
+  return {};
+}
+
+void Disk::release_lock(const ContentId& id) {
+  std::unique_ptr<Lock> released;  // let go outside the gate
+  GateHold hold{gate_};
+  const auto found = locks_.find(id);
+  if (found == locks_.end()) return;
+  released = std::move(found->second);
+  locks_.erase(found);
+}
+
+Done Disk::perform(LoadJob& job, Worker&) {
+  if (auto held = hold_lock(job.id); !held) return failed(held.error());
+  auto stored = catalog_.load(job.id);
+  if (!stored) {
+    release_lock(job.id);
+    return failed(stored.error());
+  }
+  return Loaded{std::move(*stored)};
+}
+
+Done Disk::perform(SaveLayersJob& job, Worker&) {
+  const SlotPtr slot = slot_of(job.slot);
+  if (!slot) return failed(detached);
+  if (auto saved = catalog_.save_layers(slot->content->id, job.layers); !saved) return failed(saved.error());
+  return Plain{};
+}
+
+Done Disk::perform(DetachJob& job, Worker&) {
+  SlotPtr slot;
+  std::vector<FilePtr> closed;  // outside the gate
+  {
+    GateHold hold{gate_};
+    const auto found = slots_.find(job.slot);
+    if (found == slots_.end()) return failed(detached);
+    slot = std::move(found->second);
+    slots_.erase(found);
+    closed = open_files_.remove_all_of(slot->serial);
+  }
+  const auto saved = catalog_.save_totals(slot->content->id, job.uploaded, job.downloaded);
+  closed.clear();
+  release_lock(slot->content->id);
+  if (!saved) return failed(saved.error());
+  return Plain{};
+}
+
+Done Disk::perform(SaveContactsJob& job, Worker&) {
+  if (auto saved = catalog_.save_contacts(job.overlay, job.contacts); !saved) return failed(saved.error());
+  return Plain{};
+}
+
+Done Disk::perform(SaveSequenceJob& job, Worker&) {
+  if (auto saved = catalog_.save_sequence(job.id, job.sequence); !saved) return failed(saved.error());
+  return Plain{};
+}
+
+}  // namespace shoal::storage

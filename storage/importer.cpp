@@ -1,0 +1,157 @@
+// Importing, the second half: from a survey to a content. The walk is in survey.cpp.
+#include "storage/importer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "dht/base/check.hpp"
+#include "storage/file_hasher.hpp"
+#include "storage/merkle.hpp"
+#include "storage/names.hpp"
+
+namespace shoal::storage {
+namespace {
+
+std::string absolute(const Survey& survey, const SurveyedFile& file) {
+  return (survey.folder == "/" ? "" : survey.folder) + "/" + file.disk_path;
+}
+
+Description describe(const Survey& survey, const ImportOptions& options, std::uint32_t piece_length) {
+  Description out;
+  out.name = survey.name;
+  out.single_file = survey.single_file;
+  out.piece_length = piece_length;
+  out.salt = options.salt;
+  out.empty_folders = survey.empty_folders;
+  out.files.reserve(survey.files.size());
+  for (const SurveyedFile& file : survey.files) {
+    const bool link = file.kind == FileKind::symlink;
+    out.files.push_back({file.path, link ? 0 : file.stamp.size, {}, file.kind, file.target});
+    out.files.back().root.fill(1);  // any root that is not zero; the true one follows
+  }
+  return out;
+}
+
+// Index of the file with that path among files in tree order.
+std::optional<std::uint32_t> find_file(const Content& content, std::string_view path) {
+  const auto at = std::lower_bound(
+      content.files.begin(), content.files.end(), path,
+      [](const ContentFile& file, std::string_view p) { return compare_paths(file.path, p) < 0; });
+  if (at == content.files.end() || at->path != path) return std::nullopt;
+  return static_cast<std::uint32_t>(at - content.files.begin());
+}
+
+// Takes root and layer of a file that has not changed since it was imported last. False: it must be hashed.
+bool reuse(const Earlier* earlier, const SurveyedFile& file, std::uint32_t piece_length, Sha256& root,
+           Bytes& layer) {
+  if (earlier == nullptr || earlier->content->piece_length != piece_length) return false;
+  const auto index = find_file(*earlier->content, file.path);
+  if (!index || *index >= earlier->stamps.size() || *index >= earlier->layers.size()) return false;
+  const ContentFile& before = earlier->content->files[*index];
+  const Bytes& known = earlier->layers[*index];
+  const bool same = before.kind != FileKind::symlink && before.length == file.stamp.size &&
+                    earlier->stamps[*index] == file.stamp &&
+                    known.size() == (before.pieces >= 2 ? std::size_t{before.pieces} * 32 : 0);
+  if (!same) return false;
+  root = before.root;
+  layer = known;
+  return true;
+}
+
+struct Hashing {
+  std::vector<HashTask> tasks;
+  std::vector<std::size_t> files;  // of each task
+  std::vector<std::vector<Sha256>> roots;
+};
+
+Hashing plan_hashing(const Survey& survey, const ImportOptions& options, std::uint32_t piece_length,
+                     Description& description, std::vector<Bytes>& layers) {
+  Hashing out;
+  for (std::size_t i = 0; i < survey.files.size(); ++i) {
+    const SurveyedFile& file = survey.files[i];
+    if (file.kind == FileKind::symlink || file.stamp.size == 0) continue;
+    if (reuse(options.earlier, file, piece_length, description.files[i].root, layers[i])) continue;
+    out.roots.emplace_back(merkle::shape_of(file.stamp.size, piece_length).pieces);
+    out.tasks.push_back({file.disk_path, file.stamp.size, file.stamp.size, out.roots.back()});
+    out.files.push_back(i);
+  }
+  return out;
+}
+
+PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span<const HashOutcome> outcomes,
+                         std::uint32_t piece_length, Description& description, std::vector<Bytes>& layers) {
+  for (std::size_t t = 0; t < hashing.tasks.size(); ++t) {
+    const SurveyedFile& file = survey.files[hashing.files[t]];
+    const HashOutcome& outcome = outcomes[t];
+    if (outcome.state == HashOutcome::State::failed)
+      return std::unexpected(PathError{outcome.error, absolute(survey, file)});
+    if (outcome.state != HashOutcome::State::hashed || outcome.stamp != file.stamp)
+      return fail_at(absolute(survey, file), Code::mismatch, "the file changed while it was hashed");
+    const auto& roots = hashing.roots[t];
+    description.files[hashing.files[t]].root =
+        merkle::file_root(roots, merkle::shape_of(file.stamp.size, piece_length));
+    if (roots.size() < 2) continue;
+    Bytes& layer = layers[hashing.files[t]];
+    layer.resize(roots.size() * 32);
+    std::memcpy(layer.data(), roots.data(), layer.size());
+  }
+  return {};
+}
+
+}  // namespace
+
+bool unchanged(const Survey& now, const Content& content, std::span<const FileStamp> stamps) {
+  if (now.name != content.name || now.single_file != content.single_file ||
+      now.files.size() != content.files.size() || stamps.size() != content.files.size())
+    return false;
+  for (std::size_t i = 0; i < now.files.size(); ++i) {
+    const SurveyedFile& a = now.files[i];
+    const ContentFile& b = content.files[i];
+    if (a.path != b.path || a.kind != b.kind || a.target != b.target) return false;
+    if (a.kind != FileKind::symlink && (a.stamp != stamps[i] || a.stamp.size != b.length)) return false;
+  }
+  return !content.sealed || now.empty_folders == content.empty_folders;
+}
+
+PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const ImportOptions& options,
+                                    Executor& executor) {
+  const std::uint32_t piece_length = options.piece_length != 0
+                                         ? options.piece_length
+                                         : choose_piece_length(survey.bytes, survey.largest_file);
+  Description description = describe(survey, options, piece_length);
+  // Every bound is judged before anything is hashed, which may take hours.
+  if (const auto possible = make_content(description); !possible)
+    return std::unexpected(PathError{possible.error(), survey.folder});
+  auto folder = vfs.open_folder(survey.folder, Vfs::Missing::error);
+  if (!folder) return std::unexpected(PathError{folder.error(), survey.folder});
+
+  Imported out;
+  out.layers.resize(survey.files.size());
+  const Hashing hashing = plan_hashing(survey, options, piece_length, description, out.layers);
+  const auto outcomes = hash_files(**folder, hashing.tasks, piece_length, executor, options.progress);
+  if (options.progress != nullptr && options.progress->cancel.load())
+    return fail_at(survey.folder, Code::cancelled, "the work was stopped");
+  if (auto ok = collect(survey, hashing, outcomes, piece_length, description, out.layers); !ok)
+    return std::unexpected(ok.error());
+  auto content = make_content(description);
+  if (!content) return std::unexpected(PathError{content.error(), survey.folder});
+  out.content = *content;
+
+  bool plain = true;
+  for (std::size_t i = 0; i < survey.files.size(); ++i) {
+    SHOAL_CHECK(out.content->files[i].path == survey.files[i].path);  // the survey is in tree order
+    const bool link = survey.files[i].kind == FileKind::symlink;
+    out.stamps.push_back(link ? FileStamp{} : survey.files[i].stamp);
+    out.disk_paths.push_back(survey.files[i].disk_path);
+    plain = plain && survey.files[i].disk_path == out.content->disk_path(static_cast<std::uint32_t>(i));
+  }
+  if (plain) out.disk_paths.clear();
+  out.folder = survey.folder;
+  out.root_name = survey.root_name;
+  out.skipped_links = survey.skipped_links;
+  out.skipped_special = survey.skipped_special;
+  out.skipped_folders = options.salt ? 0 : static_cast<std::uint32_t>(survey.empty_folders.size());
+  return out;
+}
+
+}  // namespace shoal::storage

@@ -1,0 +1,149 @@
+// Disk jobs: all that the engine asks of disk and catalog, as values, and what comes back. A job is run by
+// plain code (disk.hpp) on a worker of the disk pool, or at once in the simulator. Nothing here is a
+// callback: the engine finds the meaning of a completion by its id.
+//
+// Order: jobs are independent unless stated. The engine sends Commit only after the Done of every write it
+// covers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dht/base/bitfield.hpp"
+#include "dht/base/buffer.hpp"
+#include "dht/base/result.hpp"
+#include "storage/content.hpp"
+
+namespace shoal::storage {
+
+using JobId = std::uint64_t;
+
+// What the catalog keeps of one content.
+struct StoredContent {
+  Bytes info;                          // the info dictionary
+  std::vector<Bytes> layers;           // per file: its piece layer (32 bytes a piece), or empty
+  std::string folder;                  // absolute path under which `name` lies
+  std::string root_name;               // name beneath it (the content's own, unless shared from another name)
+  Bitfield have;                       // committed pieces
+  std::vector<std::uint32_t> touched;  // begun, not committed: to be hashed again
+  std::uint64_t uploaded = 0, downloaded = 0;  // payload bytes, over all runs
+  std::uint64_t record_sequence = 0;           // the last one published (ms)
+};
+
+// ---- jobs
+// -----------------------------------------------------------------------------------------------------
+
+// Takes the content's lock (one command at a time) and reads what the catalog has of it. Done: Loaded.
+struct LoadJob {
+  ContentId id{};
+};
+// Makes the content usable under `slot`: opens the folder, and, in download mode, makes folders, links and
+// empty files, checks for names in the way and for room. Writes the catalog's row if it is new. Done:
+// Attached.
+struct AttachJob {
+  std::uint32_t slot = 0;
+  ContentPtr content;
+  std::string folder;
+  enum class Mode : std::uint8_t { download, serve } mode = Mode::download;
+  std::vector<bool> wanted;   // per file; empty: all
+  std::vector<Bytes> layers;  // per file, where known
+};
+// Piece layers that were fetched and verified. Done: plain.
+struct SaveLayersJob {
+  std::uint32_t slot = 0;
+  std::vector<std::pair<std::uint32_t, Bytes>> layers;  // file, layer
+};
+// Reads part of a block for a peer. Fails with Code::mismatch where the file is no longer the one verified.
+// Done: ReadDone.
+struct ReadJob {
+  std::uint32_t slot = 0, piece = 0, begin = 0, length = 0;
+  Buffer into;             // room for length + `lead`
+  std::uint32_t lead = 0;  // bytes left free before the data, for a header
+};
+// Hashes a block and writes it. The first write of a piece marks it touched before. Done: WriteDone.
+struct WriteJob {
+  std::uint32_t slot = 0;
+  storage::BlockRef block;
+  Buffer bytes;  // its view() is the block
+  enum class First : std::uint8_t { no, yes } first = First::no;
+};
+// Hashes a piece as it lies on the disk. Done: HashDone.
+struct HashJob {
+  std::uint32_t slot = 0, piece = 0;
+};
+// Makes written and verified pieces durable: data, then folders, then have-bits. Files of which every piece
+// is now committed are renamed to their final name. Done: Committed.
+struct CommitJob {
+  std::uint32_t slot = 0;
+  std::vector<std::uint32_t> pieces;
+  std::uint64_t uploaded = 0, downloaded = 0;  // totals to keep
+};
+// Closes files and releases the content's lock. Done: plain.
+struct DetachJob {
+  std::uint32_t slot = 0;
+  std::uint64_t uploaded = 0, downloaded = 0;
+};
+// A saved DHT contact; times are Unix time, so that they mean something after a restart.
+struct StoredContact {
+  Bytes endpoint;  // compact, 6 or 18 bytes
+  ByteArray<32> public_key{};
+  std::int64_t last_seen_ms = 0;
+};
+struct SaveContactsJob {
+  std::string overlay;  // "native4", "native6"
+  std::vector<StoredContact> contacts;
+};
+// The sequence number of our record must never fall, over restarts. Done: plain.
+struct SaveSequenceJob {
+  ContentId id{};
+  std::uint64_t sequence = 0;
+};
+
+using Job = std::variant<LoadJob, AttachJob, SaveLayersJob, ReadJob, WriteJob, HashJob, CommitJob, DetachJob,
+                         SaveContactsJob, SaveSequenceJob>;
+
+// ---- completions
+// ----------------------------------------------------------------------------------------------
+
+struct Plain {};
+struct Loaded {
+  std::optional<StoredContent> stored;
+};
+struct Attached {
+  enum class FileState : std::uint8_t { absent, partial, whole, changed };  // changed: hash before serving
+  std::vector<FileState> files;
+  std::uint64_t free_bytes = 0;  // of the file system; compare with what is missing
+  std::uint32_t skipped_links = 0;
+};
+struct ReadDone {
+  Buffer data;  // `lead` unspecified bytes, then the data
+};
+struct WriteDone {
+  BlockRef block;
+  Sha256 leaf{};  // SHA-256 of the block's bytes
+  Buffer spent;   // the job's buffer, for the pool
+};
+struct HashDone {
+  std::uint32_t piece = 0;
+  std::vector<Sha256> leaves;  // of each block; fewer than the piece has where the file is short
+};
+struct Committed {
+  std::vector<std::uint32_t> pieces;
+  std::vector<std::uint32_t> finished_files;
+};
+
+using Success = std::variant<Plain, Loaded, Attached, ReadDone, WriteDone, HashDone, Committed>;
+
+// A failed write or read gives its buffer back too, so that the engine may try again.
+struct JobFailure {
+  Error error;
+  std::string path;  // raw bytes; empty where none is concerned
+  Buffer spent;
+};
+using Done = std::expected<Success, JobFailure>;
+
+}  // namespace shoal::storage

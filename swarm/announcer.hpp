@@ -1,0 +1,53 @@
+// Announcer: what our records of one content say and when they are due. A leaf: it knows the keys and the clock it
+// is handed, and no node; the session puts what it builds. Records are published under every epoch valid at the
+// time (two near a border), each by a signing key of its own; the sequence never falls, over restarts either.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dht/base/random.hpp"
+#include "dht/base/time.hpp"
+#include "dht/record.hpp"
+#include "dht/swarm_keys.hpp"
+
+namespace shoal::swarm {
+
+struct Publication {
+  Key key;
+  dht::BuiltRecord record;
+};
+
+class Announcer {
+ public:
+  // `last_sequence`: the highest one published in earlier runs, 0 if none.
+  Announcer(const dht::ContentId& content, const crypto::SecretKey& node_seed, std::uint64_t last_sequence,
+            Random random);
+
+  [[nodiscard]] dht::SwarmKeys& keys() { return keys_; }
+  [[nodiscard]] const crypto::ExchangeKey& exchange() const { return exchange_; }
+  [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
+  void restore_sequence(std::uint64_t last);
+
+  // `facts`: endpoints, progress, reach and the addresses storers will see; the rest is filled in here.
+  [[nodiscard]] std::vector<Publication> build(Now now, dht::RecordInputs facts);
+  // The keys of the epochs that were valid at the last build and are no longer: to be forgotten by the node.
+  [[nodiscard]] std::vector<Key> take_stale_keys();
+  [[nodiscard]] const std::vector<Key>& live_keys() const { return live_keys_; }  // of the last build
+
+  // Next publication: 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward: to two
+  // seconds from now, so that several reasons make one publication.
+  [[nodiscard]] Instant due() const { return due_; }
+  void soon(Now now);
+
+ private:
+  dht::SwarmKeys keys_;
+  crypto::SecretKey node_seed_;
+  crypto::ExchangeKey exchange_;
+  std::uint64_t sequence_;
+  Random random_;
+  Instant due_{};
+  std::vector<Key> live_keys_, stale_keys_;
+};
+
+}  // namespace shoal::swarm

@@ -1,0 +1,87 @@
+// Choker: who is unchoked, as a pure function of what is known of the interested peers. BEP 3's tit for tat:
+// as a leech the peers that gave most, as a seed a rotation; one optimistic unchoke besides.
+//
+// It is not told who is free riding. As a leech, a slot that nobody has earned goes to the peer that owes us
+// least, so that one who never gives gets the optimistic slot at most while others want to trade. As a seed,
+// slots go round in equal turns of time, so that a rider gets its share of the seed and no more.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dht/base/random.hpp"
+#include "swarm/limits.hpp"
+#include "swarm/peer_handle.hpp"
+
+namespace shoal::swarm {
+
+enum class Trade : std::uint8_t { leech, seed };  // our own part in this content
+
+struct ChokerPeer {
+  PeerHandle peer;
+  bool interested = false;  // in us
+  bool unchoked = false;    // by us, now
+  bool snubbed = false;     // it is unchoking us and gives nothing (Pipeline::snubbed)
+  double gave_rate = 0;     // payload bytes a second it gave us, over limits::contribution_window
+  double took_rate = 0;     // ... it took from us
+  std::uint64_t gave_total = 0, took_total = 0;  // payload bytes of this connection
+  std::uint64_t took_in_state = 0;  // payload bytes we sent it since in_state_for began; 0 where choked
+  Duration connected_for{};
+  Duration in_state_for{};  // since it was last unchoked or choked by us, or connected
+};
+
+struct ChokerInput {
+  std::span<const ChokerPeer> peers;
+  Trade trade = Trade::leech;
+  std::uint32_t slots = limits::regular_slots + limits::optimistic_slots;  // all of them, at least 2
+  PeerHandle optimistic;                                                   // of the last round; nothing: none
+  bool new_optimistic = false;                                             // its 30 s are over
+};
+
+struct ChokerVerdict {
+  std::vector<PeerHandle>
+      unchoke;            // all that are to be unchoked, the optimistic one last; the others are choked
+  PeerHandle optimistic;  // nothing: nobody is left to try
+};
+
+[[nodiscard]] ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random);
+
+// How many slots: never below the textbook's 4 + 1; one more while the uplink is not busy, one fewer when the
+// last one brought nothing. A value; call `round` once a choke period.
+class UploadSlots {
+ public:
+  struct Uplink {
+    double rate = 0;            // payload bytes a second sent, all contents
+    std::uint64_t limit = 0;    // set by the user; 0: none
+    std::uint32_t waiting = 0;  // interested peers that are choked
+    std::uint32_t in_use = 0;   // slots whose peer has requests waiting at us
+  };
+  // Gives the count for the coming round.
+  std::uint32_t round(const Uplink& uplink);
+  [[nodiscard]] std::uint32_t count() const { return slots_; }
+
+ private:
+  std::uint32_t slots_ = limits::regular_slots + limits::optimistic_slots;
+  double before_ = 0;       // rate when the last slot was opened
+  bool trying_ = false;     // a slot was opened last round
+  std::uint32_t rest_ = 0;  // rounds to wait before the next try
+};
+
+// The two rhythms of choking. A value.
+class ChokeClock {
+ public:
+  struct Due {
+    bool round = false, optimistic = false;
+  };
+  [[nodiscard]] Instant next() const { return next_; }
+  [[nodiscard]] Due due(Instant now);                            // and advances
+  void soon(Instant now) { next_ = now < next_ ? now : next_; }  // interest changed and slots are free
+
+ private:
+  Instant next_{};
+  Instant optimistic_{};
+};
+
+}  // namespace shoal::swarm

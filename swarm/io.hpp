@@ -1,0 +1,194 @@
+// All that the world does to a peer (Input) and all that it does to the world (Output), as values. Two hosts
+// speak this: cli/host (sockets, threads, real time) and cli/sim (one queue, virtual everything). See
+// session.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dht/base/buffer.hpp"
+#include "dht/base/endpoint.hpp"
+#include "dht/base/key.hpp"
+#include "dht/base/time.hpp"
+#include "storage/job.hpp"
+
+namespace shoal::swarm {
+
+// Streams (TCP). The session names those it dials (top bit clear), the host those it accepts (top bit set); a
+// name is never used twice in one run.
+using StreamId = std::uint64_t;
+inline constexpr StreamId accepted_stream = StreamId{1} << 63;
+
+// ---- inputs
+// ---------------------------------------------------------------------------------------------------
+
+struct DatagramIn {
+  Endpoint from;
+  ByteView bytes;  // valid during handle() only
+  enum class Via : std::uint8_t { own_port, lan_group } via = Via::own_port;
+};
+struct StreamAccepted {
+  StreamId stream = 0;
+  Endpoint from;
+};
+struct StreamConnected {
+  StreamId stream = 0;
+};
+struct StreamReceived {
+  StreamId stream = 0;
+  ByteView bytes;  // valid during handle() only; at most 256 KiB
+};
+// The host wrote to the socket: `unsent` bytes given by Write are still waiting in it. Told whenever the
+// count falls below stream_low_water after having been above, and whenever it reaches zero.
+struct StreamWritable {
+  StreamId stream = 0;
+  std::uint64_t unsent = 0;
+};
+struct StreamClosed {
+  StreamId stream = 0;
+  enum class Why : std::uint8_t { by_peer, refused, unreachable, failed } why = Why::by_peer;
+};
+struct DiskDone {
+  storage::JobId job = 0;
+  storage::Done done;
+};
+struct Tick {};  // next_wake() has come
+
+// ---- commands (inputs of the user)
+// ------------------------------------------------------------------------------
+
+using CommandId = std::uint64_t;  // named by the host; answers carry it
+
+enum class SeedUntil : std::uint8_t { complete, ratio, forever };
+struct SeedPolicy {
+  SeedUntil until = SeedUntil::complete;
+  double ratio = 0;
+};
+// Opens a content: what the catalog has of it is taken up; what it lacks is fetched. Both `share` (whole,
+// stored before by the importer) and `get` are this. Answers: ContentEvent, several.
+struct OpenContent {
+  storage::ContentId id{};
+  std::string folder;           // absolute: where NAME will lie (ignored if the catalog knows better)
+  std::vector<Endpoint> hints;  // `at`, --peer: asked at once for their own record, and used as DHT contacts
+  std::vector<std::string> only;  // globs over paths; empty: everything
+  SeedPolicy seed;
+  Bytes info;  // where known (from a .torrent file), with `layers`
+  std::vector<Bytes> layers;
+};
+struct CloseContent {
+  storage::ContentId id{};
+};
+struct Bootstrap {
+  std::vector<Endpoint> nodes;
+};
+struct DhtPing {
+  Endpoint node;
+};
+struct DhtFind {
+  Key target;
+};
+struct Stop {};  // orderly: commit, save, close. Answer: Stopped.
+
+using Command = std::variant<OpenContent, CloseContent, Bootstrap, DhtPing, DhtFind, Stop>;
+struct CommandIn {
+  CommandId command = 0;
+  Command what;
+};
+
+using Input = std::variant<DatagramIn, StreamAccepted, StreamConnected, StreamReceived, StreamWritable,
+                           StreamClosed, DiskDone, Tick, CommandIn>;
+
+// ---- outputs
+// --------------------------------------------------------------------------------------------------
+
+struct DatagramOut {
+  Endpoint to;
+  Bytes bytes;
+  enum class Via : std::uint8_t {
+    own_port,
+    lan_group
+  } via = Via::own_port;  // lan_group: `to` holds the family alone
+};
+struct Dial {
+  StreamId stream = 0;
+  Endpoint to;
+};
+struct Write {
+  StreamId stream = 0;
+  Buffer bytes;  // the host gives it back to the pool once it is written
+};
+// Stop or go on reading a stream (the TCP window does the rest). Streams start reading.
+struct PauseRead {
+  StreamId stream = 0;
+  bool paused = false;
+};
+// The stream is gone for the session; the host sends what it still holds (at most 1 s) and closes.
+struct Close {
+  StreamId stream = 0;
+};
+struct DiskJob {
+  storage::JobId job = 0;
+  storage::Job what;
+};
+
+// ---- answers
+// ----------------------------------------------------------------------------------------------------
+
+// One step in the life of a content, in the order in which they can happen.
+struct ContentEvent {
+  enum class What : std::uint8_t {
+    announced,        // our own node holds our record: the link works from now on
+    published,        // stored at `count` other nodes
+    metadata,         // its files are known (see Session::content)
+    attached,         // the disk is ready; `count` pieces are already there
+    paused_no_space,  // disk full: tried again by itself
+    resumed,
+    file_changed,  // a file is no longer what was verified: hashed again before it is served
+    complete,      // all wanted files are whole, verified and durable
+    seeded,        // the seed policy is fulfilled
+    copy_out,      // one full copy has been uploaded
+    failed,        // `error` and `path` say why; the content is closed
+    closed,        // after CloseContent or Stop
+    no_contact,    // not one DHT contact answers (and no peer is connected)
+    peer_banned,   // a peer sent corrupt blocks; `count`: how many
+  } what{};
+  storage::ContentId id{};
+  std::uint64_t count = 0;
+  Error error{};
+  std::string path;
+};
+struct PingAnswer {
+  Endpoint node;
+  std::optional<Key> position;  // nullopt: no answer
+  Duration round_trip{};
+};
+struct FindAnswer {
+  struct Found {
+    Key position;
+    Endpoint endpoint;
+  };
+  std::vector<Found> closest;
+  std::uint32_t asked = 0, answered = 0, hops = 0;
+  Duration took{};
+};
+struct ReachAnswer {  // what we learned of our own address; unasked
+  Endpoint external;
+  bool reachable = false;
+};
+struct Stopped {};
+
+using AnswerBody = std::variant<ContentEvent, PingAnswer, FindAnswer, ReachAnswer, Stopped>;
+struct Answer {
+  CommandId command = 0;
+  AnswerBody what;
+};
+
+using Output = std::variant<DatagramOut, Dial, Write, PauseRead, Close, DiskJob, Answer>;
+
+// Bytes handed to the host and not yet in the socket: below this a stream takes more blocks.
+inline constexpr std::uint64_t stream_low_water = 256 * 1024;
+
+}  // namespace shoal::swarm

@@ -1,0 +1,106 @@
+// Every bound and period of the swarm, with its reason. BEP 3's figures where it gives one; threats A9, A12,
+// A21-A26.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "dht/base/time.hpp"
+
+namespace shoal::swarm::limits {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// ---- choking (BEP 3)
+inline constexpr Duration choke_period = seconds{10};  // long enough for TCP to show what a peer gives
+inline constexpr Duration optimistic_period =
+    seconds{30};  // long enough for a newcomer to give something back
+inline constexpr Duration contribution_window = seconds{20};  // what "gave most" looks at: two rounds
+inline constexpr Duration newcomer_for =
+    seconds{60};  // connected for less: three times as likely to be tried
+inline constexpr std::uint32_t newcomer_weight = 3;
+inline constexpr Duration snub_after = seconds{60};    // unchoked, asked, nothing came: it snubs us
+inline constexpr std::uint32_t regular_slots = 4;      // the textbook's 4 ...
+inline constexpr std::uint32_t optimistic_slots = 1;   // ... + 1, the floor of adaptation
+inline constexpr std::uint32_t max_slots = 50;         // beyond that each gets too little to matter
+inline constexpr double least_gift = 256;  // bytes a second below which a peer has given us nothing
+inline constexpr Duration seed_turn_most = minutes{2};  // of one peer, however slowly it takes
+inline constexpr Duration seed_quantum = seconds{20};  // a seed's slot is kept that long, then goes round
+
+// ---- asking for blocks
+inline constexpr std::uint32_t max_block_bytes = 16384;  // of one request, either way (BEP 3 as practised)
+inline constexpr std::uint32_t min_window = 4;    // requests outstanding: hides a round trip on slow links
+inline constexpr std::uint32_t max_window = 500;  // 8 MiB; what remote queues commonly take
+inline constexpr std::uint32_t default_remote_queue = 250;    // assumed until a hello says otherwise
+inline constexpr Duration window_time = seconds{2};           // of data asked for ahead, over the round trip
+inline constexpr Duration min_request_timeout = seconds{5};   // nothing at all for so long: it has stopped
+inline constexpr Duration max_request_timeout = seconds{10};  // whatever its rate: others take over
+inline constexpr std::uint32_t endgame_requests_per_block = 2;  // more only multiplies the waste
+inline constexpr std::uint32_t endgame_outstanding = 16;  // duplicates a peer is asked for at once: 256 KiB
+inline constexpr std::uint32_t random_first_pieces = 4;   // until so many are had, a piece at random
+inline constexpr std::uint32_t random_first_least = 32;   // contents with fewer pieces start rarest first
+inline constexpr Duration join_after = seconds{3};  // a partial piece that needs longer takes a second peer
+inline constexpr std::uint32_t max_partial_blocks = 262'144;  // detail records: about 20 MiB of memory
+inline constexpr std::uint32_t max_deadlines = 1024;          // pieces of a read-ahead window
+
+// ---- answering requests (A23)
+inline constexpr std::uint32_t max_queue = 500;  // requests of a peer that wait; those beyond are rejected
+inline constexpr std::uint32_t flood_requests =
+    2000;                                         // asked and not yet answered by a block: it is no client
+inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer may ask for (BEP 6, A23)
+inline constexpr std::uint32_t rejects_before_demotion = 16;  // of what it advertised (A24)
+inline constexpr std::uint32_t strikes_before_ban = 3;        // unrequested blocks, nonsense (A25)
+inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is exact (A21)
+
+// ---- connections
+inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up to here; BEP 3's practice
+inline constexpr std::uint32_t max_peers =
+    200;  // of a content: accepted up to here, half for those who dial us
+inline constexpr std::uint32_t half_open_dials = 16;    // of a session: spares home routers
+inline constexpr std::uint32_t half_open_per_ip = 4;    // accepted, not yet proven; global addresses (A22)
+inline constexpr std::uint32_t established_per_ip = 2;  // of one content; global addresses (A22)
+inline constexpr Duration dial_timeout = seconds{10};
+inline constexpr Duration handshake_timeout = seconds{10};  // A22
+inline constexpr Duration keepalive = seconds{60};          // nothing sent for so long: an empty frame
+inline constexpr Duration idle_timeout = seconds{120};      // nothing heard, keepalives included: it is dead
+
+// ---- candidates (A9, A12)
+inline constexpr std::uint32_t max_candidates = 2000;  // of a content
+inline constexpr std::uint32_t max_candidates_per_network =
+    64;  // of a global /24 or /48: 4 a key and a day's churn
+inline constexpr std::uint32_t max_endpoints_per_key = 4;  // a record carries v4, v6 and a local one
+inline constexpr std::uint32_t max_bans = 1000;            // remembered; the oldest goes
+inline constexpr std::uint32_t bans_per_address = 4;  // keys banned at an address before the address itself
+                                                      // is: a NAT shares one among the honest
+inline constexpr std::uint32_t dials_per_ip = 3;  // a global address, every dial_ip_window
+inline constexpr Duration dial_ip_window = minutes{10};
+inline constexpr Duration dial_network_gap = seconds{10};  // between dials to one global /24 or /48
+inline constexpr std::uint32_t max_dial_history = 8192;  // addresses remembered; beyond that, no new stranger
+inline constexpr Duration ask_period =
+    seconds{5};                                // a bare address is asked for its record so often at most ...
+inline constexpr std::uint32_t ask_tries = 3;  // ... so many times, then by the back-off
+inline constexpr Duration first_back_off = seconds{15};  // doubled by every failure
+inline constexpr Duration max_back_off = minutes{30};
+inline constexpr Duration known_back_off =
+    seconds{20};                                     // the most, for the user's own and those once connected:
+                                                     // a healed network is used again within 60 s
+inline constexpr std::uint32_t forget_failures = 6;  // in a row: a hearsay candidate is dropped
+
+// ---- metadata (BEP 9, A26)
+inline constexpr std::uint32_t metadata_part_bytes = 16384;
+inline constexpr std::uint32_t max_metadata_bytes = 30U << 20;  // a million files fit
+inline constexpr std::uint32_t metadata_parts_in_flight = 8;    // of one peer
+inline constexpr Duration metadata_timeout = seconds{8};
+inline constexpr std::uint32_t metadata_serve_copies = 3;  // a peer gets each part so often in a connection
+
+// ---- peer exchange (BEP 11)
+inline constexpr Duration exchange_period = seconds{60};
+inline constexpr Duration exchange_least = seconds{45};  // taken no more often: leaves room for jitter
+inline constexpr std::uint32_t exchange_added = 50;
+inline constexpr std::uint32_t exchange_dropped = 50;
+inline constexpr std::uint32_t exchange_taken = 64;   // of a message; the rest is not read
+inline constexpr std::uint32_t exchange_strikes = 3;  // too many or too often: no more is taken from it
+
+}  // namespace shoal::swarm::limits

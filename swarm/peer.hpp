@@ -1,0 +1,77 @@
+// Peer: the state of one connection of a swarm, from the dial to the last byte. Values and small rules alone: who may
+// ask, what is under way, when it is overdue. The swarm routes its messages.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "dht/base/bitfield.hpp"
+#include "dht/base/rate.hpp"
+#include "swarm/exchange.hpp"
+#include "swarm/io.hpp"
+#include "swarm/metadata.hpp"
+#include "swarm/peer_handle.hpp"
+#include "swarm/pipeline.hpp"
+#include "swarm/request_queue.hpp"
+#include "swarm/wire_codec.hpp"
+
+namespace shoal::swarm {
+
+enum class Direction : std::uint8_t { outgoing, incoming };
+
+struct Peer {
+  enum class Stage : std::uint8_t { dialling, handshake, up };
+
+  StreamId stream = 0;
+  Endpoint endpoint;  // of the stream
+  Direction direction{};
+  Stage stage = Stage::dialling;
+  Instant since{};       // of this stage
+  Instant heard{};       // the last bytes
+  Instant spoke{};       // the last bytes given to the host
+  std::unique_ptr<WireCodec> wire;
+  std::optional<crypto::PublicKey> expected_key;  // whom we dialled
+  crypto::PublicKey key{};                        // proven
+  std::uint64_t paid = 0;                         // payload not yet written that counts against the limit already
+  std::uint64_t unsent = 0;                       // bytes with the host that are not in the socket yet
+
+  // What it said of itself.
+  std::optional<wire::Hello> hello;
+  std::optional<wire::Pieces> pieces;  // kept until we know the content
+  std::vector<std::uint32_t> early_haves;         // likewise
+  bool known_to_picker = false;
+  bool was_seed_at_first = false;
+  bool choking_us = true, interested_in_us = false;
+
+  // What we said to it.
+  bool said_pieces = false;
+  bool choked_by_us = true, we_are_interested = false;
+  Instant choke_changed{};
+
+  Pipeline pipeline;
+  RequestQueue requests;
+  MetadataServe metadata;
+  Exchange exchange;
+  std::uint32_t reads = 0;           // blocks being read for it
+  std::uint64_t reading_bytes = 0;
+  bool in_turn = false;              // waits in the swarm's queue of uploads
+  RateMeter gave{limits::contribution_window}, took{limits::contribution_window};  // payload
+  RateMeter sent_recently{std::chrono::seconds{3}};
+  std::vector<std::pair<wire::HashRequest, Instant>> hashes_asked;  // outstanding, at most hash_requests_each
+  std::uint32_t hash_rejects = 0;
+  std::uint32_t leaf_reads = 0;      // pieces being hashed for it, at most 1
+  std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
+
+  [[nodiscard]] bool up() const { return stage == Stage::up; }
+  // Where others could dial it: the address of the stream with the port it listens on.
+  [[nodiscard]] std::optional<Endpoint> listening() const {
+    if (direction == Direction::outgoing) return endpoint;
+    if (!hello || hello->listen_port == 0) return std::nullopt;
+    return Endpoint{endpoint.address, hello->listen_port};
+  }
+};
+
+}  // namespace shoal::swarm

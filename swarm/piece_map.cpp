@@ -1,0 +1,497 @@
+// Invariants (check_invariants recomputes them):
+//  - have_ holds exactly the pieces in state have; failed_ only complete ones.
+//  - A detail record exists for every partial piece, for no missing, verified or have piece, and for complete
+//  ones
+//    that were fetched or restored here.
+//  - A block has requesters exactly while it is requested, distinct ones, at most most_requesters; it is in
+//  the list
+//    of requests exactly while it is requested and may take another.
+//  - A partial piece has a block that is not free and one that is not written.
+//  - open_ holds exactly the wanted partial pieces with a free block.
+//  - The totals (wanted bytes, free blocks, ...) are the sums over pieces.
+#include "swarm/piece_map.hpp"
+
+#include <algorithm>
+
+#include "dht/base/check.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+bool needs(PieceState state) { return state == PieceState::missing || state == PieceState::partial; }
+bool right(PieceState state) { return state == PieceState::verified || state == PieceState::have; }
+
+}  // namespace
+
+PieceMap::PieceMap(storage::ContentPtr content, const Bitfield& have, const std::vector<bool>& wanted)
+    : content_(std::move(content)), states_(content_->pieces), have_(have) {
+  SHOAL_CHECK(have.size() == content_->pieces);
+  SHOAL_CHECK(wanted.empty() || wanted.size() == content_->files.size());
+  for (std::uint32_t piece = 0; piece < pieces(); ++piece) {
+    PieceEntry& entry = states_[piece];
+    if (have_.test(piece)) entry.state = PieceState::have;
+    entry.wanted = wanted.empty() || wanted[content_->file_of_piece[piece]];
+    count(piece, 1);
+  }
+}
+
+// ---- bookkeeping
+
+void PieceMap::count(std::uint32_t piece, int sign) {
+  const PieceEntry& entry = states_[piece];
+  const auto add = [sign](auto& total, std::uint64_t amount) {
+    using Total = std::remove_reference_t<decltype(total)>;
+    total = sign > 0 ? static_cast<Total>(total + amount) : static_cast<Total>(total - amount);
+  };
+  if (right(entry.state)) add(verified_count_, 1);
+  if (!entry.wanted) return;
+  const std::uint64_t bytes = content_->piece_bytes(piece);
+  add(wanted_, 1);
+  add(wanted_bytes_, bytes);
+  if (right(entry.state)) add(verified_bytes_, bytes);
+  if (entry.state == PieceState::have) {
+    add(wanted_have_, 1);
+    add(committed_bytes_, bytes);
+  }
+  if (entry.state == PieceState::missing) add(free_blocks_, content_->blocks_in(piece));
+  if (entry.state == PieceState::partial) add(free_blocks_, details_[entry.detail].free);
+}
+
+void PieceMap::note_change(std::uint32_t piece) {
+  if (states_[piece].changed) return;
+  states_[piece].changed = true;
+  changed_.push_back(piece);
+}
+
+void PieceMap::clear_changes() {
+  for (const std::uint32_t piece : changed_) states_[piece].changed = false;
+  changed_.clear();
+}
+
+void PieceMap::enter(std::uint32_t piece, PieceState state) {
+  PieceEntry& entry = states_[piece];
+  if (entry.state == state) return;
+  count(piece, -1);
+  if (entry.state == PieceState::have) have_.reset(piece);
+  entry.state = state;
+  if (state == PieceState::have) have_.set(piece);
+  count(piece, 1);
+  if (state == PieceState::missing) ++supply_;
+  note_change(piece);
+}
+
+// A fresh record, every block free. The piece's state is the caller's business and must not be partial yet.
+PieceMap::Detail& PieceMap::begin_detail(std::uint32_t piece) {
+  PieceEntry& entry = states_[piece];
+  SHOAL_CHECK(entry.detail == no_id);
+  if (spare_.empty()) {
+    spare_.push_back(static_cast<std::uint32_t>(details_.size()));
+    details_.emplace_back();
+    SHOAL_CHECK(details_.size() < (std::size_t{1} << (32 - block_bits)) - 1);
+  }
+  entry.detail = spare_.back();
+  spare_.pop_back();
+  Detail& detail = details_[entry.detail];
+  const std::uint32_t blocks = content_->blocks_in(piece);
+  SHOAL_CHECK(blocks <= 1U << block_bits);
+  detail.piece = piece;
+  detail.free = blocks;
+  detail.requested = detail.arrived = detail.written = detail.first_free = 0;
+  detail.open_at = no_id;
+  detail.on_disk = false;
+  detail.speed = 0;
+  detail.blocks.assign(blocks, Block{});
+  detail.leaves.resize(blocks);
+  detail_blocks_ += blocks;
+  return detail;
+}
+
+void PieceMap::drop_detail(std::uint32_t piece) {
+  PieceEntry& entry = states_[piece];
+  if (entry.detail == no_id) return;
+  Detail& detail = details_[entry.detail];
+  SHOAL_CHECK(detail.arrived == 0);
+  for (std::uint32_t block = 0; detail.requested > 0 && block < detail.blocks.size(); ++block) {
+    if (detail.blocks[block].state != BlockState::requested) continue;
+    unlist((entry.detail << block_bits) | block);
+    --detail.requested;
+    --requested_blocks_;
+  }
+  detail.free = 0;
+  update_open(detail);
+  detail_blocks_ -= static_cast<std::uint32_t>(detail.blocks.size());
+  detail.piece = no_id;
+  spare_.push_back(entry.detail);
+  entry.detail = no_id;
+}
+
+// Puts the piece into open_ or takes it out, as its state says.
+void PieceMap::update_open(Detail& detail) {
+  const PieceEntry& entry = states_[detail.piece];
+  const bool open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
+  if (open == (detail.open_at != no_id)) return;
+  if (open) {
+    detail.open_at = static_cast<std::uint32_t>(open_.size());
+    open_.push_back(detail.piece);
+    return;
+  }
+  const std::uint32_t last = open_.back();
+  open_[detail.open_at] = last;
+  details_[states_[last].detail].open_at = detail.open_at;
+  open_.pop_back();
+  detail.open_at = no_id;
+}
+
+// The block's own fields and the counts of free ones; the caller has taken it out of its former count.
+void PieceMap::set_free(Detail& detail, std::uint32_t block) {
+  Block& entry = detail.blocks[block];
+  entry.state = BlockState::free;
+  entry.requesters = 0;
+  entry.peers.fill(PeerHandle{});
+  ++detail.free;
+  detail.first_free = std::min(detail.first_free, block);
+  const PieceEntry& piece = states_[detail.piece];
+  if (piece.wanted && piece.state == PieceState::partial) ++free_blocks_;
+  ++supply_;
+  update_open(detail);
+}
+
+void PieceMap::settle(std::uint32_t piece) {
+  const PieceEntry& entry = states_[piece];
+  if (entry.state != PieceState::partial) return;
+  if (details_[entry.detail].free != details_[entry.detail].blocks.size()) return;
+  enter(piece, PieceState::missing);
+  drop_detail(piece);
+}
+
+void PieceMap::list(std::uint32_t id, End end) {
+  Block& block = block_of(id);
+  if (block.listed) return;
+  block.listed = true;
+  block.previous = end == End::newest ? newest_ : no_id;
+  block.next = end == End::newest ? no_id : oldest_;
+  if (block.previous != no_id) block_of(block.previous).next = id;
+  if (block.next != no_id) block_of(block.next).previous = id;
+  if (block.previous == no_id) oldest_ = id;
+  if (block.next == no_id) newest_ = id;
+}
+
+void PieceMap::unlist(std::uint32_t id) {
+  Block& block = block_of(id);
+  if (!block.listed) return;
+  (block.previous == no_id ? oldest_ : block_of(block.previous).next) = block.next;
+  (block.next == no_id ? newest_ : block_of(block.next).previous) = block.previous;
+  block.listed = false;
+  block.previous = block.next = no_id;
+}
+
+// ---- questions
+
+BlockState PieceMap::block_state(BlockRef block) const {
+  SHOAL_CHECK(contains(block));
+  const PieceEntry& entry = states_[block.piece];
+  if (entry.detail != no_id) return details_[entry.detail].blocks[block.block].state;
+  return entry.state == PieceState::missing ? BlockState::free : BlockState::written;
+}
+
+std::span<const Sha256> PieceMap::leaves(std::uint32_t piece) const {
+  const PieceEntry& entry = states_[piece];
+  if (entry.state != PieceState::complete || entry.detail == no_id) return {};
+  return details_[entry.detail].leaves;
+}
+
+PieceMap::Summary PieceMap::summary(std::uint32_t piece) const {
+  const PieceEntry& entry = states_[piece];
+  SHOAL_CHECK(entry.state == PieceState::partial);
+  const Detail& detail = details_[entry.detail];
+  return {.free = detail.free,
+          .requested = detail.requested,
+          .written = detail.written,
+          .blocks = static_cast<std::uint32_t>(detail.blocks.size()),
+          .speed = detail.speed};
+}
+
+BlockRef PieceMap::request_at(std::uint32_t id) const {
+  return {.piece = details_[id >> block_bits].piece, .block = id & ((1U << block_bits) - 1)};
+}
+
+void PieceMap::set_wanted(std::uint32_t file, bool wanted) {
+  const storage::ContentFile& entry = content_->files[file];
+  for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece) {
+    if (states_[piece].wanted == wanted) continue;
+    count(piece, -1);
+    states_[piece].wanted = wanted;
+    count(piece, 1);
+    if (states_[piece].detail != no_id) update_open(details_[states_[piece].detail]);
+    note_change(piece);
+    ++supply_;
+  }
+}
+
+// ---- blocks
+
+std::uint32_t PieceMap::request_free(std::uint32_t piece, PeerHandle peer, double speed, std::uint32_t most,
+                                     std::vector<BlockRef>& out) {
+  SHOAL_CHECK(needs(states_[piece].state));
+  if (most == 0) return 0;
+  if (states_[piece].state == PieceState::missing) {
+    begin_detail(piece);
+    enter(piece, PieceState::partial);
+  }
+  const std::uint32_t slot = states_[piece].detail;
+  Detail& detail = details_[slot];
+  detail.speed = detail.requested == 0 ? speed : std::max(detail.speed, speed);
+  std::uint32_t taken = 0;
+  std::uint32_t block = detail.first_free;
+  for (; block < detail.blocks.size() && taken < most && detail.free > 0; ++block) {
+    Block& entry = detail.blocks[block];
+    if (entry.state != BlockState::free) continue;
+    entry.state = BlockState::requested;
+    entry.requesters = 1;
+    entry.peers[0] = peer;
+    --detail.free;
+    ++detail.requested;
+    if (most_requesters > 1) list((slot << block_bits) | block, End::newest);
+    out.push_back({.piece = piece, .block = block});
+    ++taken;
+  }
+  detail.first_free = block;
+  requested_blocks_ += taken;
+  if (states_[piece].wanted) free_blocks_ -= taken;
+  update_open(detail);
+  return taken;
+}
+
+bool PieceMap::request_again(BlockRef block, PeerHandle peer) {
+  const std::uint32_t slot = states_[block.piece].detail;
+  if (slot == no_id) return false;
+  Block& entry = details_[slot].blocks[block.block];
+  if (entry.state != BlockState::requested || entry.requesters >= most_requesters) return false;
+  const auto end = entry.peers.begin() + entry.requesters;
+  if (std::find(entry.peers.begin(), end, peer) != end) return false;
+  entry.peers[entry.requesters++] = peer;
+  if (entry.requesters == most_requesters) unlist((slot << block_bits) | block.block);
+  return true;
+}
+
+void PieceMap::release(PeerHandle peer, BlockRef block) {
+  if (!contains(block) || states_[block.piece].detail == no_id) return;
+  const std::uint32_t slot = states_[block.piece].detail;
+  Detail& detail = details_[slot];
+  Block& entry = detail.blocks[block.block];
+  if (entry.state != BlockState::requested) return;
+  const auto end = entry.peers.begin() + entry.requesters;
+  const auto found = std::find(entry.peers.begin(), end, peer);
+  if (found == end) return;
+  std::copy(found + 1, end, found);
+  entry.peers[--entry.requesters] = PeerHandle{};
+  const std::uint32_t id = (slot << block_bits) | block.block;
+  if (entry.requesters > 0) {
+    list(id, End::oldest);  // it has waited longest: the next in endgame takes it first
+    ++supply_;
+    return;
+  }
+  unlist(id);
+  --detail.requested;
+  --requested_blocks_;
+  set_free(detail, block.block);
+  settle(block.piece);
+}
+
+PieceMap::Arrival PieceMap::arrived(BlockRef block, PeerHandle peer, Asked asked) {
+  SHOAL_CHECK(contains(block));
+  Arrival out;
+  PieceEntry& entry = states_[block.piece];
+  const bool late = asked == Asked::late;
+  if (!needs(entry.state) || (entry.state == PieceState::missing && late && !entry.wanted)) {
+    out.verdict = Verdict::duplicate;
+    return out;
+  }
+  if (entry.state == PieceState::missing) {
+    if (!late) return out;
+    begin_detail(block.piece);
+    enter(block.piece, PieceState::partial);
+  }
+  const std::uint32_t slot = entry.detail;
+  Detail& detail = details_[slot];
+  Block& target = detail.blocks[block.block];
+  if (target.state == BlockState::arrived || target.state == BlockState::written) {
+    out.verdict = Verdict::duplicate;
+    return out;
+  }
+  const auto end = target.peers.begin() + target.requesters;
+  if (!late && std::find(target.peers.begin(), end, peer) == end) return out;
+  out.verdict = Verdict::accepted;
+  out.first_of_piece = !detail.on_disk;
+  for (auto other = target.peers.begin(); other != end; ++other)
+    if (*other != peer) out.cancel[out.others++] = *other;
+  if (target.state == BlockState::requested) {
+    unlist((slot << block_bits) | block.block);
+    --detail.requested;
+    --requested_blocks_;
+  } else {
+    --detail.free;
+    if (entry.wanted) --free_blocks_;
+  }
+  target.state = BlockState::arrived;
+  target.requesters = 0;
+  target.peers.fill(PeerHandle{});
+  target.peers[0] = peer;
+  detail.on_disk = true;
+  ++detail.arrived;
+  update_open(detail);
+  return out;
+}
+
+PieceMap::Progress PieceMap::written(BlockRef block, const Sha256& leaf) {
+  SHOAL_CHECK(block_state(block) == BlockState::arrived);
+  Detail& detail = details_[states_[block.piece].detail];
+  detail.blocks[block.block].state = BlockState::written;
+  detail.leaves[block.block] = leaf;
+  --detail.arrived;
+  ++detail.written;
+  if (detail.written != detail.blocks.size()) return Progress::more;
+  enter(block.piece, PieceState::complete);
+  return Progress::piece_complete;
+}
+
+void PieceMap::write_failed(BlockRef block) {
+  SHOAL_CHECK(block_state(block) == BlockState::arrived);
+  Detail& detail = details_[states_[block.piece].detail];
+  --detail.arrived;
+  detail.on_disk = detail.arrived + detail.written > 0;
+  set_free(detail, block.block);
+  settle(block.piece);
+}
+
+// ---- pieces
+
+void PieceMap::verified(std::uint32_t piece) {
+  SHOAL_CHECK(state(piece) == PieceState::complete);
+  std::erase(failed_, piece);
+  enter(piece, PieceState::verified);
+  drop_detail(piece);
+}
+
+void PieceMap::failed(std::uint32_t piece) {
+  SHOAL_CHECK(state(piece) == PieceState::complete);
+  if (std::find(failed_.begin(), failed_.end(), piece) == failed_.end()) failed_.push_back(piece);
+}
+
+std::vector<PieceMap::Bad> PieceMap::blame(std::uint32_t piece, std::span<const Sha256> true_leaves) {
+  SHOAL_CHECK(state(piece) == PieceState::complete && states_[piece].detail != no_id);
+  Detail& detail = details_[states_[piece].detail];
+  SHOAL_CHECK(true_leaves.size() == detail.blocks.size());
+  std::vector<Bad> bad;
+  for (std::uint32_t block = 0; block < detail.blocks.size(); ++block)
+    if (detail.leaves[block] != true_leaves[block])
+      bad.push_back({.block = {.piece = piece, .block = block}, .sender = detail.blocks[block].peers[0]});
+  if (bad.empty()) return bad;
+  std::erase(failed_, piece);
+  enter(piece, PieceState::partial);
+  for (const Bad& one : bad) {
+    --detail.written;
+    set_free(detail, one.block.block);
+  }
+  settle(piece);
+  return bad;
+}
+
+void PieceMap::reset(std::uint32_t piece) {
+  SHOAL_CHECK(state(piece) == PieceState::complete || state(piece) == PieceState::partial);
+  std::erase(failed_, piece);
+  enter(piece, PieceState::missing);
+  drop_detail(piece);
+}
+
+void PieceMap::committed(std::uint32_t piece) {
+  if (state(piece) == PieceState::verified) enter(piece, PieceState::have);
+}
+
+void PieceMap::checking(std::uint32_t piece) {
+  SHOAL_CHECK(state(piece) == PieceState::missing);
+  enter(piece, PieceState::complete);
+}
+
+void PieceMap::recheck(std::uint32_t piece) {
+  SHOAL_CHECK(right(state(piece)));
+  enter(piece, PieceState::complete);
+}
+
+void PieceMap::restore(std::uint32_t piece, std::span<const Sha256> leaves, const std::vector<bool>& good) {
+  SHOAL_CHECK(state(piece) == PieceState::complete && states_[piece].detail == no_id);
+  Detail& detail = begin_detail(piece);
+  const std::size_t known = std::min({leaves.size(), good.size(), detail.blocks.size()});
+  for (std::size_t block = 0; block < known; ++block) {
+    if (!good[block]) continue;
+    detail.blocks[block].state = BlockState::written;
+    detail.leaves[block] = leaves[block];
+    --detail.free;
+    ++detail.written;
+  }
+  detail.on_disk = detail.written > 0;
+  ++supply_;
+  if (detail.free == 0) return;
+  enter(piece, PieceState::partial);
+  update_open(detail);
+  settle(piece);
+}
+
+// ---- for tests
+
+void PieceMap::check_invariants() const {
+  PieceMap fresh{content_, have_};  // for its totals: rebuilt below
+  fresh.wanted_ = fresh.wanted_have_ = fresh.verified_count_ = 0;
+  fresh.wanted_bytes_ = fresh.verified_bytes_ = fresh.committed_bytes_ = fresh.free_blocks_ = 0;
+  fresh.states_ = states_;
+  fresh.details_ = details_;
+  std::uint32_t details = 0, blocks = 0, requested = 0, listed = 0, open = 0;
+  for (std::uint32_t piece = 0; piece < pieces(); ++piece) {
+    fresh.count(piece, 1);
+    const PieceEntry& entry = states_[piece];
+    SHOAL_CHECK(have_.test(piece) == (entry.state == PieceState::have));
+    SHOAL_CHECK(entry.detail != no_id || entry.state != PieceState::partial);
+    if (entry.detail == no_id) continue;
+    SHOAL_CHECK(entry.state == PieceState::partial || entry.state == PieceState::complete);
+    const Detail& detail = details_[entry.detail];
+    SHOAL_CHECK(detail.piece == piece && detail.blocks.size() == content_->blocks_in(piece));
+    ++details;
+    blocks += static_cast<std::uint32_t>(detail.blocks.size());
+    std::array<std::uint32_t, 4> in_state{};
+    for (std::uint32_t i = 0; i < detail.blocks.size(); ++i) {
+      const Block& block = detail.blocks[i];
+      ++in_state[static_cast<std::size_t>(block.state)];
+      SHOAL_CHECK((block.requesters > 0) == (block.state == BlockState::requested));
+      SHOAL_CHECK(block.requesters <= most_requesters);
+      SHOAL_CHECK(block.listed == (block.requesters > 0 && block.requesters < most_requesters));
+      SHOAL_CHECK(block.state != BlockState::free || i >= detail.first_free);
+      for (std::uint32_t a = 0; a < block.requesters; ++a)
+        for (std::uint32_t b = 0; b < a; ++b) SHOAL_CHECK(block.peers[a] != block.peers[b]);
+      listed += block.listed ? 1 : 0;
+    }
+    SHOAL_CHECK(in_state[0] == detail.free && in_state[1] == detail.requested);
+    SHOAL_CHECK(in_state[2] == detail.arrived && in_state[3] == detail.written);
+    requested += detail.requested;
+    const bool all_written = detail.written == detail.blocks.size();
+    SHOAL_CHECK(all_written == (entry.state == PieceState::complete));
+    SHOAL_CHECK(entry.state != PieceState::partial || detail.free < detail.blocks.size());
+    const bool is_open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
+    SHOAL_CHECK(is_open == (detail.open_at != no_id));
+    SHOAL_CHECK(!is_open || open_[detail.open_at] == piece);
+    open += is_open ? 1 : 0;
+  }
+  SHOAL_CHECK(open == open_.size() && blocks == detail_blocks_ && requested == requested_blocks_);
+  SHOAL_CHECK(details + spare_.size() == details_.size());
+  for (std::uint32_t id = oldest_; id != no_id; id = block_of(id).next) {
+    SHOAL_CHECK(listed-- > 0 && block_of(id).listed);
+    if (block_of(id).next == no_id) SHOAL_CHECK(id == newest_);
+  }
+  SHOAL_CHECK(listed == 0);
+  for (const std::uint32_t piece : failed_) SHOAL_CHECK(state(piece) == PieceState::complete);
+  SHOAL_CHECK(fresh.wanted_ == wanted_ && fresh.wanted_have_ == wanted_have_);
+  SHOAL_CHECK(fresh.verified_count_ == verified_count_ && fresh.free_blocks_ == free_blocks_);
+  SHOAL_CHECK(fresh.wanted_bytes_ == wanted_bytes_ && fresh.verified_bytes_ == verified_bytes_);
+  SHOAL_CHECK(fresh.committed_bytes_ == committed_bytes_);
+}
+
+}  // namespace shoal::swarm

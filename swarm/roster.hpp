@@ -1,0 +1,113 @@
+// Roster: the candidates of one content, i.e. addresses we might dial, and whom never again. One entry an
+// endpoint. A candidate without a key cannot be dialled in the native dialect: it is first asked, by datagram
+// at the same port, for its own record (next_ask), which brings the key (key_learned, or add with a key).
+//
+// Which comes next is one ordered comparison (roster.cpp: Rank): trusted sources, then networks tried least,
+// then those with fewest failures; ties by chance. So 1,000 liars from 10 networks delay an honest peer by
+// few dials (A9). Candidates that were connected once are `proven`: they are members, no victims; dial limits
+// do not bind them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "dht/base/crypto.hpp"
+#include "dht/base/random.hpp"
+#include "swarm/address_rules.hpp"
+
+namespace shoal::swarm {
+
+struct Candidate {
+  Endpoint endpoint;
+  std::optional<crypto::PublicKey> key;  // X25519
+  Source source = Source::record;
+  bool seed = false;
+  bool proven = false;
+  enum class State : std::uint8_t { idle, asking, dialling, connected } state = State::idle;
+  std::uint32_t failures = 0;  // in a row
+  std::uint32_t asks = 0;      // without an answer
+  Instant not_before{};        // back-off
+  std::uint64_t tie = 0;       // by chance
+};
+
+class Roster {
+ public:
+  Roster(AddressRules rules, Random random);
+
+  void set_rules(AddressRules rules);  // own endpoints or subnets changed
+  void set_own_key(const crypto::PublicKey& key) { own_key_ = key; }
+
+  enum class Added : std::uint8_t { added, known, refused };
+  // Takes up a candidate or what is new about one. refused: not dialable, banned, ourselves, or no room.
+  Added add(Now now, const Endpoint& endpoint, std::optional<crypto::PublicKey> key, Source source,
+            bool seed = false);
+
+  // Whom to dial now; it is `dialling` from then on and counted in `limits`. Only candidates with a key,
+  // unless `keyless` dialects are open. nullopt: nobody before next_time().
+  enum class Keys : std::uint8_t { required, optional };
+  [[nodiscard]] std::optional<Candidate> next_dial(Now now, DialLimits& limits, Keys keys = Keys::required);
+  // Whom to ask for its record now; it is `asking`, asked again by itself after limits::ask_period.
+  [[nodiscard]] std::optional<Endpoint> next_ask(Now now, DialLimits& limits);
+  // When next_dial or next_ask may have somebody; `never` if all are busy. O(1) while nothing changed.
+  [[nodiscard]] Instant next_time(const DialLimits& limits) const;
+
+  // How a dial or connection went. Unknown endpoints are ignored.
+  void connected(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);
+  enum class Why : std::uint8_t {
+    no_answer,   // dial or handshake failed, or timed out
+    lost,        // an established connection ended
+    not_needed,  // we closed it: two seeds, too many peers, the same peer twice
+    misbehaved   // struck out without proof of a bad block: long back-off
+  };
+  void failed(Now now, const Endpoint& endpoint, Why why);
+
+  // A connection with this key is up, whoever dialled, or is gone: other endpoints of the same key are not dialled
+  // meanwhile. Each peer_up needs its peer_down. Keys of zeros (dialects without keys) are ignored.
+  void peer_up(const crypto::PublicKey& key);
+  void peer_down(const crypto::PublicKey& key);
+
+  // A peer that sent bad blocks. Its key never comes back; its address follows after limits::bans_per_address
+  // keys, because a NAT shares one among the honest. Loopback and private addresses are never banned as such.
+  void ban(const crypto::PublicKey& key, const IpAddress& address);
+  [[nodiscard]] bool banned(const crypto::PublicKey& key, const IpAddress& address) const;
+  [[nodiscard]] std::uint32_t bans() const { return static_cast<std::uint32_t>(banned_keys_.size()); }
+
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(candidates_.size()); }
+  [[nodiscard]] std::uint32_t dialling() const { return dialling_; }
+  [[nodiscard]] const Candidate* find(const Endpoint& endpoint) const;
+
+ private:
+  using Table = std::map<Endpoint, Candidate>;
+  [[nodiscard]] bool dial_ready(const Candidate& candidate, Keys keys) const;
+  [[nodiscard]] bool ask_ready(const Candidate& candidate) const;
+  [[nodiscard]] bool key_connected(const crypto::PublicKey& key) const;
+  [[nodiscard]] Instant due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const;
+  [[nodiscard]] bool make_room(const IpAddress& network);
+  void set_state(Candidate& candidate, Candidate::State state);
+  void back_off(Now now, Candidate& candidate);
+  void touch() { dirty_ = true; }
+  void erase(Table::iterator entry);
+  [[nodiscard]] std::uint32_t tried(const IpAddress& network) const;
+  [[nodiscard]] std::uint32_t members(const IpAddress& network) const;
+
+  struct Network {
+    std::uint32_t members = 0;  // candidates
+    std::uint32_t tried = 0;    // dials and connections, decayed by success
+  };
+  AddressRules rules_;
+  Random random_;
+  std::optional<crypto::PublicKey> own_key_;
+  Table candidates_;
+  std::map<IpAddress, Network> networks_;
+  std::vector<crypto::PublicKey> banned_keys_;          // in order of banning
+  std::map<IpAddress, std::uint32_t> struck_;           // keys banned at an address
+  std::map<crypto::PublicKey, std::uint32_t> keys_up_;  // connected or dialling, by key
+  std::uint32_t dialling_ = 0;
+  mutable bool dirty_ = true;
+  mutable Instant next_ = never;
+  Instant last_{};  // the latest instant heard of
+};
+
+}  // namespace shoal::swarm

@@ -1,0 +1,61 @@
+// SuperSeed: which pieces a lone seed reveals to whom (BEP 16 in spirit), so that it uploads each piece about
+// once while the swarm is young. Deviations: several pieces are revealed to a peer at once, so that its
+// pipeline never runs dry; and a peer gets new ones when it has finished those it was shown, without having
+// to prove that it passed them on, because in this dialect every member is authenticated and the choker
+// rotates anyway. A piece that nobody else has by then is shown to a second peer only when no fresh one is
+// left.
+//
+// It decides nothing about choking and sends nothing: it returns the pieces to announce with Have.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dht/base/random.hpp"
+#include "swarm/peer_handle.hpp"
+
+namespace shoal::swarm {
+
+// Whether to super-seed: we are a seed, no other seed is connected, and not every piece is out yet.
+// `least_availability`: of the rarest piece among the connected peers.
+[[nodiscard]] bool super_seeding_useful(bool complete, std::uint32_t other_seeds, std::uint32_t peers,
+                                        std::uint32_t least_availability);
+
+class SuperSeed {
+ public:
+  SuperSeed(std::uint32_t pieces, Random random);
+
+  void add_peer(PeerHandle peer);
+  void remove_peer(PeerHandle peer);
+  // A peer says it has the piece (HAVE or its bitfield, also of pieces we never showed it).
+  void peer_has(PeerHandle peer, std::uint32_t piece);
+  // Whether the peer may ask for the piece: it was shown to it.
+  [[nodiscard]] bool shown(PeerHandle peer, std::uint32_t piece) const;
+  // Pieces to announce to this peer now, so that it has `ahead` that it lacks; call after add_peer and
+  // whenever it has finished one. Appends to `out`.
+  void reveal(PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out);
+  // Pieces that nobody but us is known to have.
+  [[nodiscard]] std::uint32_t only_ours() const { return only_ours_; }
+
+ private:
+  struct Shown {
+    PeerHandle peer;
+    std::vector<std::uint32_t> open;  // shown and not yet had by it, in order of showing
+    std::vector<std::uint32_t> all;   // sorted
+    std::vector<std::uint32_t> has;   // sorted
+  };
+  [[nodiscard]] Shown* find(PeerHandle peer);
+  [[nodiscard]] const Shown* find(PeerHandle peer) const;
+
+  std::uint32_t pieces_;
+  Random random_;
+  std::vector<std::uint32_t> fresh_;  // shown to nobody yet, shuffled; taken from the back
+  std::vector<std::uint16_t> out_;    // by piece: peers that have it
+  std::vector<std::uint16_t> shown_;  // by piece: peers it was shown to
+  std::vector<Shown> peers_;          // sorted by handle
+  std::uint32_t only_ours_;
+  std::uint32_t again_ = 0;  // where the search for a second showing goes on
+};
+
+}  // namespace shoal::swarm

@@ -1,0 +1,486 @@
+// The life of a content: loaded, made known, attached to the disk, checked, committed, closed.
+#include "swarm/swarm.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/metainfo.hpp"
+#include "swarm/selection.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::chrono::seconds commit_every{2};         // what a crash may cost, in time ...
+constexpr std::uint64_t commit_bytes = 64ULL << 20;     // ... and in bytes (DESIGN 9)
+constexpr std::chrono::seconds space_retry_every{5};
+
+AddressRules rules_of(const SessionConfig& config) {
+  AddressRules rules;
+  rules.reach = config.reach;
+  rules.ipv4 = config.ipv4;
+  rules.ipv6 = config.ipv6;
+  rules.subnets = config.subnets;
+  for (const Subnet& subnet : config.subnets) rules.own.push_back({subnet.address, config.listen_port});
+  return rules;
+}
+
+}  // namespace
+
+Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Random random)
+    : slot_(slot),
+      command_(command),
+      config_(config),
+      open_(std::move(open)),
+      random_(std::move(random)),
+      announcer_(open_.id, config.identity, 0, random_.fork("announcer")),
+      roster_(rules_of(config), random_.fork("roster")),
+      fetch_(open_.id),
+      folder_(open_.folder) {
+  roster_.set_own_key(announcer_.exchange().public_key);
+}
+
+void Swarm::event(Turn& turn, What what, std::uint64_t count, Error error, std::string path) {
+  ContentEvent event;
+  event.what = what;
+  event.id = open_.id;
+  event.count = count;
+  event.error = error;
+  event.path = std::move(path);
+  turn.answer(command_, std::move(event));
+}
+
+storage::JobId Swarm::submit(Turn& turn, storage::Job&& job, Pending pending) {
+  const storage::JobId id = turn.names.next_job(slot_);
+  jobs_.emplace(id, pending);
+  turn.out.push_back(DiskJob{id, std::move(job)});
+  return id;
+}
+
+void Swarm::start(Turn& turn) {
+  second_ = turn.now.mono;
+  submit(turn, storage::LoadJob{open_.id}, {.kind = Kind::load});
+}
+
+void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
+  for (const Endpoint& endpoint : open_.hints) hint(turn, endpoint, Source::user);
+  const Bitfield* have = nullptr;
+  Bytes info = std::move(open_.info);
+  std::vector<Bytes> layers = std::move(open_.layers);
+  if (loaded.stored) {
+    storage::StoredContent& stored = *loaded.stored;
+    announcer_.restore_sequence(stored.record_sequence);
+    earlier_sent_ = stored.uploaded;
+    earlier_received_ = stored.downloaded;
+    if (!stored.info.empty()) {
+      info = std::move(stored.info);
+      layers = std::move(stored.layers);
+      folder_ = stored.folder;
+      touched_ = std::move(stored.touched);
+      have = &stored.have;
+    }
+  }
+  stage_ = Stage::metadata;
+  announce(turn);
+  turn.overlays.bootstrap(turn.now, open_.hints);
+  look_up(turn);
+  if (!info.empty()) adopt(turn, std::move(info), layers, have);
+}
+
+// Takes the content up; false: its info dictionary is none that we accept, and the content has failed.
+bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, const Bitfield* have) {
+  auto parsed = storage::parse_info(std::move(info));
+  if (!parsed || (*parsed)->id != open_.id) {
+    fail(turn, parsed ? Error{Code::mismatch, "the metadata does not belong to this link"} : parsed.error());
+    return false;
+  }
+  content_ = *parsed;
+  wanted_ = wanted_files(*content_, open_.only);
+  if (std::none_of(wanted_.begin(), wanted_.end(), [](bool each) { return each; }) && !wanted_.empty()) {
+    fail(turn, {Code::not_found, "no file of this content matches what --only asks for"});
+    return false;
+  }
+  const Bitfield none{content_->pieces};
+  if (have == nullptr || have->size() != content_->pieces) have = &none;
+  was_whole_ = have->all();
+  work_ = std::make_unique<Work>(content_, *have, wanted_, random_.fork("picker"));
+  if (!layers.empty() && !work_->layers.set_layers(layers)) {
+    // Damaged or foreign: they are fetched again, with proofs.
+    work_->layers = storage::PieceLayers{content_};
+  }
+  event(turn, What::metadata);
+  attach(turn);
+  return true;
+}
+
+void Swarm::attach(Turn& turn) {
+  stage_ = Stage::attaching;
+  storage::AttachJob job;
+  job.slot = slot_;
+  job.content = content_;
+  job.folder = folder_;
+  job.mode = was_whole_ ? storage::AttachJob::Mode::serve : storage::AttachJob::Mode::download;
+  job.wanted = wanted_;
+  job.layers.resize(content_->files.size());
+  for (std::uint32_t file = 0; file < content_->files.size(); ++file) job.layers[file] = work_->layers.layer(file);
+  submit(turn, std::move(job), {.kind = Kind::attach});
+}
+
+void Swarm::attached(Turn& turn, storage::Attached& attached) {
+  using FileState = storage::Attached::FileState;
+  PieceMap& map = work_->map;
+  std::uint64_t missing = 0;
+  for (std::uint32_t file = 0; file < content_->files.size(); ++file) {
+    const storage::ContentFile& entry = content_->files[file];
+    const FileState state = file < attached.files.size() ? attached.files[file] : FileState::absent;
+    for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece) {
+      const bool lost = state == FileState::absent || state == FileState::changed;
+      if (map.have(piece) && lost) {
+        map.recheck(piece);
+        to_check_.push_back(piece);
+      }
+      if (map.wanted(piece) && map.state(piece) == PieceState::missing) missing += content_->piece_bytes(piece);
+    }
+    if (state == FileState::changed) event(turn, What::file_changed, 0, {}, content_->disk_path(file));
+  }
+  for (const std::uint32_t piece : touched_)
+    if (piece < map.pieces() && map.state(piece) == PieceState::missing) {
+      map.checking(piece);
+      to_check_.push_back(piece);
+    }
+  touched_.clear();
+  if (missing > attached.free_bytes && to_check_.empty()) {
+    no_space_ = true;
+    space_retry_ = turn.now.mono + space_retry_every;
+    event(turn, What::paused_no_space, missing - attached.free_bytes);
+    return;  // attached again when the time comes, until there is room
+  }
+  if (no_space_) {
+    no_space_ = false;
+    space_retry_ = never;
+    event(turn, What::resumed);
+  }
+  stage_ = Stage::running;
+  event(turn, What::attached, map.have_bits().count());
+  for (const storage::ContentFile& entry : content_->files)
+    for (std::uint32_t at = 0; entry.pieces > 1 && at < entry.pieces; at += storage::max_hashes_asked)
+      if (!work_->layers.piece_root(entry.first_piece + at)) layers_wanted_.push_back(entry.first_piece + at);
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (!peer.up()) return;
+    say_pieces(turn, handle, peer);
+    introduce(turn, handle, peer);
+  });
+  check_next(turn);
+  check_done(turn);
+}
+
+void Swarm::fail(Turn& turn, const Error& error, std::string path) {
+  event(turn, What::failed, 0, error, std::move(path));
+  close(turn);
+}
+
+// ---- disk -------------------------------------------------------------------------------------------------------
+
+void Swarm::disk_done(Turn& turn, storage::JobId job, storage::Done&& done) {
+  auto node = jobs_.extract(job);
+  if (node.empty()) return;
+  Pending pending = node.mapped();
+  if (pending.kind == Kind::write) writing_bytes_ -= pending.bytes;
+  if (!done) {
+    job_failed(turn, pending, done.error());
+  } else {
+    switch (pending.kind) {
+      case Kind::load: loaded(turn, std::get<storage::Loaded>(*done)); break;
+      case Kind::attach:
+        if (stage_ == Stage::attaching) attached(turn, std::get<storage::Attached>(*done));
+        break;
+      case Kind::plain: break;
+      case Kind::read: block_read(turn, pending, std::get<storage::ReadDone>(*done)); break;
+      case Kind::write: written(turn, pending, std::get<storage::WriteDone>(*done)); break;
+      case Kind::check: checked(turn, std::get<storage::HashDone>(*done)); break;
+      case Kind::serve_leaves: serve_leaves(turn, pending, std::get<storage::HashDone>(*done)); break;
+      case Kind::commit: committed(turn, std::get<storage::Committed>(*done)); break;
+      case Kind::detach:
+        stage_ = Stage::gone;
+        event(turn, What::closed);
+        break;
+    }
+  }
+  if (stage_ == Stage::closing) advance_close(turn);
+  if (stage_ == Stage::running) {
+    hold_back(turn);
+    commit_if_due(turn);
+    fill_all(turn);
+  }
+  flush(turn);
+}
+
+void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failure) {
+  const bool full = failure.error.code == Code::no_space;
+  switch (pending.kind) {
+    case Kind::load: fail(turn, failure.error, std::move(failure.path)); break;
+    case Kind::attach:
+      if (!full) return fail(turn, failure.error, std::move(failure.path));
+      if (!no_space_) event(turn, What::paused_no_space, 0, failure.error, std::move(failure.path));
+      no_space_ = true;
+      space_retry_ = turn.now.mono + space_retry_every;
+      break;
+    case Kind::plain: break;
+    case Kind::read: {
+      Peer* peer = peers_.find(pending.peer);
+      if (peer != nullptr) {
+        --peer->reads;
+        peer->reading_bytes -= pending.request.length;
+        send(turn, pending.peer, *peer, wire::Reject{pending.request});
+      }
+      turn.pool.give(std::move(failure.spent));
+      if (failure.error.code != Code::cancelled && stage_ == Stage::running)
+        file_changed(turn, pending.request.piece, failure.path);
+      break;
+    }
+    case Kind::write: {
+      const BlockRef block{pending.piece, pending.request.begin / storage::block_bytes};
+      if (full && stage_ == Stage::running) {
+        // Nothing that came is lost: it is written when there is room.
+        waiting_writes_.push_back({slot_, block, std::move(failure.spent), storage::WriteJob::First::yes});
+        pause_for_space(turn);
+        return;
+      }
+      work_->map.write_failed(block);
+      turn.pool.give(std::move(failure.spent));
+      if (failure.error.code == Code::mismatch)
+        file_changed(turn, pending.piece, failure.path);
+      else if (failure.error.code != Code::cancelled && stage_ == Stage::running)
+        fail(turn, failure.error, std::move(failure.path));
+      break;
+    }
+    case Kind::check:
+    case Kind::serve_leaves: {
+      if (pending.kind == Kind::check) {
+        storage::HashDone nothing{pending.piece, {}};
+        checked(turn, nothing);
+      } else if (Peer* peer = peers_.find(pending.peer)) {
+        --peer->leaf_reads;
+        send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
+      }
+      break;
+    }
+    case Kind::commit:
+      committing_ = false;
+      if (full) {
+        pause_for_space(turn);
+      } else if (failure.error.code == Code::mismatch || failure.error.code == Code::io) {
+        // What was thought written may not be: it is hashed again before it is believed (DESIGN 9).
+        for (const std::uint32_t piece : std::exchange(to_commit_, {})) {
+          work_->map.recheck(piece);
+          to_check_.push_back(piece);
+        }
+        uncommitted_bytes_ = 0;
+        commit_due_ = never;
+        if (stage_ == Stage::running && failure.error.code == Code::io)
+          event(turn, What::file_changed, 0, failure.error, std::move(failure.path));
+        check_next(turn);
+      } else if (stage_ == Stage::running) {
+        fail(turn, failure.error, std::move(failure.path));
+      }
+      if (stage_ == Stage::closing) to_commit_.clear();
+      break;
+    case Kind::detach:
+      stage_ = Stage::gone;
+      event(turn, What::closed);
+      break;
+  }
+}
+
+void Swarm::pause_for_space(Turn& turn) {
+  if (!no_space_) event(turn, What::paused_no_space);
+  no_space_ = true;
+  space_retry_ = turn.now.mono + space_retry_every;
+  hold_back(turn);
+}
+
+void Swarm::retry_after_space(Turn& turn) {
+  space_retry_ = never;
+  if (stage_ == Stage::attaching) {
+    attach(turn);
+    return;
+  }
+  for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
+    Pending pending{.kind = Kind::write, .piece = job.block.piece, .bytes = static_cast<std::uint32_t>(job.bytes.size())};
+    pending.request.begin = job.block.block * storage::block_bytes;
+    writing_bytes_ += pending.bytes;
+    submit(turn, std::move(job), pending);
+  }
+  if (!to_commit_.empty()) commit_due_ = turn.now.mono;
+  if (writing_bytes_ == 0 && to_commit_.empty()) {
+    no_space_ = false;
+    event(turn, What::resumed);
+  }
+}
+
+void Swarm::commit_if_due(Turn& turn) {
+  if (committing_ || to_commit_.empty()) return;
+  const bool last = work_->map.verified_bytes() == work_->map.wanted_bytes() && writing_bytes_ == 0;
+  const bool retry_waits = no_space_ && space_retry_ != never;
+  if (retry_waits) return;
+  if (stage_ != Stage::closing && !last && uncommitted_bytes_ < commit_bytes && commit_due_ > turn.now.mono) return;
+  committing_ = true;
+  committing_count_ = to_commit_.size();
+  submit(turn, storage::CommitJob{slot_, to_commit_, earlier_sent_ + sent_, earlier_received_ + received_},
+         {.kind = Kind::commit});
+  uncommitted_bytes_ = 0;
+  commit_due_ = never;
+}
+
+void Swarm::committed(Turn& turn, storage::Committed& done) {
+  committing_ = false;
+  for (const std::uint32_t piece : done.pieces)
+    if (work_->map.state(piece) == PieceState::verified) work_->map.committed(piece);
+  to_commit_.erase(to_commit_.begin(), to_commit_.begin() + static_cast<std::ptrdiff_t>(committing_count_));
+  if (!to_commit_.empty()) commit_due_ = std::min(commit_due_, turn.now.mono + commit_every);
+  if (no_space_ && waiting_writes_.empty()) {
+    no_space_ = false;
+    event(turn, What::resumed);
+  }
+  check_done(turn);
+}
+
+void Swarm::check_done(Turn& turn) {
+  if (stage_ != Stage::running) return;
+  if (!complete_ && work_->map.finished()) {
+    complete_ = true;
+    event(turn, What::complete);
+    announcer_.soon(turn.now);
+    peers_.for_each([&](PeerHandle handle, Peer& peer) { update_interest(turn, handle, peer); });
+  }
+  if (!complete_ || told_seeded_) return;
+  const double given = static_cast<double>(earlier_sent_ + sent_);
+  const bool enough = open_.seed.until == SeedUntil::complete ||
+                      (open_.seed.until == SeedUntil::ratio &&
+                       given >= open_.seed.ratio * static_cast<double>(work_->map.wanted_bytes()));
+  if (!enough) return;
+  told_seeded_ = true;
+  event(turn, What::seeded);
+}
+
+// ---- the end ----------------------------------------------------------------------------------------------------
+
+void Swarm::close(Turn& turn) {
+  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  stage_ = Stage::closing;
+  std::vector<PeerHandle> all;
+  peers_.for_each([&](PeerHandle handle, Peer&) { all.push_back(handle); });
+  for (const PeerHandle handle : all) drop(turn, handle, Roster::Why::not_needed);
+  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
+    work_->map.write_failed(job.block);
+    turn.pool.give(std::move(job.bytes));
+  }
+  no_space_ = false;
+  advance_close(turn);
+}
+
+// Writes under way end, what they completed is committed, then files and lock are let go.
+void Swarm::advance_close(Turn& turn) {
+  if (!jobs_.empty()) return;
+  if (work_ && !to_commit_.empty()) {
+    commit_if_due(turn);
+    return;
+  }
+  stage_ = Stage::detaching;
+  submit(turn, storage::DetachJob{slot_, earlier_sent_ + sent_, earlier_received_ + received_},
+         {.kind = Kind::detach});
+}
+
+// ---- time and reports -------------------------------------------------------------------------------------------
+
+void Swarm::tick(Turn& turn) {
+  if (stage_ == Stage::gone || stage_ == Stage::closing || stage_ == Stage::detaching) return;
+  if (stage_ != Stage::loading) {
+    if (announcer_.due() <= turn.now.mono) announce(turn);
+    if (look_up_due_ <= turn.now.mono) look_up(turn);
+    find_peers(turn);
+  }
+  if (space_retry_ <= turn.now.mono) retry_after_space(turn);
+  if (second_ <= turn.now.mono) {
+    second_ = turn.now.mono + std::chrono::seconds{1};
+    std::vector<PeerHandle> all;
+    peers_.for_each([&](PeerHandle handle, Peer&) { all.push_back(handle); });
+    for (const PeerHandle handle : all)
+      if (Peer* peer = peers_.find(handle)) tick_peer(turn, handle, *peer);
+    exchange_peers(turn);
+    if (stage_ == Stage::metadata) ask_metadata(turn);
+    if (stage_ == Stage::running) ask_hashes(turn);
+  }
+  if (stage_ == Stage::running) {
+    if (choke_clock_.next() <= turn.now.mono) choke_round(turn, choke_clock_.due(turn.now.mono));
+    commit_if_due(turn);
+    fill_all(turn);
+  }
+  flush(turn);
+}
+
+Instant Swarm::next_wake() const {
+  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone)
+    return never;
+  Instant first = std::min({announcer_.due(), look_up_due_, space_retry_, roster_wake_});
+  if (peers_.size() > 0) first = std::min(first, second_);
+  if (stage_ == Stage::running) {
+    if (up_ > 0) first = std::min(first, choke_clock_.next());
+    if (!committing_) first = std::min(first, commit_due_);
+  }
+  return first;
+}
+
+ContentStatus Swarm::status(Now now) const {
+  ContentStatus out;
+  using Phase = ContentStatus::Phase;
+  out.id = open_.id;
+  out.content = content_;
+  switch (stage_) {
+    case Stage::loading: out.phase = Phase::loading; break;
+    case Stage::metadata: out.phase = Phase::metadata; break;
+    case Stage::attaching: out.phase = Phase::attaching; break;
+    case Stage::running: out.phase = complete_ ? Phase::seeding : Phase::fetching; break;
+    case Stage::closing:
+    case Stage::detaching:
+    case Stage::gone: out.phase = Phase::failed; break;
+  }
+  if (no_space_) out.phase = Phase::paused;
+  if (stage_ == Stage::running && !complete_ && (checking_ > 0 || !to_check_.empty())) out.phase = Phase::checking;
+  if (work_) {
+    out.bytes_wanted = work_->map.wanted_bytes();
+    out.bytes_verified = work_->map.verified_bytes();
+    out.bytes_committed = work_->map.committed_bytes();
+    out.seeds = work_->picker.seeds();
+  }
+  out.received = received_;
+  out.sent = sent_;
+  out.wasted = wasted_;
+  out.down_rate = down_.rate(now.mono);
+  out.up_rate = up_rate_.rate(now.mono);
+  out.peers = up_;
+  out.banned = roster_.bans();
+  out.candidates = roster_.size();
+  return out;
+}
+
+std::uint64_t Swarm::digest() const {
+  std::uint64_t out = digest_;
+  const auto mix = [&out](std::uint64_t value) { out = (out ^ value) * 0x9E3779B97F4A7C15ULL + (out >> 29); };
+  mix(static_cast<std::uint64_t>(stage_));
+  mix(received_);
+  mix(sent_);
+  mix(wasted_);
+  mix(peers_.size());
+  mix(roster_.size());
+  mix(announcer_.sequence());
+  if (work_) {
+    mix(work_->map.verified_bytes());
+    mix(work_->map.committed_bytes());
+    mix(work_->map.supply());
+    for (const std::uint8_t byte : work_->map.have_bits().view()) mix(byte);
+  }
+  return out;
+}
+
+}  // namespace shoal::swarm

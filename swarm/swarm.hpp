@@ -1,0 +1,248 @@
+// Swarm: the hub of one content. It holds the peers and the leaves that decide (piece map, picker, choker, roster,
+// metadata, exchange) and routes between them: messages of peers in, completions of disk jobs in, records of the DHT
+// in; messages, disk jobs, dials and answers out. It knows no socket and no thread, and of the wire only the seam.
+//
+// Sources: swarm.cpp (life of the content, disk and commits), swarm_connect.cpp (finding, dialling, greeting, leaving),
+// swarm_messages.cpp (what peers say), swarm_download.cpp (what to ask for, what became of it), swarm_hashes.cpp
+// (hashes of pieces and blocks: fetching, serving, blame), swarm_upload.cpp (what others ask for, choking).
+//
+// Invariants: a piece is announced and served only after its bytes hashed to its root; a have-bit reaches the catalog
+// only through a commit job that was sent after the writes were done; every table has a bound of limits.hpp.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dht/base/handle.hpp"
+#include "storage/piece_layers.hpp"
+#include "swarm/announcer.hpp"
+#include "swarm/choker.hpp"
+#include "swarm/metadata.hpp"
+#include "swarm/peer.hpp"
+#include "swarm/picker.hpp"
+#include "swarm/piece_map.hpp"
+#include "swarm/roster.hpp"
+#include "swarm/replay_filter.hpp"
+#include "swarm/session.hpp"
+#include "swarm/tag_table.hpp"
+#include "swarm/turn.hpp"
+
+namespace shoal::swarm {
+
+class Swarm {
+ public:
+  Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Random random);
+
+  void start(Turn& turn);
+  void close(Turn& turn);  // orderly: commits, says good-bye, detaches; then gone()
+  [[nodiscard]] bool gone() const { return stage_ == Stage::gone; }
+  void tick(Turn& turn);
+  [[nodiscard]] Instant next_wake() const;
+
+  // Finding peers.
+  void hint(Turn& turn, const Endpoint& who, Source source);  // asked for its own record
+  void records(Turn& turn, RecordsFound& found);
+  void lookup_ended(Turn& turn, const LookupEnded& ended);
+  void published(Turn& turn, std::uint32_t nodes);
+  void overlay_connected(Turn& turn);
+
+  // Streams.
+  void accepted(Turn& turn, StreamId stream, const Endpoint& from, const TagTable::Entry& keys,
+                ByteView first_bytes);
+  void connected(Turn& turn, PeerHandle peer);
+  void received(Turn& turn, PeerHandle peer, ByteView bytes);
+  void writable(Turn& turn, PeerHandle peer, std::uint64_t unsent);
+  void closed(Turn& turn, PeerHandle peer, StreamClosed::Why why);
+  void pause_reading(Turn& turn, bool paused);
+
+  void disk_done(Turn& turn, storage::JobId job, storage::Done&& done);
+
+  // Uploads are paced by the session: one block to one peer at a time.
+  [[nodiscard]] bool wants_upload() const;
+  bool serve_one(Turn& turn);  // false: nothing can go out at present
+
+  [[nodiscard]] const storage::ContentId& id() const { return open_.id; }
+  [[nodiscard]] Announcer& announcer() { return announcer_; }
+  [[nodiscard]] ContentStatus status(Now now) const;
+  [[nodiscard]] std::uint64_t digest() const;
+
+ private:
+  enum class Stage : std::uint8_t { loading, metadata, attaching, running, closing, detaching, gone };
+  // Everything that exists only once the content is known.
+  struct Work {
+    Work(const storage::ContentPtr& content, const Bitfield& have, const std::vector<bool>& wanted, Random random)
+        : map(content, have, wanted), picker(map, std::move(random)), layers(content) {}
+    PieceMap map;
+    Picker picker;
+    storage::PieceLayers layers;
+  };
+  // What a disk job under way is for.
+  struct Pending {
+    enum class Kind : std::uint8_t { load, attach, plain, read, write, check, serve_leaves, commit, detach } kind{};
+    PeerHandle peer{};
+    wire::Request request{};     // read, write
+    wire::HashRequest hashes{};  // serve_leaves
+    std::uint32_t piece = 0;     // check
+    std::uint32_t bytes = 0;     // write
+  };
+  // A piece of which the hashes of blocks are needed: to blame, or to save what lay on the disk.
+  struct LeavesWanted {
+    std::vector<Sha256> on_disk;  // from an earlier run; empty: the piece failed
+    std::vector<Sha256> truth;    // gathered so far
+    bool asked = false;
+    std::uint32_t tries = 0;
+  };
+  using Kind = Pending::Kind;
+  using What = ContentEvent::What;
+
+  // swarm.cpp
+  void event(Turn& turn, What what, std::uint64_t count = 0, Error error = {}, std::string path = {});
+  storage::JobId submit(Turn& turn, storage::Job&& job, Pending pending);
+  void loaded(Turn& turn, storage::Loaded& loaded);
+  bool adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, const Bitfield* have);
+  void attach(Turn& turn);
+  void attached(Turn& turn, storage::Attached& attached);
+  void fail(Turn& turn, const Error& error, std::string path = {});
+  void job_failed(Turn& turn, Pending& pending, storage::JobFailure& failure);
+  void commit_if_due(Turn& turn);
+  void committed(Turn& turn, storage::Committed& done);
+  void check_done(Turn& turn);
+  void advance_close(Turn& turn);
+  void pause_for_space(Turn& turn);
+  void retry_after_space(Turn& turn);
+
+  // swarm_connect.cpp
+  void announce(Turn& turn);
+  void look_up(Turn& turn);
+  void find_peers(Turn& turn);  // asks and dials what the roster has
+  void dial(Turn& turn, const Candidate& candidate);
+  PeerHandle add_peer(Turn& turn, Peer&& peer);
+  void established(Turn& turn, PeerHandle handle);
+  [[nodiscard]] bool keeps(Turn& turn, PeerHandle handle);  // of two connections to one peer, this one
+  void drop(Turn& turn, PeerHandle handle, Roster::Why why);
+  void ban(Turn& turn, PeerHandle handle);
+  void update_rules(Turn& turn);
+  void tick_peer(Turn& turn, PeerHandle handle, Peer& peer);
+  void exchange_peers(Turn& turn);
+
+  // swarm_messages.cpp
+  void send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message);
+  void flush(Turn& turn);
+  void say_pieces(Turn& turn, PeerHandle handle, Peer& peer);
+  void dispatch(Turn& turn, PeerHandle handle, wire::Message& message);
+  void strike(Turn& turn, PeerHandle handle);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Pieces& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashReject& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataRequest& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataPart& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::PeerExchange& message);
+  void ask_metadata(Turn& turn);
+  void introduce(Turn& turn, PeerHandle handle, Peer& peer);  // its pieces to the picker
+
+  // swarm_download.cpp
+  void fill(Turn& turn, PeerHandle handle, Peer& peer);
+  void fill_all(Turn& turn);
+  void release(Turn& turn, PeerHandle handle, Peer& peer, Pipeline::After after);
+  void update_interest(Turn& turn, PeerHandle handle, Peer& peer);
+  void written(Turn& turn, const Pending& pending, storage::WriteDone& done);
+  void judge(Turn& turn, std::uint32_t piece);  // all blocks are written: compare roots
+  void accept(Turn& turn, std::uint32_t piece);
+  void check_next(Turn& turn);
+  void checked(Turn& turn, storage::HashDone& done);
+  void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
+
+  // swarm_hashes.cpp
+  void ask_hashes(Turn& turn);
+  bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece);
+  void want_leaves(Turn& turn, std::uint32_t piece, std::vector<Sha256> on_disk);
+  void leaves_known(Turn& turn, std::uint32_t piece);
+  void give_up_leaves(Turn& turn, std::uint32_t piece);
+  void hashes_failed(Turn& turn, const wire::HashRequest& request);
+  void serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done);
+  void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
+
+  // swarm_upload.cpp
+  void want_turn(PeerHandle handle, Peer& peer);
+  void block_read(Turn& turn, const Pending& pending, storage::ReadDone& done);
+  void choke_round(Turn& turn, ChokeClock::Due due);
+  void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
+  void file_changed(Turn& turn, std::uint32_t piece, const std::string& path);
+  [[nodiscard]] bool serves(std::uint32_t piece) const;
+
+  Slot slot_;
+  CommandId command_;
+  const SessionConfig& config_;
+  OpenContent open_;
+  Random random_;
+  Announcer announcer_;
+  Roster roster_;
+  Stage stage_ = Stage::loading;
+
+  storage::ContentPtr content_;
+  std::vector<bool> wanted_;
+  std::unique_ptr<Work> work_;
+  MetadataFetch fetch_;
+  std::string folder_;
+  std::vector<std::uint32_t> touched_;
+  bool was_whole_ = false;  // the catalog had every piece
+  bool complete_ = false, told_seeded_ = false, told_copy_out_ = false;
+
+  Slab<Peer, PeerTag> peers_;
+  std::vector<PeerHandle> dirty_;  // with messages to flush
+  std::uint32_t up_ = 0;           // peers that are up
+  std::map<storage::JobId, Pending> jobs_;
+
+  // Downloading.
+  std::uint64_t writing_bytes_ = 0;
+  bool reading_held_ = false;
+  std::uint64_t seen_supply_ = 0;
+  std::vector<std::uint32_t> to_commit_;
+  std::uint64_t uncommitted_bytes_ = 0;
+  Instant commit_due_ = never;
+  bool committing_ = false;
+  std::size_t committing_count_ = 0;  // of to_commit_, from the front
+  std::deque<std::uint32_t> to_check_;
+  std::uint32_t checking_ = 0;
+  bool no_space_ = false;
+  Instant space_retry_ = never;
+  std::vector<storage::WriteJob> waiting_writes_;  // for room on the disk
+
+  // Hashes.
+  std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
+  std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
+  std::map<wire::HashRequest, std::uint32_t> hashes_asked_;  // request, piece
+
+  // Uploading.
+  std::deque<PeerHandle> upload_turns_;
+  UploadSlots slots_;
+  ChokeClock choke_clock_;
+  PeerHandle optimistic_;
+
+  Instant second_{};  // next look at every peer
+  Instant look_up_due_{};
+  Instant roster_wake_ = never;
+  Duration look_up_gap_{};
+  std::uint64_t received_ = 0, sent_ = 0, wasted_ = 0;  // payload, this run
+  std::uint64_t earlier_received_ = 0, earlier_sent_ = 0;
+  mutable RateMeter down_{std::chrono::seconds{5}}, up_rate_{std::chrono::seconds{5}};
+  std::uint64_t digest_ = 0;
+
+  // Scratch of a turn, kept for its room.
+  std::vector<wire::Message> messages_;
+  std::vector<BlockRef> blocks_;
+  std::vector<Buffer> buffers_;
+  std::vector<wire::Request> requests_;
+};
+
+}  // namespace shoal::swarm

@@ -1,0 +1,338 @@
+// Finding peers, dialling them, greeting them, and letting them go.
+#include <algorithm>
+#include <utility>
+
+#include "dht/record.hpp"
+#include "swarm/native_wire.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+// How often a content is looked up: soon again while nobody is found, rarely once there are peers enough.
+constexpr std::chrono::seconds first_gap{5};
+constexpr std::chrono::seconds lonely_gap{20};     // an unreachable sharer must find a getter that waits a minute
+constexpr std::chrono::minutes contented_gap{5};
+constexpr std::uint32_t few_peers = 4;
+
+}  // namespace
+
+// ---- the DHT ----------------------------------------------------------------------------------------------------
+
+void Swarm::announce(Turn& turn) {
+  dht::RecordInputs facts;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto external = turn.overlays.external(family);
+    if (!external) continue;
+    (family == Family::v4 ? facts.v4 : facts.v6) = external->address;
+    facts.endpoints.push_back({external->address, config_.listen_port});
+    if (turn.overlays.reachable(family)) facts.reach = dht::Reach::reachable;
+  }
+  if (work_ && work_->map.wanted_bytes() > 0) {
+    facts.progress.role = complete_ ? dht::Progress::Role::seed : dht::Progress::Role::leech;
+    facts.progress.per_mille =
+        static_cast<std::uint16_t>(work_->map.verified_bytes() * 1000 / work_->map.wanted_bytes());
+  }
+  const bool first = announcer_.sequence() == 0 || announcer_.live_keys().empty();
+  for (const Publication& publication : announcer_.build(turn.now, facts)) {
+    turn.overlays.hold(publication);
+    turn.overlays.publish(turn.now, slot_, publication);
+  }
+  for (const Key& key : announcer_.take_stale_keys()) turn.overlays.forget(key);
+  submit(turn, storage::SaveSequenceJob{open_.id, announcer_.sequence()}, {.kind = Kind::plain});
+  if (first) event(turn, What::announced);
+}
+
+void Swarm::look_up(Turn& turn) {
+  for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all())
+    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch).key);
+  if (up_ >= few_peers || (complete_ && up_ > 0))
+    look_up_gap_ = contented_gap;
+  else if (look_up_gap_ < lonely_gap)
+    look_up_gap_ = std::min<Duration>(lonely_gap, look_up_gap_ + first_gap);
+  else if (complete_ && turn.overlays.reachable(Family::v4))
+    look_up_gap_ = contented_gap;  // whoever comes can dial us
+  else
+    look_up_gap_ = lonely_gap;
+  // A tenth more or less, so that contents do not march in step.
+  const auto spread = static_cast<std::uint64_t>(look_up_gap_.count() / 5);
+  look_up_due_ = turn.now.mono + look_up_gap_ - look_up_gap_ / 10 + Duration{static_cast<std::int64_t>(random_.below(spread))};
+}
+
+void Swarm::hint(Turn& turn, const Endpoint& who, Source source) {
+  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  roster_.add(turn.now, who, std::nullopt, source);
+  if (stage_ != Stage::loading) find_peers(turn);
+}
+
+void Swarm::records(Turn& turn, RecordsFound& found) {
+  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  for (const dht::ReceivedRecord& received : found.records) {
+    for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all()) {
+      const auto opened = dht::open_record(received.record, announcer_.keys().of(epoch), turn.now.wall);
+      if (!opened) continue;
+      const bool seed = opened->progress.role == dht::Progress::Role::seed;
+      for (const Endpoint& endpoint : opened->endpoints)
+        roster_.add(turn.now, endpoint, opened->exchange, Source::record, seed);
+      // Who was asked for its own record may be dialled where it answered.
+      if (found.asked && received.served_by == *found.asked) {
+        const Candidate* known = roster_.find(*found.asked);
+        roster_.add(turn.now, *found.asked, opened->exchange, known != nullptr ? known->source : Source::lan, seed);
+      }
+      break;
+    }
+  }
+  find_peers(turn);
+}
+
+void Swarm::lookup_ended(Turn& turn, const LookupEnded& ended) {
+  if (!ended.anybody_answered && up_ == 0 && stage_ != Stage::gone) event(turn, What::no_contact);
+}
+
+void Swarm::published(Turn& turn, std::uint32_t nodes) { event(turn, What::published, nodes); }
+
+void Swarm::overlay_connected(Turn& turn) {
+  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone)
+    return;
+  update_rules(turn);
+  announcer_.soon(turn.now);
+  look_up_due_ = turn.now.mono;
+}
+
+void Swarm::update_rules(Turn& turn) {
+  AddressRules rules;
+  rules.reach = config_.reach;
+  rules.ipv4 = config_.ipv4;
+  rules.ipv6 = config_.ipv6;
+  rules.subnets = config_.subnets;
+  for (const Subnet& subnet : config_.subnets) rules.own.push_back({subnet.address, config_.listen_port});
+  for (const Family family : {Family::v4, Family::v6})
+    if (const auto external = turn.overlays.external(family))
+      rules.own.push_back({external->address, config_.listen_port});
+  roster_.set_rules(std::move(rules));
+}
+
+// ---- dialling ---------------------------------------------------------------------------------------------------
+
+void Swarm::find_peers(Turn& turn) {
+  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone)
+    return;
+  while (const auto who = roster_.next_ask(turn.now, turn.dials.limits))
+    turn.overlays.ask(turn.now, slot_, *who, announcer_.keys().current(turn.now.wall).key);
+  while (peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials) {
+    const auto candidate = roster_.next_dial(turn.now, turn.dials.limits);
+    if (!candidate) break;
+    dial(turn, *candidate);
+  }
+  const bool open = peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials;
+  const Instant next = roster_.next_time(turn.dials.limits);
+  // Where there is no room for more, a peer that leaves calls again; at the latest in a second.
+  roster_wake_ = next == never ? never : std::max(next, turn.now.mono + (open ? Duration{1000} : Duration{1'000'000}));
+}
+
+void Swarm::dial(Turn& turn, const Candidate& candidate) {
+  Peer peer;
+  peer.endpoint = candidate.endpoint;
+  peer.direction = Direction::outgoing;
+  peer.expected_key = candidate.key;
+  peer.since = peer.heard = turn.now.mono;
+  const PeerHandle handle = peers_.emplace(std::move(peer));
+  Peer& placed = *peers_.find(handle);
+  placed.stream = turn.names.next_stream({slot_, handle});
+  ++turn.dials.half_open;
+  turn.out.push_back(Dial{placed.stream, candidate.endpoint});
+}
+
+void Swarm::connected(Turn& turn, PeerHandle handle) {
+  Peer* peer = peers_.find(handle);
+  if (peer == nullptr || peer->stage != Peer::Stage::dialling) return;
+  --turn.dials.half_open;
+  peer->stage = Peer::Stage::handshake;
+  peer->since = peer->heard = peer->spoke = turn.now.mono;
+  const dht::EpochKeys& epoch = announcer_.keys().current(turn.now.wall);
+  ChannelParams params;
+  params.ours = announcer_.exchange();
+  params.remote = *peer->expected_key;
+  params.psk = epoch.psk;
+  params.tag = dht::dial_tag(epoch, params.remote, turn.now.wall);
+  peer->wire = NativeWire::make_initiator(params, random_, turn.pool);
+  dirty_.push_back(handle);
+  flush(turn);
+}
+
+void Swarm::accepted(Turn& turn, StreamId stream, const Endpoint& from, const TagTable::Entry& keys,
+                     ByteView first_bytes) {
+  const auto of_address = [&] {
+    std::uint32_t count = 0;
+    peers_.for_each([&](PeerHandle, const Peer& each) { count += each.endpoint.address == from.address ? 1U : 0U; });
+    return count;
+  };
+  const bool closing = stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone;
+  if (closing || peers_.size() >= limits::max_peers ||
+      (from.address.global() && of_address() >= limits::half_open_per_ip)) {
+    turn.out.push_back(Close{stream});
+    return;
+  }
+  Peer peer;
+  peer.endpoint = from;
+  peer.direction = Direction::incoming;
+  peer.stage = Peer::Stage::handshake;
+  peer.stream = stream;
+  peer.since = peer.heard = peer.spoke = turn.now.mono;
+  ChannelParams params;
+  params.ours = keys.ours;
+  params.psk = keys.psk;
+  params.tag = to_array<channel_tag_bytes>(first_bytes);
+  params.replays = &turn.replays;
+  peer.wire = NativeWire::make_responder(params, random_, turn.pool);
+  const PeerHandle handle = peers_.emplace(std::move(peer));
+  turn.names.adopt(stream, {slot_, handle});
+  received(turn, handle, first_bytes);
+}
+
+void Swarm::established(Turn& turn, PeerHandle handle) {
+  Peer& peer = *peers_.find(handle);
+  peer.key = peer.wire->remote_key();
+  peer.stage = Peer::Stage::up;
+  peer.since = peer.choke_changed = turn.now.mono;
+  ++up_;
+  if (roster_.banned(peer.key, peer.endpoint.address)) return drop(turn, handle, Roster::Why::misbehaved);
+  if (peer.key == announcer_.exchange().public_key) return drop(turn, handle, Roster::Why::misbehaved);
+  if (!keeps(turn, handle)) return drop(turn, handle, Roster::Why::not_needed);
+  if (peer.direction == Direction::outgoing) roster_.connected(turn.now, peer.endpoint, peer.key);
+  wire::Hello hello;
+  hello.client = "shoal " SHOAL_VERSION;
+  hello.listen_port = config_.listen_port;
+  hello.metadata_bytes = content_ ? static_cast<std::uint32_t>(content_->info.size()) : 0;
+  hello.max_requests = limits::max_queue / 2;
+  hello.your_address = peer.endpoint.address;
+  send(turn, handle, peer, std::move(hello));
+  if (stage_ == Stage::running) say_pieces(turn, handle, peer);
+  choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{100});
+}
+
+// Two peers that dial each other at once end up with two connections. Both keep the one that was dialled by the
+// greater key; so neither closes the one that the other keeps.
+bool Swarm::keeps(Turn& turn, PeerHandle handle) {
+  const Peer& fresh = *peers_.find(handle);
+  PeerHandle other;
+  peers_.for_each([&](PeerHandle each, const Peer& peer) {
+    if (each != handle && peer.up() && peer.key == fresh.key) other = each;
+  });
+  if (!other) return true;
+  const Direction favoured = announcer_.exchange().public_key > fresh.key ? Direction::outgoing : Direction::incoming;
+  const Peer& old = *peers_.find(other);
+  // Of two in the same direction the newer one lives: the other end would not dial again without having lost the older.
+  if (old.direction != fresh.direction && fresh.direction != favoured) return false;
+  drop(turn, other, Roster::Why::not_needed);
+  return true;
+}
+
+// ---- leaving ----------------------------------------------------------------------------------------------------
+
+void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
+  Peer* peer = peers_.find(handle);
+  if (peer == nullptr) return;
+  turn.out.push_back(Close{peer->stream});
+  turn.names.forget(peer->stream);
+  if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
+  if (peer->up()) --up_;
+  if (work_) {
+    release(turn, handle, *peer, Pipeline::After::gone);
+    work_->picker.remove_peer(handle);
+  }
+  fetch_.remove_peer(handle);
+  if (peer->direction == Direction::outgoing) {
+    roster_.failed(turn.now, peer->endpoint, why);
+  } else if (const auto listening = peer->listening(); listening && why != Roster::Why::not_needed) {
+    roster_.failed(turn.now, *listening, why);
+  }
+  const auto asked = std::move(peer->hashes_asked);
+  if (optimistic_ == handle) {
+    optimistic_ = {};
+    choke_clock_.soon(turn.now.mono + std::chrono::seconds{1});
+  }
+  peers_.erase(handle);
+  for (const auto& [request, when] : asked) hashes_failed(turn, request);
+  roster_wake_ = std::min(roster_wake_, turn.now.mono + std::chrono::milliseconds{100});
+}
+
+void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why) {
+  const Peer* peer = peers_.find(handle);
+  if (peer == nullptr) return;
+  drop(turn, handle, peer->up() ? Roster::Why::lost : Roster::Why::no_answer);
+  if (stage_ == Stage::running) fill_all(turn);
+  flush(turn);
+}
+
+void Swarm::ban(Turn& turn, PeerHandle handle) {
+  const Peer& peer = *peers_.find(handle);
+  roster_.ban(peer.key, peer.endpoint.address);
+  event(turn, What::peer_banned, peer.bad_blocks);
+  drop(turn, handle, Roster::Why::misbehaved);
+}
+
+void Swarm::strike(Turn& turn, PeerHandle handle) {
+  Peer* peer = peers_.find(handle);
+  if (peer != nullptr && ++peer->strikes >= limits::strikes_before_ban) drop(turn, handle, Roster::Why::misbehaved);
+}
+
+void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
+  const Instant now = turn.now.mono;
+  switch (peer.stage) {
+    case Peer::Stage::dialling:
+      if (peer.since + limits::dial_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
+      return;
+    case Peer::Stage::handshake:
+      if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
+      return;
+    case Peer::Stage::up: break;
+  }
+  if (peer.heard + limits::idle_timeout <= now) return drop(turn, handle, Roster::Why::lost);
+  if (peer.spoke + limits::keepalive <= now) send(turn, handle, peer, wire::KeepAlive{});
+  std::vector<wire::HashRequest> late;
+  std::erase_if(peer.hashes_asked, [&](const auto& asked) {
+    const bool over = asked.second + limits::max_request_timeout <= now;
+    if (over) late.push_back(asked.first);
+    return over;
+  });
+  for (const wire::HashRequest& request : late) hashes_failed(turn, request);
+  if (!work_) return;
+  blocks_.clear();
+  peer.pipeline.overdue(now, blocks_);
+  for (const BlockRef block : blocks_) work_->map.release(handle, block);
+  update_interest(turn, handle, peer);
+  // Two seeds have nothing to say to each other.
+  if (complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle) &&
+      peer.since + limits::handshake_timeout <= now)
+    drop(turn, handle, Roster::Why::not_needed);
+}
+
+void Swarm::exchange_peers(Turn& turn) {
+  std::vector<wire::ExchangeEntry> connected;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    const auto listening = peer.up() ? peer.listening() : std::nullopt;
+    if (!listening || connected.size() >= limits::max_peers) return;
+    const bool seed = work_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
+    connected.push_back({*listening, peer.key, seed});
+  });
+  std::sort(connected.begin(), connected.end(), [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
+  connected.erase(std::unique(connected.begin(), connected.end(),
+                              [](const auto& a, const auto& b) { return a.endpoint == b.endpoint; }),
+                  connected.end());
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (!peer.up() || peer.exchange.next() > turn.now.mono) return;
+    if (auto update = peer.exchange.update(turn.now.mono, connected, peer.listening()))
+      send(turn, handle, peer, std::move(*update));
+  });
+}
+
+void Swarm::pause_reading(Turn& turn, bool paused) {
+  if (reading_held_) return;  // held already, by the disk
+  peers_.for_each([&](PeerHandle, Peer& peer) {
+    if (!paused) peer.pipeline.excuse(turn.now.mono);
+    turn.out.push_back(PauseRead{peer.stream, paused});
+  });
+}
+
+}  // namespace shoal::swarm

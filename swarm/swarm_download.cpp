@@ -1,0 +1,193 @@
+// What to ask peers for, what became of it, and which pieces are right.
+#include <algorithm>
+#include <utility>
+
+#include "storage/merkle.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+// Bytes given to the disk and not yet written: beyond the first figure streams are not read, below the second they
+// are again. A second's worth of a fast disk; bounds memory whatever the number of peers.
+constexpr std::uint64_t hold_above = 12ULL << 20;
+constexpr std::uint64_t resume_below = 4ULL << 20;
+constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: keeps every worker busy
+
+}  // namespace
+
+// ---- asking -----------------------------------------------------------------------------------------------------
+
+void Swarm::update_interest(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (!peer.known_to_picker) return;
+  const bool interesting = !complete_ && work_->picker.interesting(handle) > 0;
+  if (interesting == peer.we_are_interested) return;
+  peer.we_are_interested = interesting;
+  if (interesting)
+    send(turn, handle, peer, wire::Interested{});
+  else
+    send(turn, handle, peer, wire::NotInterested{});
+}
+
+// Keeps the peer's pipeline full.
+void Swarm::fill(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (stage_ != Stage::running || complete_ || no_space_ || reading_held_) return;
+  if (peer.choking_us || !peer.known_to_picker) return;
+  const std::uint32_t room = peer.pipeline.room();
+  if (room == 0) return;
+  blocks_.clear();
+  work_->picker.pick({handle, room, peer.pipeline.outstanding(), peer.pipeline.rate(turn.now.mono)}, blocks_);
+  for (const BlockRef block : blocks_) {
+    peer.pipeline.requested(turn.now.mono, block);
+    send(turn, handle, peer,
+         wire::Request{block.piece, block.block * storage::block_bytes,
+                       content_->block_length(block.piece, block.block)});
+  }
+}
+
+// After blocks became free, peers that had found nothing may find something.
+void Swarm::fill_all(Turn& turn) {
+  if (stage_ != Stage::running || complete_ || work_->map.supply() == seen_supply_) return;
+  seen_supply_ = work_->map.supply();
+  peers_.for_each([&](PeerHandle handle, Peer& peer) { fill(turn, handle, peer); });
+}
+
+void Swarm::release(Turn&, PeerHandle handle, Peer& peer, Pipeline::After after) {
+  blocks_.clear();
+  peer.pipeline.clear(after, blocks_);
+  for (const BlockRef block : blocks_) work_->map.release(handle, block);
+}
+
+// ---- what comes -------------------------------------------------------------------------------------------------
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) {
+  const auto bytes = static_cast<std::uint32_t>(message.data.size());
+  const BlockRef block{message.piece, message.begin / storage::block_bytes};
+  if (stage_ != Stage::running || !work_->map.contains(block) || message.begin % storage::block_bytes != 0 ||
+      bytes != content_->block_length(block.piece, block.block)) {
+    turn.pool.give(std::move(message.data));
+    return strike(turn, handle);
+  }
+  received_ += bytes;
+  down_.add(turn.now.mono, bytes);
+  peer.gave.add(turn.now.mono, bytes);
+  const Pipeline::Receipt receipt = peer.pipeline.arrived(turn.now.mono, block, bytes);
+  if (receipt == Pipeline::Receipt::unrequested) {
+    wasted_ += bytes;
+    turn.pool.give(std::move(message.data));
+    return strike(turn, handle);
+  }
+  const auto asked = receipt == Pipeline::Receipt::late ? PieceMap::Asked::late : PieceMap::Asked::now;
+  const PieceMap::Arrival arrival = work_->map.arrived(block, handle, asked);
+  for (std::uint32_t i = 0; i < arrival.others; ++i) {
+    Peer* other = peers_.find(arrival.cancel[i]);
+    if (other == nullptr || !other->pipeline.cancelled(block)) continue;
+    send(turn, arrival.cancel[i], *other,
+         wire::Cancel{{block.piece, message.begin, content_->block_length(block.piece, block.block)}});
+  }
+  if (arrival.verdict != PieceMap::Verdict::accepted) {
+    wasted_ += bytes;
+    turn.pool.give(std::move(message.data));
+    return;
+  }
+  Pending pending{.kind = Kind::write, .peer = handle, .piece = block.piece, .bytes = bytes};
+  pending.request = {block.piece, message.begin, bytes};
+  writing_bytes_ += bytes;
+  submit(turn,
+         storage::WriteJob{slot_, block, std::move(message.data),
+                           arrival.first_of_piece ? storage::WriteJob::First::yes : storage::WriteJob::First::no},
+         pending);
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message) {
+  const BlockRef block{message.request.piece, message.request.begin / storage::block_bytes};
+  if (!work_ || !work_->map.contains(block)) return strike(turn, handle);
+  if (peer.pipeline.rejected(block)) work_->map.release(handle, block);
+  // Unchoked and yet refused what it says it has: in the end it is not asked for that any more (THREATS A24).
+  if (!peer.choking_us && ++peer.rejects >= limits::rejects_before_demotion) {
+    peer.rejects = 0;
+    work_->picker.peer_lacks(handle, block.piece);
+    update_interest(turn, handle, peer);
+  }
+}
+
+// Reading stops while the disk is behind or full; the TCP windows close, and nothing more is asked for.
+void Swarm::hold_back(Turn& turn) {
+  const bool hold = no_space_ || writing_bytes_ > (reading_held_ ? resume_below : hold_above);
+  if (hold == reading_held_) return;
+  reading_held_ = hold;
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    turn.out.push_back(PauseRead{peer.stream, hold});
+    if (hold) return;
+    peer.pipeline.excuse(turn.now.mono);
+    fill(turn, handle, peer);
+  });
+}
+
+// ---- written, verified ------------------------------------------------------------------------------------------
+
+void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done) {
+  turn.pool.give(std::move(done.spent));
+  const BlockRef block{pending.piece, pending.request.begin / storage::block_bytes};
+  if (work_->map.written(block, done.leaf) == PieceMap::Progress::piece_complete) judge(turn, block.piece);
+  if (no_space_ && space_retry_ == never && writing_bytes_ == 0 && waiting_writes_.empty() && !committing_) {
+    no_space_ = false;
+    event(turn, What::resumed);
+  }
+}
+
+// Every block of the piece is on the disk: is it what the content says?
+void Swarm::judge(Turn& turn, std::uint32_t piece) {
+  const auto expected = work_->layers.piece_root(piece);
+  if (!expected) return;  // judged when its hash has come
+  const auto leaves = work_->map.leaves(piece);
+  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
+  if (storage::merkle::piece_root(leaves, shape) == *expected) return accept(turn, piece);
+  wasted_ += content_->piece_bytes(piece);
+  work_->map.failed(piece);
+  want_leaves(turn, piece, {});
+}
+
+void Swarm::accept(Turn& turn, std::uint32_t piece) {
+  work_->map.verified(piece);
+  to_commit_.push_back(piece);
+  uncommitted_bytes_ += content_->piece_bytes(piece);
+  if (commit_due_ == never) commit_due_ = turn.now.mono + std::chrono::seconds{2};
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (!peer.said_pieces) return;
+    const bool seed = peer.known_to_picker && work_->picker.is_seed(handle);
+    if (!seed || !complete_) send(turn, handle, peer, wire::Have{piece});
+  });
+  commit_if_due(turn);
+}
+
+// ---- what lay on the disk before --------------------------------------------------------------------------------
+
+void Swarm::check_next(Turn& turn) {
+  while (checking_ < checks_at_once && !to_check_.empty()) {
+    const std::uint32_t piece = to_check_.front();
+    to_check_.pop_front();
+    ++checking_;
+    submit(turn, storage::HashJob{slot_, piece}, {.kind = Kind::check, .piece = piece});
+  }
+}
+
+void Swarm::checked(Turn& turn, storage::HashDone& done) {
+  --checking_;
+  check_next(turn);
+  const std::uint32_t piece = done.piece;
+  if (work_->map.state(piece) != PieceState::complete) return;
+  const bool whole = done.leaves.size() == content_->blocks_in(piece);
+  const auto expected = work_->layers.piece_root(piece);
+  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
+  if (whole && expected && storage::merkle::piece_root(done.leaves, shape) == *expected) {
+    accept(turn, piece);
+  } else if (done.leaves.empty() || (expected && content_->blocks_in(piece) == 1)) {
+    work_->map.restore(piece, {}, {});
+  } else {
+    // Some of its blocks may be right: the hashes of the blocks, which a peer has, will tell.
+    want_leaves(turn, piece, std::move(done.leaves));
+  }
+}
+
+}  // namespace shoal::swarm

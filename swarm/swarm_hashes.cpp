@@ -1,0 +1,221 @@
+// Hashes of pieces and of blocks: fetched with proofs, served, and used to find who sent a bad block.
+#include <algorithm>
+#include <utility>
+
+#include "storage/merkle.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::size_t asked_of_one = 4;     // requests for hashes outstanding with one peer
+constexpr std::uint32_t leaf_tries = 3;     // peers asked for the hashes of a piece's blocks before it is begun anew
+
+storage::HashRequest to_storage(const wire::HashRequest& r) { return {r.root, r.base, r.index, r.length, r.proofs}; }
+wire::HashRequest to_wire(const storage::HashRequest& r) {
+  return {r.root, r.base_layer, r.index, r.length, r.proof_layers};
+}
+
+}  // namespace
+
+// ---- asking -----------------------------------------------------------------------------------------------------
+
+// Asks the peer with the fewest such questions among those that are likely to know. False: nobody at present.
+bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece) {
+  if (hashes_asked_.contains(request)) return true;
+  PeerHandle best;
+  std::size_t best_load = asked_of_one;
+  const bool leaves = request.base == 0;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    if (!peer.up() || !peer.known_to_picker) return;
+    // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
+    if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
+    const std::size_t load = peer.hashes_asked.size() + peer.hash_rejects * asked_of_one / 2;
+    if (load < best_load) {
+      best = handle;
+      best_load = load;
+    }
+  });
+  Peer* peer = peers_.find(best);
+  if (peer == nullptr) return false;
+  peer->hashes_asked.emplace_back(request, turn.now.mono);
+  hashes_asked_.emplace(request, piece);
+  send(turn, best, *peer, wire::HashRequest{request});
+  return true;
+}
+
+void Swarm::ask_hashes(Turn& turn) {
+  for (auto& [piece, wanted] : leaves_wanted_) {
+    if (wanted.asked) continue;
+    const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
+    if (!request || !ask(turn, to_wire(*request), piece)) continue;
+    wanted.asked = true;
+  }
+  for (std::size_t left = layers_wanted_.size(); left > 0; --left) {
+    const std::uint32_t piece = layers_wanted_.front();
+    const auto request = work_->layers.request_for(piece);
+    if (request && !ask(turn, to_wire(*request), piece)) break;
+    layers_wanted_.pop_front();
+  }
+}
+
+void Swarm::want_leaves(Turn& turn, std::uint32_t piece, std::vector<Sha256> on_disk) {
+  leaves_wanted_[piece] = {std::move(on_disk), {}, false, 0};
+  if (content_->blocks_in(piece) == 1) {
+    // The root is the block's own hash.
+    leaves_wanted_[piece].truth = {*work_->layers.piece_root(piece)};
+    leaves_known(turn, piece);
+  } else {
+    ask_hashes(turn);
+  }
+}
+
+// ---- what comes back --------------------------------------------------------------------------------------------
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message) {
+  const auto asked = std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
+                                  [&](const auto& each) { return each.first == message.request; });
+  if (asked == peer.hashes_asked.end() || !work_) return strike(turn, handle);
+  peer.hashes_asked.erase(asked);
+  const auto known = hashes_asked_.find(message.request);
+  if (known == hashes_asked_.end()) return;
+  const std::uint32_t piece = known->second;
+  const storage::HashRequest request = to_storage(message.request);
+  if (message.request.base != 0) {
+    auto files = work_->layers.add(request, message.hashes);
+    if (!files) {
+      hashes_failed(turn, message.request);
+      return drop(turn, handle, Roster::Why::misbehaved);  // it sent hashes that prove nothing
+    }
+    hashes_asked_.erase(known);
+    layers_complete(turn, *files);
+  } else {
+    const auto range = work_->layers.check_leaves(request, message.hashes);
+    if (!range) {
+      hashes_failed(turn, message.request);
+      return drop(turn, handle, Roster::Why::misbehaved);
+    }
+    hashes_asked_.erase(known);
+    const auto wanted = leaves_wanted_.find(piece);
+    if (wanted == leaves_wanted_.end() || range->first_block != wanted->second.truth.size()) return;
+    wanted->second.truth.insert(wanted->second.truth.end(), message.hashes.begin(),
+                                message.hashes.begin() + range->blocks);
+    wanted->second.asked = false;
+    if (wanted->second.truth.size() >= content_->blocks_in(piece)) leaves_known(turn, piece);
+  }
+  ask_hashes(turn);
+}
+
+void Swarm::on(Turn& turn, PeerHandle, Peer& peer, wire::HashReject& message) {
+  const auto asked = std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
+                                  [&](const auto& each) { return each.first == message.request; });
+  if (asked == peer.hashes_asked.end() || !work_) return;
+  peer.hashes_asked.erase(asked);
+  ++peer.hash_rejects;
+  hashes_failed(turn, message.request);
+}
+
+// Not answered: asked of somebody else, at the latest within a second.
+void Swarm::hashes_failed(Turn& turn, const wire::HashRequest& request) {
+  auto node = hashes_asked_.extract(request);
+  if (node.empty()) return;
+  const std::uint32_t piece = node.mapped();
+  if (request.base != 0) {
+    layers_wanted_.push_back(piece);
+    return;
+  }
+  const auto wanted = leaves_wanted_.find(piece);
+  if (wanted == leaves_wanted_.end()) return;
+  wanted->second.asked = false;
+  if (++wanted->second.tries >= leaf_tries) give_up_leaves(turn, piece);
+}
+
+// Files whose pieces can now all be judged.
+void Swarm::layers_complete(Turn& turn, const std::vector<std::uint32_t>& files) {
+  storage::SaveLayersJob job;
+  job.slot = slot_;
+  for (const std::uint32_t file : files) {
+    job.layers.emplace_back(file, work_->layers.layer(file));
+    const storage::ContentFile& entry = content_->files[file];
+    for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece)
+      if (work_->map.state(piece) == PieceState::complete && !work_->map.leaves(piece).empty() &&
+          !leaves_wanted_.contains(piece))
+        judge(turn, piece);
+  }
+  if (!job.layers.empty()) submit(turn, std::move(job), {.kind = Kind::plain});
+}
+
+// ---- blame ------------------------------------------------------------------------------------------------------
+
+// The true hashes of a piece's blocks are known. Of a piece that failed: whoever sent a block that differs is to
+// blame. Of one that lay on the disk: blocks that agree are kept.
+void Swarm::leaves_known(Turn& turn, std::uint32_t piece) {
+  auto node = leaves_wanted_.extract(piece);
+  const LeavesWanted& wanted = node.mapped();
+  if (!wanted.on_disk.empty()) {
+    std::vector<bool> good(wanted.on_disk.size());
+    for (std::size_t i = 0; i < good.size(); ++i) good[i] = wanted.on_disk[i] == wanted.truth[i];
+    work_->map.restore(piece, wanted.on_disk, good);
+    if (work_->map.state(piece) == PieceState::complete) judge(turn, piece);
+    return;
+  }
+  const std::vector<PieceMap::Bad> bad = work_->map.blame(piece, wanted.truth);
+  std::uint64_t good_bytes = content_->piece_bytes(piece);
+  std::vector<PeerHandle> senders;
+  for (const PieceMap::Bad& each : bad) {
+    good_bytes -= content_->block_length(piece, each.block.block);
+    if (Peer* sender = peers_.find(each.sender)) {
+      ++sender->bad_blocks;
+      if (std::find(senders.begin(), senders.end(), each.sender) == senders.end()) senders.push_back(each.sender);
+    }
+  }
+  wasted_ -= std::min(wasted_, good_bytes);
+  for (const PeerHandle handle : senders)
+    if (Peer* sender = peers_.find(handle); sender != nullptr && sender->bad_blocks >= limits::bad_blocks_before_ban)
+      ban(turn, handle);
+  if (bad.empty()) judge(turn, piece);
+}
+
+// Nobody tells: the piece is fetched anew, and nobody is blamed.
+void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
+  auto node = leaves_wanted_.extract(piece);
+  if (node.mapped().on_disk.empty())
+    work_->map.reset(piece);
+  else
+    work_->map.restore(piece, {}, {});
+}
+
+// ---- serving ----------------------------------------------------------------------------------------------------
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
+  if (!work_ || stage_ != Stage::running) return send(turn, handle, peer, wire::HashReject{message});
+  const storage::HashRequest request = to_storage(message);
+  if (message.base != 0) {
+    auto hashes = work_->layers.answer(request);
+    if (hashes)
+      send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});
+    else
+      send(turn, handle, peer, wire::HashReject{message});
+    return;
+  }
+  // Hashes of blocks are made from the piece on the disk: rare, and one at a time for each peer.
+  const auto piece = work_->layers.piece_for_leaves(request);
+  if (!piece || !serves(*piece) || peer.leaf_reads >= 1)
+    return send(turn, handle, peer, wire::HashReject{message});
+  ++peer.leaf_reads;
+  submit(turn, storage::HashJob{slot_, *piece},
+         {.kind = Kind::serve_leaves, .peer = handle, .hashes = message, .piece = *piece});
+}
+
+void Swarm::serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done) {
+  Peer* peer = peers_.find(pending.peer);
+  if (peer == nullptr) return;
+  --peer->leaf_reads;
+  auto hashes = work_->layers.answer_leaves(to_storage(pending.hashes), done.leaves);
+  if (hashes)
+    send(turn, pending.peer, *peer, wire::Hashes{pending.hashes, std::move(*hashes)});
+  else
+    send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
+}
+
+}  // namespace shoal::swarm

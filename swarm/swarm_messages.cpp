@@ -1,0 +1,234 @@
+// What peers say and what is said to them.
+#include <algorithm>
+#include <utility>
+
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::size_t most_early_haves = 4096;  // what a peer may gain while we fetch the metadata
+
+}  // namespace
+
+// ---- bytes and messages -----------------------------------------------------------------------------------------
+
+void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
+  Peer* peer = peers_.find(handle);
+  if (peer == nullptr || !peer->wire) return;
+  peer->heard = turn.now.mono;
+  std::vector<wire::Message> messages = std::exchange(messages_, {});
+  const auto result = peer->wire->receive(turn.now, bytes, messages);
+  if (peer->stage == Peer::Stage::handshake && peer->wire->established()) established(turn, handle);
+  for (wire::Message& message : messages) {
+    if (peers_.find(handle) == nullptr) break;
+    dispatch(turn, handle, message);
+  }
+  messages.clear();
+  messages_ = std::move(messages);
+  peer = peers_.find(handle);
+  if (!result && peer != nullptr)
+    drop(turn, handle, peer->up() ? Roster::Why::misbehaved : Roster::Why::no_answer);
+  else if (peer != nullptr)
+    dirty_.push_back(handle);  // an answer of the handshake may wait
+  if (stage_ == Stage::running) {
+    if (Peer* still = peers_.find(handle)) fill(turn, handle, *still);
+    hold_back(turn);
+    fill_all(turn);
+  }
+  flush(turn);
+}
+
+void Swarm::writable(Turn&, PeerHandle handle, std::uint64_t unsent) {
+  Peer* peer = peers_.find(handle);
+  if (peer == nullptr) return;
+  peer->unsent = unsent;
+  want_turn(handle, *peer);
+}
+
+void Swarm::send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message) {
+  if (!peer.up()) return;
+  peer.wire->send(turn.now, std::move(message));
+  dirty_.push_back(handle);
+}
+
+// Gives the host what the codecs hold. The end of every turn that may have said something.
+void Swarm::flush(Turn& turn) {
+  std::vector<PeerHandle> dirty = std::exchange(dirty_, {});
+  for (const PeerHandle handle : dirty) {
+    Peer* peer = peers_.find(handle);
+    if (peer == nullptr || !peer->wire) continue;
+    buffers_.clear();
+    peer->wire->flush(turn.now, buffers_);
+    for (Buffer& buffer : buffers_) {
+      peer->unsent += buffer.size();
+      peer->spoke = turn.now.mono;
+      const std::uint64_t paid = std::min<std::uint64_t>(peer->paid, buffer.size());
+      peer->paid -= paid;
+      turn.write(peer->stream, std::move(buffer), paid);
+    }
+  }
+  buffers_.clear();
+  dirty.clear();
+  if (dirty_.empty()) dirty_ = std::move(dirty);  // keeps its room
+}
+
+void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
+  Peer& peer = *peers_.find(handle);
+  if (!peer.up()) return;
+  using namespace wire;
+  if (auto* block = std::get_if<Block>(&message)) return on(turn, handle, peer, *block);
+  if (auto* request = std::get_if<Request>(&message)) return on(turn, handle, peer, *request);
+  if (auto* have = std::get_if<Have>(&message)) return on(turn, handle, peer, *have);
+  if (std::holds_alternative<Choke>(message)) {
+    peer.choking_us = true;  // what was asked is rejected one by one (BEP 6)
+  } else if (std::holds_alternative<Unchoke>(message)) {
+    peer.choking_us = false;
+  } else if (std::holds_alternative<Interested>(message)) {
+    if (!peer.interested_in_us) choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{50});
+    peer.interested_in_us = true;
+  } else if (std::holds_alternative<NotInterested>(message)) {
+    peer.interested_in_us = false;
+  } else if (auto* cancel = std::get_if<Cancel>(&message)) {
+    if (peer.requests.cancel(cancel->request)) send(turn, handle, peer, Reject{cancel->request});
+  } else if (auto* reject = std::get_if<Reject>(&message)) {
+    on(turn, handle, peer, *reject);
+  } else if (auto* pieces = std::get_if<Pieces>(&message)) {
+    on(turn, handle, peer, *pieces);
+  } else if (auto* hello = std::get_if<Hello>(&message)) {
+    on(turn, handle, peer, *hello);
+  } else if (auto* hash_request = std::get_if<HashRequest>(&message)) {
+    on(turn, handle, peer, *hash_request);
+  } else if (auto* hashes = std::get_if<Hashes>(&message)) {
+    on(turn, handle, peer, *hashes);
+  } else if (auto* hash_reject = std::get_if<HashReject>(&message)) {
+    on(turn, handle, peer, *hash_reject);
+  } else if (auto* metadata_request = std::get_if<MetadataRequest>(&message)) {
+    on(turn, handle, peer, *metadata_request);
+  } else if (auto* part = std::get_if<MetadataPart>(&message)) {
+    on(turn, handle, peer, *part);
+  } else if (auto* metadata_reject = std::get_if<MetadataReject>(&message)) {
+    fetch_.rejected(turn.now.mono, handle, metadata_reject->part);
+    if (stage_ == Stage::metadata) ask_metadata(turn);
+  } else if (auto* exchange = std::get_if<PeerExchange>(&message)) {
+    on(turn, handle, peer, *exchange);
+  }
+}
+
+// ---- greeting ---------------------------------------------------------------------------------------------------
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message) {
+  if (peer.hello) return strike(turn, handle);
+  peer.hello = std::move(message);
+  peer.pipeline.set_remote_queue(peer.hello->max_requests);
+  if (peer.direction == Direction::incoming)
+    if (const auto listening = peer.listening())
+      roster_.add(turn.now, *listening, peer.key, Source::incoming);
+  if (stage_ != Stage::metadata) return;
+  if (!fetch_.offer(handle, peer.hello->metadata_bytes)) return strike(turn, handle);
+  ask_metadata(turn);
+}
+
+void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (peer.said_pieces) return;
+  peer.said_pieces = true;
+  wire::Pieces pieces;
+  Bitfield bits{content_->pieces};
+  for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
+    if (serves(piece)) bits.set(piece);
+  if (bits.all()) {
+    pieces.form = wire::Pieces::Form::all;
+  } else if (!bits.none()) {
+    pieces.form = wire::Pieces::Form::bits;
+    pieces.bits = to_vector(bits.view());
+  }
+  send(turn, handle, peer, std::move(pieces));
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Pieces& message) {
+  if (peer.pieces || peer.known_to_picker) return strike(turn, handle);
+  peer.pieces = std::move(message);
+  if (work_) introduce(turn, handle, peer);
+}
+
+// What it has becomes known to the picker, once we know the content and it has spoken.
+void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (!peer.pieces || peer.known_to_picker) return;
+  Bitfield bits{content_->pieces};
+  if (peer.pieces->form == wire::Pieces::Form::all) {
+    bits.set_all();
+  } else if (peer.pieces->form == wire::Pieces::Form::bits) {
+    auto parsed = Bitfield::from_bytes(peer.pieces->bits, content_->pieces);
+    if (!parsed) return drop(turn, handle, Roster::Why::misbehaved);
+    bits = std::move(*parsed);
+  }
+  peer.pieces.reset();
+  peer.known_to_picker = true;
+  peer.was_seed_at_first = bits.all();
+  work_->picker.add_peer(handle, std::move(bits));
+  for (const std::uint32_t piece : std::exchange(peer.early_haves, {}))
+    if (piece < content_->pieces) work_->picker.peer_has(handle, piece);
+  update_interest(turn, handle, peer);
+  if (stage_ == Stage::running) ask_hashes(turn);
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
+  if (!peer.known_to_picker) {
+    // It learns faster than we do: kept until we know what the content is, within reason.
+    if (work_ || peer.early_haves.size() >= most_early_haves) return strike(turn, handle);
+    peer.early_haves.push_back(message.piece);
+    return;
+  }
+  if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
+  if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
+  if (!peer.we_are_interested) update_interest(turn, handle, peer);
+  if (complete_ && !told_copy_out_ && sent_ > 0 && !peer.was_seed_at_first && work_->picker.is_seed(handle)) {
+    told_copy_out_ = true;
+    event(turn, What::copy_out);
+  }
+}
+
+// ---- metadata ---------------------------------------------------------------------------------------------------
+
+void Swarm::ask_metadata(Turn& turn) {
+  std::vector<MetadataFetch::Ask> asks;
+  fetch_.next(turn.now.mono, asks);
+  for (const MetadataFetch::Ask& ask : asks)
+    if (Peer* peer = peers_.find(ask.peer)) send(turn, ask.peer, *peer, wire::MetadataRequest{ask.part});
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataRequest& message) {
+  const auto part = content_ ? peer.metadata.part(content_->info, message.part) : std::nullopt;
+  if (part)
+    send(turn, handle, peer,
+         wire::MetadataPart{message.part, static_cast<std::uint32_t>(content_->info.size()), to_vector(*part)});
+  else
+    send(turn, handle, peer, wire::MetadataReject{message.part});
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer&, wire::MetadataPart& message) {
+  if (stage_ != Stage::metadata) return;
+  switch (fetch_.part(turn.now.mono, handle, message.part, message.total_bytes, message.data)) {
+    case MetadataFetch::Verdict::taken:
+    case MetadataFetch::Verdict::discarded:
+    case MetadataFetch::Verdict::mismatch: break;
+    case MetadataFetch::Verdict::complete: adopt(turn, fetch_.take(), {}, nullptr); return;
+    case MetadataFetch::Verdict::strike: strike(turn, handle); break;
+  }
+  ask_metadata(turn);
+}
+
+// ---- peer exchange ----------------------------------------------------------------------------------------------
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::PeerExchange& message) {
+  switch (peer.exchange.take(turn.now.mono, message)) {
+    case Exchange::Verdict::taken: break;
+    case Exchange::Verdict::discarded: return;
+    case Exchange::Verdict::strike: return strike(turn, handle);
+  }
+  for (const wire::ExchangeEntry& entry : message.added)
+    roster_.add(turn.now, entry.endpoint, entry.key, Source::exchange, entry.seed);
+  find_peers(turn);
+}
+
+}  // namespace shoal::swarm

@@ -1,0 +1,147 @@
+// What others ask for, and who may ask.
+#include <algorithm>
+#include <utility>
+
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+
+bool Swarm::serves(std::uint32_t piece) const {
+  const PieceState state = work_->map.state(piece);
+  return state == PieceState::verified || state == PieceState::have;
+}
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message) {
+  if (stage_ != Stage::running) return send(turn, handle, peer, wire::Reject{message});
+  const bool serve = !peer.choked_by_us && message.piece < content_->pieces && serves(message.piece);
+  const RequestQueue::Verdict verdict =
+      serve ? peer.requests.push(*content_, message) : peer.requests.refused(*content_, message);
+  switch (verdict) {
+    case RequestQueue::Verdict::queued: want_turn(handle, peer); break;
+    case RequestQueue::Verdict::reject: send(turn, handle, peer, wire::Reject{message}); break;
+    case RequestQueue::Verdict::invalid: strike(turn, handle); break;
+    case RequestQueue::Verdict::flood: drop(turn, handle, Roster::Why::misbehaved); break;
+  }
+}
+
+// Queues the peer for blocks while it has asked for some and its stream takes more.
+void Swarm::want_turn(PeerHandle handle, Peer& peer) {
+  if (peer.in_turn || peer.requests.empty() || peer.unsent + peer.reading_bytes >= stream_low_water) return;
+  peer.in_turn = true;
+  upload_turns_.push_back(handle);
+}
+
+bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
+
+bool Swarm::serve_one(Turn& turn) {
+  while (!upload_turns_.empty()) {
+    const PeerHandle handle = upload_turns_.front();
+    upload_turns_.pop_front();
+    Peer* peer = peers_.find(handle);
+    if (peer == nullptr) continue;
+    peer->in_turn = false;
+    if (peer->requests.empty()) continue;
+    const wire::Request request = peer->requests.pop();
+    const std::uint32_t lead = peer->wire->block_lead();
+    ++peer->reads;
+    peer->reading_bytes += request.length;
+    turn.up.spend(turn.now.mono, request.length);
+    Buffer into = turn.pool.take(std::max<std::size_t>(BufferPool::standard, request.length + lead + 64));
+    submit(turn,
+           storage::ReadJob{slot_, request.piece, request.begin, request.length, std::move(into), lead},
+           {.kind = Kind::read, .peer = handle, .request = request});
+    want_turn(handle, *peer);
+    return true;
+  }
+  return false;
+}
+
+void Swarm::block_read(Turn& turn, const Pending& pending, storage::ReadDone& done) {
+  Peer* peer = peers_.find(pending.peer);
+  if (peer == nullptr) {
+    turn.pool.give(std::move(done.data));
+    return;
+  }
+  const std::uint32_t length = pending.request.length;
+  --peer->reads;
+  peer->reading_bytes -= length;
+  peer->paid += length;
+  sent_ += length;
+  up_rate_.add(turn.now.mono, length);
+  peer->took.add(turn.now.mono, length);
+  done.data.drop_front(done.data.size() - length);
+  send(turn, pending.peer, *peer, wire::Block{pending.request.piece, pending.request.begin, std::move(done.data)});
+  // The codec's buffers reach the host in this turn's flush, which counts them as unsent.
+  flush(turn);
+  want_turn(pending.peer, *peer);
+  if (complete_ && open_.seed.until == SeedUntil::ratio) check_done(turn);
+}
+
+// ---- choking ----------------------------------------------------------------------------------------------------
+
+void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
+  std::vector<ChokerPeer> peers;
+  UploadSlots::Uplink uplink{up_rate_.rate(turn.now.mono), config_.up_rate, 0, 0};
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (!peer.up()) return;
+    ChokerPeer each;
+    each.peer = handle;
+    each.interested = peer.interested_in_us;
+    each.unchoked = !peer.choked_by_us;
+    each.snubbed = peer.pipeline.snubbed(turn.now.mono);
+    each.gave_rate = peer.gave.rate(turn.now.mono);
+    each.took_rate = peer.took.rate(turn.now.mono);
+    each.gave_total = peer.gave.total();
+    each.took_total = peer.took.total();
+    each.connected_for = turn.now.mono - peer.since;
+    each.in_state_for = turn.now.mono - peer.choke_changed;
+    peers.push_back(each);
+    if (peer.interested_in_us && peer.choked_by_us) ++uplink.waiting;
+    if (!peer.choked_by_us && (!peer.requests.empty() || peer.reads > 0)) ++uplink.in_use;
+  });
+  ChokerInput input;
+  input.peers = peers;
+  input.trade = complete_ ? Trade::seed : Trade::leech;
+  input.slots = due.round ? slots_.round(uplink) : slots_.count();
+  input.optimistic = optimistic_;
+  input.new_optimistic = due.optimistic;
+  const ChokerVerdict verdict = choose_unchoked(input, random_);
+  optimistic_ = verdict.optimistic;
+  std::vector<PeerHandle> unchoke = verdict.unchoke;
+  std::sort(unchoke.begin(), unchoke.end());
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (peer.up()) set_choked(turn, handle, peer, !std::binary_search(unchoke.begin(), unchoke.end(), handle));
+  });
+}
+
+void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
+  if (peer.choked_by_us == choked) return;
+  peer.choked_by_us = choked;
+  peer.choke_changed = turn.now.mono;
+  if (!choked) return send(turn, handle, peer, wire::Unchoke{});
+  send(turn, handle, peer, wire::Choke{});
+  requests_.clear();
+  peer.requests.clear(requests_);
+  for (const wire::Request& request : requests_) send(turn, handle, peer, wire::Reject{request});
+}
+
+// ---- a file that is no longer what was verified -----------------------------------------------------------------
+
+// Its pieces are hashed again before another byte of them is served (DESIGN 9).
+void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
+  const storage::ContentFile& file = content_->file_at(piece);
+  bool any = false;
+  for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
+    if (!serves(each)) continue;
+    any = true;
+    std::erase(to_commit_, each);
+    work_->map.recheck(each);
+    to_check_.push_back(each);
+  }
+  if (!any) return;
+  complete_ = false;
+  event(turn, What::file_changed, 0, {Code::mismatch, "a file changed after it was verified"}, path);
+  check_next(turn);
+}
+
+}  // namespace shoal::swarm

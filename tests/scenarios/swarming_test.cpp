@@ -1,0 +1,239 @@
+// Scenarios of many peers: how fast a swarm fills, who is served, what the death or the malice of one does to
+// the others.
+#include <algorithm>
+
+#include "tests/scenarios/scenario.hpp"
+
+namespace shoal::sim {
+namespace {
+
+// A node, a seed and getters around it, with their links.
+struct Crowd {
+  World world;
+  MachineId node, seed;
+  std::vector<MachineId> getters;
+  storage::ContentPtr content;
+  Oracle oracle;
+
+  Crowd(std::uint64_t seed_number, std::uint64_t bytes, LinkRates seed_rates,
+        const std::vector<MachineConfig>& others)
+      : world{seed_number},
+        node{start_node(world)},
+        seed{0},
+        oracle{Oracle::single("payload", bytes, seed_number)} {
+    const std::vector<Endpoint> bootstrap{world.endpoint(node)};
+    seed = start(world, {.host = {.rates = seed_rates}, .bootstrap = bootstrap});
+    content = share(world, seed, oracle);
+    for (MachineConfig config : others) {
+      config.bootstrap = bootstrap;
+      getters.push_back(start(world, std::move(config)));
+    }
+    world.run_for(20s);  // everybody is in the DHT, the record is out
+  }
+  void get_all() {
+    for (const MachineId getter : getters) world.get(getter, content->id, {world.endpoint(seed)});
+  }
+  [[nodiscard]] std::uint64_t received(MachineId id) {
+    const auto status = world.status(id, content->id);
+    return status ? status->received : 0;
+  }
+};
+
+MachineConfig with_rates(std::uint64_t up, std::uint64_t down) { return {.host = {.rates = {up, down}}}; }
+
+// The fluid bound: nobody can finish before the seed has sent each byte once, before the slowest downlink
+// took all, before all uplinks together have sent every copy.
+double least_seconds(double bytes, double seed_up, double least_down, double count, double sum_up) {
+  return std::max({bytes / seed_up, bytes / least_down, count * bytes / (seed_up + sum_up)});
+}
+
+TEST(Swarming, FiftyEqualPeersFinishNearTheFluidBound) {
+  constexpr std::uint64_t bytes = 32 * mib, up = mib, down = 8 * mib;
+  Crowd crowd{21, bytes, {up, down}, std::vector(50, with_rates(up, down))};
+  ASSERT_TRUE(crowd.content);
+  const Instant began = crowd.world.now();
+  crowd.get_all();
+  ASSERT_TRUE(
+      crowd.world.run_until([&] { return all_finished(crowd.world, crowd.getters, *crowd.content); }, 300s));
+  const double bound = least_seconds(bytes, up, down, 50, 50.0 * up);
+  const double took = seconds(crowd.world.now() - began);
+  RecordProperty("seconds", std::to_string(took));
+  RecordProperty("bound", std::to_string(bound));
+  EXPECT_LE(took, 1.25 * bound) << took << " s, the bound is " << bound << " s";
+  std::uint64_t wasted = 0;
+  for (const MachineId getter : crowd.getters) {
+    EXPECT_TRUE(crowd.oracle.whole(crowd.world.machine(getter), *crowd.content));
+    wasted += crowd.world.status(getter, crowd.content->id)->wasted;
+  }
+  EXPECT_LE(wasted, 50 * bytes / 50);  // 2 %
+}
+
+TEST(Swarming, TheSeedMayLeaveAfterOneFullCopy) {
+  constexpr std::uint64_t bytes = 8 * mib;
+  Crowd crowd{22, bytes, {mib, 0}, std::vector(8, with_rates(mib, 4 * mib))};
+  ASSERT_TRUE(crowd.content);
+  crowd.get_all();
+  ASSERT_TRUE(crowd.world.run_until(
+      [&] { return crowd.world.told(crowd.seed, crowd.content->id, What::copy_out).has_value(); }, 120s));
+  // Super-seeding may have sent some piece twice before another once: what the others have together decides.
+  ASSERT_TRUE(crowd.world.run_until(
+      [&] {
+        auto& world = crowd.world;
+        std::vector<bool> have(crowd.content->pieces, false);
+        for (const MachineId getter : crowd.getters) {
+          const auto found = world.machine(getter).catalog().find(crowd.content->id);
+          if (!found || !*found) continue;
+          for (std::uint32_t i = 0; i < crowd.content->pieces; ++i)
+            if ((**found).have.test(i)) have[i] = true;
+        }
+        return std::all_of(have.begin(), have.end(), [](bool b) { return b; });
+      },
+      120s, 1s));
+  crowd.world.kill(crowd.seed, Machine::Death::power);
+  EXPECT_TRUE(
+      crowd.world.run_until([&] { return all_finished(crowd.world, crowd.getters, *crowd.content); }, 180s));
+  for (const MachineId getter : crowd.getters)
+    EXPECT_TRUE(crowd.oracle.whole(crowd.world.machine(getter), *crowd.content))
+        << standing(crowd.world, getter, *crowd.content);
+}
+
+// The rider asks like everybody and never sends a block: its own limit leaves no room for one.
+TEST(Swarming, AFreeRiderGetsAtMostHalfOfAFairPeersRate) {
+  constexpr std::uint64_t up = 512 * kib;
+  std::vector<MachineConfig> others(12, with_rates(up, 0));
+  others[5].up_limit = 1;
+  Crowd crowd{23, 64 * mib, {up, 0}, others};
+  ASSERT_TRUE(crowd.content);
+  crowd.get_all();
+  crowd.world.run_for(90s);
+  std::vector<std::uint64_t> fair;
+  std::uint64_t rider = 0;
+  for (std::size_t i = 0; i < crowd.getters.size(); ++i)
+    if (i == 5)
+      rider = crowd.received(crowd.getters[i]);
+    else
+      fair.push_back(crowd.received(crowd.getters[i]));
+  std::sort(fair.begin(), fair.end());
+  EXPECT_FALSE(finished(crowd.world, crowd.getters[0], *crowd.content)) << "the seed was not contended";
+  EXPECT_LE(rider * 2, fair[fair.size() / 2])
+      << "rider " << rider << ", fair " << fair.front() << " to " << fair.back();
+  EXPECT_LE(crowd.world.status(crowd.getters[5], crowd.content->id)->sent, 64 * kib);
+}
+
+// A machine whose disk gives other bytes than were verified: it serves nonsense in good faith.
+TEST(Swarming, ACorrupterIsBannedAfterTwoBlocksAndNobodyElse) {
+  for (const std::uint64_t number : {24U, 25U, 26U}) {
+    Crowd crowd{number, 8 * mib, {2 * mib, 0}, std::vector(5, with_rates(2 * mib, 0))};
+    ASSERT_TRUE(crowd.content);
+    World& world = crowd.world;
+    const MachineId corrupter = crowd.getters.back();
+    crowd.getters.pop_back();
+    world.get(corrupter, crowd.content->id, {world.endpoint(crowd.seed)});
+    ASSERT_TRUE(world.run_until([&] { return finished(world, corrupter, *crowd.content); }, 60s));
+    std::uint64_t lies = 0;
+    world.machine(corrupter).after_job = [&lies](const JobNote& note, storage::Done& done) {
+      if (note.kind != JobNote::Kind::read || !done) return;
+      auto* read = std::get_if<storage::ReadDone>(&*done);
+      read->data.span()[note.lead + note.length / 2] ^= 1;
+      ++lies;
+    };
+    crowd.get_all();
+    ASSERT_TRUE(world.run_until([&] { return all_finished(world, crowd.getters, *crowd.content); }, 120s));
+    EXPECT_GT(lies, 0U);
+    for (const MachineId getter : crowd.getters) {
+      expect_right(world, getter, *crowd.content, crowd.oracle);
+      const auto status = world.status(getter, crowd.content->id);
+      EXPECT_LE(status->banned, 1U) << "an honest peer was banned";
+      EXPECT_LE(world.count(getter, crowd.content->id, What::peer_banned), 1U);
+      for (const Recorded& recorded : world.machine(getter).answers())
+        if (const auto* event = std::get_if<swarm::ContentEvent>(&recorded.answer.what))
+          if (event->what == What::peer_banned) {
+            EXPECT_LE(event->count, 2U);
+          }
+    }
+    // The lie is known per block: nobody else ever served one.
+    EXPECT_EQ(world.status(crowd.seed, crowd.content->id)->banned, 0U);
+  }
+}
+
+// Two seeds, one falls silent in the middle: what was asked of it is asked of the other within seconds.
+TEST(Swarming, ASilentDeathIsNoticed) {
+  std::vector<MachineConfig> others(2, with_rates(mib, 0));
+  Crowd crowd{27, 48 * mib, {mib, 0}, others};
+  ASSERT_TRUE(crowd.content);
+  World& world = crowd.world;
+  const MachineId second = crowd.getters[0], getter = crowd.getters[1];
+  world.get(second, crowd.content->id, {world.endpoint(crowd.seed)});
+  ASSERT_TRUE(world.run_until([&] { return finished(world, second, *crowd.content); }, 120s));
+  world.get(getter, crowd.content->id, {world.endpoint(crowd.seed), world.endpoint(second)});
+  world.run_for(8s);
+  ASSERT_EQ(world.status(getter, crowd.content->id)->peers, 2U);
+  EXPECT_FALSE(finished(world, getter, *crowd.content));
+  world.kill(crowd.seed, Machine::Death::power);
+  const Instant died = world.now();
+  // The getter's requests at the dead one are with the other within 10 s: the rest comes at the other's full
+  // rate, and nothing is left over at the end.
+  const std::uint64_t left = crowd.content->bytes - crowd.received(getter);
+  ASSERT_TRUE(world.run_until([&] { return finished(world, getter, *crowd.content); }, 200s));
+  EXPECT_LE(seconds(world.now() - died), static_cast<double>(left) / mib * 1.1 + 10);
+  expect_right(world, getter, *crowd.content, crowd.oracle);
+}
+
+TEST(Swarming, ADeadPeerIsGoneWithinTwoMinutes) {
+  Crowd crowd{28, 4 * mib, {mib, 0}, std::vector(2, with_rates(mib, 0))};
+  ASSERT_TRUE(crowd.content);
+  World& world = crowd.world;
+  crowd.get_all();
+  ASSERT_TRUE(world.run_until([&] { return all_finished(world, crowd.getters, *crowd.content); }, 60s));
+  // Two seeds have nothing to say to each other; a third that never gets anything stays connected.
+  MachineConfig config = with_rates(16 * kib, 16 * kib);
+  config.bootstrap = {world.endpoint(crowd.node)};
+  const MachineId slow = start(world, config);
+  world.get(slow, crowd.content->id, {world.endpoint(crowd.seed)});
+  world.run_for(30s);
+  const std::uint32_t before = world.status(slow, crowd.content->id)->peers;
+  ASSERT_GE(before, 2U);
+  world.kill(crowd.getters[0], Machine::Death::power);
+  world.kill(crowd.getters[1], Machine::Death::power);
+  EXPECT_TRUE(world.run_until([&] { return world.status(slow, crowd.content->id)->peers <= 1; }, 125s))
+      << standing(world, slow, *crowd.content);
+}
+
+TEST(Swarming, UserLimitsHoldWithinTwoPercent) {
+  std::vector<MachineConfig> others(3, with_rates(0, 0));
+  others[0].down_limit = 400 * kib;
+  Crowd crowd{29, 64 * mib, {0, 0}, others};
+  ASSERT_TRUE(crowd.content);
+  World& world = crowd.world;
+  const MachineId limited = crowd.getters[0];
+  world.get(limited, crowd.content->id, {world.endpoint(crowd.seed)});
+  world.run_for(10s);
+  const auto bytes = [&] {
+    const Traffic& traffic = world.network().traffic(limited);
+    return traffic.stream_bytes_in + traffic.datagram_bytes_in;
+  };
+  const std::uint64_t before = bytes();
+  world.run_for(20s);
+  const double rate = static_cast<double>(bytes() - before) / 20;
+  EXPECT_NEAR(rate / (400.0 * kib), 1, 0.02);
+}
+
+TEST(Swarming, NothingFalseIsServedWhileTheSwarmFills) {
+  Crowd crowd{30, 4 * mib, {mib, 0}, std::vector(6, with_rates(mib, 0))};
+  ASSERT_TRUE(crowd.content);
+  World& world = crowd.world;
+  std::vector<Oracle::Watch> watches(crowd.getters.size());
+  for (std::size_t i = 0; i < crowd.getters.size(); ++i)
+    crowd.oracle.watch(world.machine(crowd.getters[i]), watches[i]);
+  crowd.get_all();
+  ASSERT_TRUE(world.run_until([&] { return all_finished(world, crowd.getters, *crowd.content); }, 120s));
+  std::uint64_t reads = 0;
+  for (const Oracle::Watch& watch : watches) {
+    EXPECT_EQ(watch.wrong, 0U);
+    reads += watch.reads;
+  }
+  EXPECT_GT(reads, 100U);
+}
+
+}  // namespace
+}  // namespace shoal::sim

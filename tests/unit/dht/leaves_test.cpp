@@ -1,0 +1,363 @@
+// The small leaves: transactions, guard, votes, clock skew, size estimate, store-back, upkeep, acquaintances.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "dht/acquaintances.hpp"
+#include "dht/clock_skew.hpp"
+#include "dht/contact.hpp"
+#include "dht/external_vote.hpp"
+#include "dht/guard.hpp"
+#include "dht/limits.hpp"
+#include "dht/size_estimate.hpp"
+#include "dht/store_back.hpp"
+#include "dht/transactions.hpp"
+#include "dht/upkeep.hpp"
+#include "tests/unit/dht/announcements.hpp"
+
+namespace shoal::dht {
+namespace {
+
+using namespace std::chrono_literals;
+using test::at_second;
+using test::public_host;
+
+Endpoint host(std::uint32_t network, std::uint32_t number = 1, std::uint16_t port = 4000) {
+  return {public_host(network, number), port};
+}
+
+// ---- transactions
+Transaction query_to(std::uint64_t id, const Endpoint& to, Instant sent, Duration soft = 350ms) {
+  Transaction transaction;
+  transaction.id = id;
+  transaction.to = to;
+  transaction.sent = sent;
+  transaction.soft = soft;
+  return transaction;
+}
+
+TEST(Transactions, AReplyMatchesIdAndAddress) {
+  Transactions open;
+  const Instant t = at_second(0).mono;
+  ASSERT_TRUE(open.open(query_to(5, host(1), t)));
+  EXPECT_FALSE(open.open(query_to(5, host(2), t)));
+  EXPECT_FALSE(open.close(6, host(1)));
+  EXPECT_FALSE(open.close(5, host(2)));
+  EXPECT_FALSE(open.close(5, host(1, 1, 4001)));
+  EXPECT_FALSE(open.close(0, host(1)));
+  ASSERT_TRUE(open.close(5, host(1)));
+  EXPECT_FALSE(open.close(5, host(1)));
+  EXPECT_EQ(open.size(), 0U);
+}
+
+TEST(Transactions, PassSlowOverdueDeadInTime) {
+  Transactions open;
+  const Instant t = at_second(0).mono;
+  ASSERT_TRUE(open.open(query_to(5, host(1), t)));
+  EXPECT_EQ(open.next_due(), t + 350ms);
+  EXPECT_FALSE(open.due(t + 349ms));
+  auto due = open.due(t + 350ms);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->stage, Stage::slow);
+  EXPECT_FALSE(open.due(t + 999ms));
+  due = open.due(t + 1s);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->stage, Stage::overdue);
+  EXPECT_EQ(open.next_due(), t + 3s);
+  due = open.due(t + 3s);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->stage, Stage::dead);
+  EXPECT_EQ(open.size(), 0U);
+  EXPECT_FALSE(open.close(5, host(1)));
+  EXPECT_EQ(open.next_due(), never);
+}
+
+TEST(Transactions, ManyComeAndGoAndTheBoundHolds) {
+  Transactions open;
+  Random random{{}};
+  const Instant t = at_second(0).mono;
+  std::vector<std::uint64_t> ids;
+  for (std::size_t i = 0; i < limits::transactions; ++i) {
+    ids.push_back(random.next() | 1);
+    ASSERT_TRUE(open.open(query_to(ids.back(), host(1), t)));
+  }
+  EXPECT_FALSE(open.open(query_to(random.next(), host(1), t)));
+  for (int round = 0; round < 50'000; ++round) {  // closing shifts slots back; every other id stays findable
+    const auto which = static_cast<std::size_t>(random.below(ids.size()));
+    ASSERT_TRUE(open.close(ids[which], host(1)));
+    ids[which] = random.next() | 1;
+    ASSERT_TRUE(open.open(query_to(ids[which], host(1), t)));
+  }
+  for (const std::uint64_t id : ids) ASSERT_TRUE(open.close(id, host(1)));
+  EXPECT_EQ(open.size(), 0U);
+}
+
+TEST(Contact, SoftTimeoutFollowsTheRoundTrip) {
+  RoundTrip trip;
+  EXPECT_EQ(trip.soft_timeout(), 350ms);
+  for (int i = 0; i < 50; ++i) trip.sample(20ms);
+  EXPECT_EQ(trip.soft_timeout(), 150ms);
+  for (int i = 0; i < 200; ++i) trip.sample(400ms);
+  EXPECT_GT(trip.soft_timeout(), 400ms);
+  EXPECT_LT(trip.soft_timeout(), 500ms);
+  trip.sample(60s);
+  EXPECT_EQ(trip.soft_timeout(), 1s);
+}
+
+// ---- guard
+TEST(Guard, AStrangerHasABudgetAndAProvenSourceAnother) {
+  Random random{{}};
+  Guard guard{random};
+  const Instant t = at_second(0).mono;
+  const auto passed = [&](const Endpoint& from, Instant when, int packets, SourceStanding standing) {
+    int count = 0;
+    for (int i = 0; i < packets; ++i)
+      count += guard.admit(when, from, 100, standing) == Acceptance::pass ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(passed(host(1), t, 1000, SourceStanding::unproven), 60);
+  EXPECT_EQ(passed(host(1, 1, 5000), t, 10, SourceStanding::unproven), 0);  // another port is the same source
+  EXPECT_EQ(passed(host(1), t, 1000, SourceStanding::validated), 600);      // the flood took nothing from it
+  EXPECT_EQ(passed(host(2), t, 10, SourceStanding::unproven), 10);
+  EXPECT_EQ(passed(host(1), t + 1s, 1000, SourceStanding::unproven), 20);
+}
+
+TEST(Guard, NeighboursAreNoStrangers) {
+  Random random{{}};
+  Guard guard{random};
+  for (const char* address : {"127.0.0.1", "192.168.1.4", "10.1.1.1"}) {
+    const Endpoint from{IpAddress::parse(address).value(), 9};
+    for (int i = 0; i < 5000; ++i)
+      ASSERT_EQ(guard.admit(at_second(0).mono, from, 100, SourceStanding::unproven), Acceptance::pass);
+    ASSERT_EQ(guard.admit_signature(at_second(0).mono, from), Acceptance::pass);
+  }
+}
+
+TEST(Guard, AllStrangersTogetherAreBoundedAndMemoryIs) {
+  Random random{{}};
+  Guard guard{random};
+  std::size_t passed = 0;
+  for (std::uint32_t i = 0; i < 200'000; ++i) {
+    const Instant t = at_second(0).mono + Duration{i * 5};  // 200,000 a second
+    if (guard.admit(t, host(i, i % 200), 100, SourceStanding::unproven) == Acceptance::pass) ++passed;
+  }
+  EXPECT_LE(passed, static_cast<std::size_t>(limits::packets_burst_strangers +
+                                             limits::packets_per_second_strangers + 1));
+  EXPECT_LE(guard.sources(), limits::guard_sources);
+}
+
+TEST(Guard, SignaturesAreScarce) {
+  Random random{{}};
+  Guard guard{random};
+  const Instant t = at_second(0).mono;
+  int signatures = 0;
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(guard.admit(t, host(1), 100, SourceStanding::unproven), Acceptance::pass);
+    signatures += guard.admit_signature(t, host(1)) == Acceptance::pass ? 1 : 0;
+  }
+  EXPECT_EQ(signatures, 8);
+}
+
+TEST(Guard, SizesAndSources) {
+  Random random{{}};
+  Guard guard{random};
+  EXPECT_EQ(guard.admit(at_second(0).mono, host(1), 1233, SourceStanding::validated), Acceptance::drop);
+  EXPECT_EQ(guard.admit(at_second(0).mono, host(1), 0, SourceStanding::validated), Acceptance::drop);
+  EXPECT_TRUE(usable_source(host(1), Family::v4));
+  EXPECT_FALSE(usable_source(host(1), Family::v6));
+  EXPECT_FALSE(usable_source(host(1, 1, 0), Family::v4));
+  EXPECT_FALSE(usable_source({IpAddress::parse("224.0.0.1").value(), 1}, Family::v4));
+  EXPECT_FALSE(usable_source({IpAddress::parse("0.0.0.0").value(), 1}, Family::v4));
+  EXPECT_FALSE(usable_source({IpAddress::parse("::ffff:1.2.3.4").value(), 1}, Family::v6));
+}
+
+// ---- votes
+TEST(ExternalVote, AMajorityOfNetworksDecidesAndFewMustAgree) {
+  ExternalVote vote;
+  const Instant t = at_second(0).mono;
+  const Endpoint ours = host(500), lie = host(600);
+  vote.report(host(1), ours, t);
+  EXPECT_FALSE(vote.winner(t));  // a lone voice waits
+  EXPECT_EQ(vote.undecided_until(t), t + 10s);
+  EXPECT_EQ(vote.winner(t + 10s), ours);
+  vote.report(host(1, 2), lie, t + 1s);  // the same network: its vote changed
+  EXPECT_EQ(vote.votes(), 1U);
+  vote.report(host(2), ours, t + 1s);
+  EXPECT_FALSE(vote.winner(t + 20s));  // one against one
+  vote.report(host(1), ours, t + 2s);
+  EXPECT_EQ(vote.winner(t + 2s), ours);
+  vote.report(host(3), lie, t + 3s);
+  EXPECT_FALSE(vote.winner(t + 3s));
+  vote.report(host(4), ours, t + 3s);
+  vote.report(host(5), ours, t + 3s);
+  EXPECT_EQ(vote.winner(t + 3s), ours);  // 4 of 5
+  EXPECT_FALSE(vote.winner(t + 2h));     // all too old
+}
+
+TEST(ExternalVote, OneNetworkOfLiarsHasOneVote) {
+  ExternalVote vote;
+  const Instant t = at_second(0).mono;
+  for (std::uint32_t i = 0; i < 200; ++i) vote.report(host(1, i), host(600), t);
+  for (std::uint32_t i = 0; i < 4; ++i) vote.report(host(10 + i), host(500), t);
+  EXPECT_EQ(vote.winner(t), host(500));
+  EXPECT_EQ(vote.votes(), 5U);
+}
+
+TEST(ClockSkew, MedianOfNetworksResistsLiars) {
+  SkewMedian skew{8};
+  const Now now = at_second(100);
+  const auto theirs = unix_ms(now.wall) - 3'600'000;  // ours is an hour ahead
+  for (std::uint32_t i = 0; i < 7; ++i) skew.report(host(i + 1), theirs, 100ms, now);
+  EXPECT_FALSE(skew.median(now));
+  for (std::uint32_t i = 0; i < 100; ++i) skew.report(host(50, i), 0, 100ms, now);  // one network
+  ASSERT_TRUE(skew.median(now));
+  EXPECT_NEAR(static_cast<double>(skew.median(now)->count()), 3'600'000, 1000);
+  for (std::uint32_t i = 0; i < 3; ++i) skew.report(host(60 + i), theirs * 2, 100ms, now);  // 4 of 11 lie
+  EXPECT_NEAR(static_cast<double>(skew.median(now)->count()), 3'600'000, 60'000);
+  // Our wall clock is set right: the same samples say so.
+  EXPECT_NEAR(static_cast<double>(skew.median({now.mono, now.wall - 1h})->count()), 0, 60'000);
+  skew.report(host(70), INT64_MIN, 100ms, now);
+  skew.report(host(71), INT64_MAX, 100ms, now);
+  EXPECT_TRUE(skew.median(now));
+}
+
+// ---- size and region
+TEST(SizeEstimate, MedianOfSamplesFindsTheSize) {
+  Random random{{}};
+  for (const std::size_t real : {100U, 1000U, 20'000U}) {
+    std::vector<Key> ids(real);
+    for (Key& id : ids) id.bytes = random.bytes<32>();
+    SizeEstimate estimate;
+    for (int i = 0; i < 16; ++i) {
+      const Key target{random.bytes<32>()};
+      std::partial_sort(ids.begin(), ids.begin() + 8, ids.end(),
+                        [&](const Key& a, const Key& b) { return closer(target, a, b); });
+      estimate.sample(size_from(target, std::span{ids}.first(8)));
+    }
+    EXPECT_GT(estimate.value(), static_cast<double>(real) * 0.6);
+    EXPECT_LT(estimate.value(), static_cast<double>(real) * 1.6);
+  }
+}
+
+TEST(SizeEstimate, RegionHoldsAboutTenNodes) {
+  const Region region = region_of(10'000);
+  EXPECT_NEAR(as_fraction(region.radius), 0.001, 1e-6);
+  EXPECT_EQ(region.prefix_bits, 9);
+  Key all;
+  all.bytes.fill(0xff);
+  EXPECT_EQ(region_of(1).radius, all);
+  EXPECT_EQ(region_of(9).prefix_bits, 0);
+  EXPECT_EQ(size_from(Key{}, {}), 1);
+}
+
+// ---- store-back
+std::vector<Place> places(std::size_t count) {
+  std::vector<Place> out(count);
+  for (std::size_t i = 0; i < count; ++i) out[i].endpoint = host(static_cast<std::uint32_t>(i + 1));
+  return out;
+}
+
+TEST(StoreBack, CountsWhoConfirmed) {
+  StoreBack put{places(20)};
+  std::vector<std::uint16_t> now;
+  put.next(now);
+  EXPECT_EQ(now.size(), 16U);
+  for (const std::uint16_t place : now) put.stored(place);
+  put.stored(now[0]);  // said twice
+  std::vector<std::uint16_t> rest;
+  put.next(rest);
+  ASSERT_EQ(rest.size(), 4U);
+  put.refused(rest[0]);
+  put.stored(rest[1]);
+  put.stored(rest[2]);
+  EXPECT_FALSE(put.finished());
+  put.stored(rest[3]);
+  EXPECT_TRUE(put.finished());
+  EXPECT_EQ(put.stored_count(), 19U);
+  EXPECT_EQ(put.refused_count(), 1U);
+}
+
+TEST(StoreBack, ASilentPlaceIsAskedOnceMore) {
+  StoreBack put{places(1)};
+  std::vector<std::uint16_t> out;
+  put.next(out);
+  put.slow(0);
+  put.overdue(0);
+  put.next(out);
+  EXPECT_EQ(out.size(), 2U);
+  put.slow(0);
+  put.overdue(0);
+  put.next(out);
+  EXPECT_EQ(out.size(), 2U);
+  put.failed(0);
+  EXPECT_FALSE(put.finished());
+  put.failed(0);
+  EXPECT_TRUE(put.finished());
+  EXPECT_EQ(put.stored_count(), 0U);
+  put.stored(0);  // too late
+  EXPECT_EQ(put.stored_count(), 0U);
+}
+
+// ---- upkeep
+TEST(Upkeep, DutiesComeAtTheirPeriods) {
+  Random random{{}};
+  const Instant t = at_second(0).mono;
+  Upkeep upkeep{t, random};
+  Facts facts;
+  EXPECT_EQ(upkeep.next(facts), never);
+  facts.contacts = true;
+  upkeep.restart(t);
+  std::map<Duty, int> counts;
+  for (int second = 0; second < 3600; ++second)
+    while (const auto duty = upkeep.due(t + std::chrono::seconds{second}, facts, random)) ++counts[*duty];
+  EXPECT_NEAR(counts[Duty::stalest], 600, 60);
+  EXPECT_NEAR(counts[Duty::neighbourhood], 8, 2);
+  EXPECT_EQ(counts[Duty::bootstrap], 0);
+  EXPECT_EQ(counts[Duty::fill], 0);
+  EXPECT_EQ(counts[Duty::probe], 0);
+}
+
+TEST(Upkeep, BootstrapBacksOffAndHurries) {
+  Random random{{}};
+  const Instant t = at_second(0).mono;
+  Upkeep upkeep{t, random};
+  Facts facts;
+  facts.lonely = true;
+  facts.endpoints = true;
+  int count = 0;
+  for (int second = 0; second < 3600; ++second)
+    while (upkeep.due(t + std::chrono::seconds{second}, facts, random)) ++count;
+  EXPECT_GT(count, 12);
+  EXPECT_LT(count, 30);
+  upkeep.hurry_bootstrap(t + 1h);
+  EXPECT_EQ(upkeep.due(t + 1h, facts, random), Duty::bootstrap);
+}
+
+TEST(Acquaintances, RememberAndForget) {
+  Acquaintances known;
+  const Instant t = at_second(0).mono;
+  EXPECT_FALSE(known.validated(host(1), t));
+  known.answered(host(1), t);
+  EXPECT_TRUE(known.validated(host(1), t + 14min));
+  EXPECT_FALSE(known.validated(host(1), t + 16min));
+  EXPECT_FALSE(known.proven(host(1), t));
+  known.silent(host(2), t);
+  EXPECT_TRUE(known.dead(host(2), t + 10s));
+  EXPECT_FALSE(known.dead(host(2), t + 1min));  // once may be loss
+  known.silent(host(2), t + 1min);
+  EXPECT_TRUE(known.dead(host(2), t + 3min));
+  known.answered(host(2), t + 3min);
+  EXPECT_FALSE(known.dead(host(2), t + 3min));
+  EXPECT_TRUE(known.stranger(host(3)));
+  known.wrote_to(host(3));
+  EXPECT_FALSE(known.stranger(host(3)));
+  for (std::uint32_t i = 0; i < 5000; ++i) known.answered(host(10 + i), t);  // bounded: the oldest go
+  EXPECT_FALSE(known.validated(host(1), t));
+  EXPECT_TRUE(known.validated(host(10 + 4999), t));
+}
+
+}  // namespace
+}  // namespace shoal::dht

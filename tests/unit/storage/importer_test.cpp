@@ -1,0 +1,478 @@
+// Importing real folders: the content is the one that libtorrent makes, whoever hashes it in whatever order;
+// what cannot be shared is skipped and counted, or named.
+#include "storage/importer.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <utime.h>
+
+#include "storage/disk_pool.hpp"
+#include "storage/names.hpp"
+#include "tests/unit/storage/content_fixture.hpp"
+#include "tests/unit/storage/folder_fixture.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using fixture::hash_file;
+using fixture::pattern;
+using fixture::TempFolder;
+using fixture::WatchedVfs;
+
+// Says that many tasks run at once, runs them backwards.
+struct BackwardExecutor final : Executor {
+  [[nodiscard]] std::size_t width() const override { return 7; }
+  void parallel(std::size_t tasks, const std::function<void(std::size_t)>& task) override {
+    while (tasks > 0) task(--tasks);
+  }
+};
+
+Salt some_salt() {
+  Salt salt;
+  salt.fill(9);
+  return salt;
+}
+
+PathResult<Imported> import_with(Vfs& vfs, const std::vector<std::string>& paths,
+                                 const ImportOptions& options, std::string_view name = {}) {
+  const auto seen = survey(vfs, paths, name);
+  if (!seen) return std::unexpected(seen.error());
+  SerialExecutor executor;
+  return import_content(vfs, *seen, options, executor);
+}
+
+PathResult<Imported> import_paths(const std::vector<std::string>& paths, const ImportOptions& options,
+                                  std::string_view name = {}) {
+  PosixVfs vfs;
+  return import_with(vfs, paths, options, name);
+}
+
+std::vector<std::string> paths_of(const Content& content) {
+  std::vector<std::string> out;
+  for (const ContentFile& file : content.files) out.push_back(file.path);
+  return out;
+}
+
+// The files that libtorrent was given for the constants here and in metainfo_test.
+void fill_known_folder(const TempFolder& temp) {
+  temp.file("folder/Z", pattern(16384));
+  temp.file("folder/a/empty", {});
+  temp.file("folder/a/one", pattern(20000));
+  temp.file("folder/a.b/two", pattern(300000));
+  temp.file("folder/a.txt", pattern(5));
+  temp.file("folder/z/y/three", pattern(70000));
+  chmod(temp.path("folder/Z").c_str(), 0755);
+}
+
+TEST(Importer, MakesTheContentThatLibtorrentMakes) {
+  const TempFolder temp;
+  fill_known_folder(temp);
+  ImportOptions options;
+  options.piece_length = 65536;
+  const auto imported = import_paths({temp.path("folder")}, options);
+  ASSERT_TRUE(imported) << imported.error().error.rule;
+  EXPECT_EQ(to_hex(imported->content->id),
+            "d1733ba756786c20155c26ae6a6ff8fd64000411947224bad43c4e87232b32f8");
+  EXPECT_EQ(to_hex(sha256(write_torrent(*imported->content, imported->layers))),
+            "4f33194e99955773984e060a3622959388f3695bac27003195cea84b25774895");
+  EXPECT_EQ(imported->folder, temp.path());
+  EXPECT_EQ(imported->root_name, "folder");
+  EXPECT_TRUE(imported->disk_paths.empty());
+  ASSERT_EQ(imported->stamps.size(), 6U);
+  EXPECT_EQ(imported->stamps[0].size, 16384U);
+  EXPECT_NE(imported->stamps[0].inode, 0U);
+}
+
+TEST(Importer, WhoHashesDoesNotMatter) {
+  const TempFolder temp;
+  const std::uint32_t mib = 1 << 20;
+  // Sizes around a block, a piece, a buffer and a unit of work.
+  std::vector<std::size_t> sizes{0,       1,           16383,   16384,       16385,
+                                 262143,  262144,      262145,  mib - 1,     mib,
+                                 mib + 1, 4 * mib - 1, 4 * mib, 4 * mib + 1, 9 * mib + 77};
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    temp.file("all/f" + std::to_string(100 + i), pattern(sizes[i], static_cast<unsigned>(i)));
+  for (int i = 0; i < 700; ++i)
+    temp.file("all/small/" + std::to_string(1000 + i),
+              pattern(static_cast<std::size_t>(i * 37 % 50000), static_cast<unsigned>(i)));
+  PosixVfs vfs;
+  const auto seen = survey(vfs, {temp.path("all")});
+  ASSERT_TRUE(seen);
+  for (const std::uint32_t piece_length : {16384U, 65536U, mib, 8 * mib}) {
+    HashProgress progress;
+    ImportOptions options{some_salt(), piece_length, nullptr, &progress};
+    SerialExecutor serial;
+    BackwardExecutor backward;
+    ThreadExecutor threads{4};
+    const auto one = import_content(vfs, *seen, options, serial);
+    ASSERT_TRUE(one);
+    EXPECT_EQ(progress.total_bytes.load(), seen->bytes);
+    EXPECT_EQ(progress.done_bytes.load(), seen->bytes);
+    for (Executor* other : {static_cast<Executor*>(&backward), static_cast<Executor*>(&threads)}) {
+      const auto two = import_content(vfs, *seen, options, *other);
+      ASSERT_TRUE(two);
+      EXPECT_EQ(two->content->info, one->content->info);
+      EXPECT_EQ(two->layers, one->layers);
+    }
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const auto plain = hash_file("f", pattern(sizes[i], static_cast<unsigned>(i)), piece_length);
+      EXPECT_EQ(one->content->files[i].root, plain.root) << sizes[i];
+      EXPECT_EQ(one->layers[i], plain.layer) << sizes[i];
+    }
+  }
+}
+
+TEST(Importer, KeepsLinksAndFoldersAndCountsTheRest) {
+  const TempFolder temp;
+  temp.file("s/dir/file", pattern(10));
+  temp.folder("s/empty/inner");
+  temp.folder("s/only-skipped");
+  ASSERT_EQ(mkfifo(temp.path("s/only-skipped/fifo").c_str(), 0600), 0);
+  temp.link("s/inside", "dir/file");
+  temp.link("s/dir/up", "../dir/./file");
+  temp.link("s/dir/root", "..");
+  temp.link("s/dangling", "nothing/here");
+  temp.link("s/outside", "../../etc/passwd");
+  temp.link("s/absolute", "/etc/passwd");
+  temp.link("s/dir/tricky", "x/../../../y");
+  const auto sealed = import_paths({temp.path("s")}, {.salt = some_salt()});
+  ASSERT_TRUE(sealed) << sealed.error().error.rule << sealed.error().path;
+  EXPECT_EQ(sealed->skipped_links, 3U);
+  EXPECT_EQ(sealed->skipped_special, 1U);
+  EXPECT_EQ(sealed->skipped_folders, 0U);
+  EXPECT_TRUE(sealed->content->sealed);
+  EXPECT_EQ(paths_of(*sealed->content),
+            (std::vector<std::string>{"dangling", "dir/file", "dir/root", "dir/up", "inside"}));
+  EXPECT_EQ(sealed->content->empty_folders, (std::vector<std::string>{"empty/inner", "only-skipped"}));
+  EXPECT_EQ(sealed->content->files[2].target, "..");
+  EXPECT_EQ(sealed->content->files[3].target, "file") << "the shortest spelling";
+  EXPECT_EQ(sealed->content->files[4].target, "dir/file");
+  const auto open = import_paths({temp.path("s")}, {});
+  ASSERT_TRUE(open);
+  EXPECT_EQ(open->skipped_folders, 2U);
+  EXPECT_TRUE(open->content->empty_folders.empty());
+  EXPECT_FALSE(open->content->sealed);
+}
+
+TEST(Importer, OneFile) {
+  const TempFolder temp;
+  temp.file("name.bin", pattern(300000));
+  auto imported = import_paths({temp.path("name.bin")}, {});
+  ASSERT_TRUE(imported);
+  EXPECT_TRUE(imported->content->single_file);
+  EXPECT_EQ(imported->content->name, "name.bin");
+  EXPECT_EQ(imported->content->disk_path(0), "name.bin");
+  EXPECT_TRUE(imported->disk_paths.empty());
+  EXPECT_EQ(imported->content->piece_length, 262144U);
+  EXPECT_EQ(imported->layers[0].size(), 64U);
+  imported = import_paths({temp.path("name.bin")}, {}, "other");
+  ASSERT_TRUE(imported);
+  EXPECT_TRUE(imported->content->single_file);
+  EXPECT_EQ(imported->content->name, "other");
+  EXPECT_EQ(imported->root_name, "name.bin");
+  EXPECT_EQ(imported->disk_paths, std::vector<std::string>{"name.bin"});
+}
+
+TEST(Importer, EmptyThings) {
+  const TempFolder temp;
+  temp.folder("nothing");
+  temp.file("zero", {});
+  const auto folder = import_paths({temp.path("nothing")}, {.salt = some_salt()});
+  ASSERT_TRUE(folder) << folder.error().error.rule;
+  EXPECT_EQ(folder->content->pieces, 0U);
+  EXPECT_FALSE(import_paths({temp.path("nothing")}, {})) << "a public content has a file";
+  const auto file = import_paths({temp.path("zero")}, {});
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->content->single_file);
+  EXPECT_EQ(file->content->bytes, 0U);
+}
+
+TEST(Importer, AFolderThatHoldsOneFileOfItsName) {
+  const TempFolder temp;
+  temp.file("x/x", pattern(5));
+  const auto imported = import_paths({temp.path("x")}, {.salt = some_salt()});
+  ASSERT_TRUE(imported);
+  EXPECT_FALSE(imported->content->single_file);
+  EXPECT_EQ(imported->content->disk_path(0), "x/x");
+}
+
+TEST(Importer, ARenamedFolderIsFoundUnderItsOldName) {
+  const TempFolder temp;
+  temp.file("old/a", pattern(5));
+  temp.file("old/b/c", pattern(6));
+  const auto imported = import_paths({temp.path("old")}, {}, "new");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->content->name, "new");
+  EXPECT_EQ(imported->root_name, "old");
+  EXPECT_EQ(imported->disk_paths, (std::vector<std::string>{"old/a", "old/b/c"}));
+}
+
+TEST(Importer, SeveralPathsMakeOneFolder) {
+  const TempFolder temp;
+  temp.file("p/one", pattern(5));
+  temp.file("p/two/inner", pattern(6));
+  temp.file("q/r/three", pattern(7));
+  temp.link("p/two/link", "inner");
+  temp.link("p/two/beyond", "../one");
+  auto imported = import_paths({temp.path("p/two"), temp.path("p/one")}, {}, "both");
+  ASSERT_TRUE(imported) << imported.error().error.rule;
+  EXPECT_FALSE(imported->content->single_file);
+  EXPECT_EQ(imported->content->name, "both");
+  EXPECT_EQ(paths_of(*imported->content), (std::vector<std::string>{"one", "two/inner", "two/link"}));
+  EXPECT_EQ(imported->content->files[2].target, "inner");
+  EXPECT_EQ(imported->skipped_links, 1U)
+      << "it means something else once its neighbours are chosen one by one";
+  EXPECT_EQ(imported->folder, temp.path("p"));
+  EXPECT_EQ(imported->root_name, "");
+  EXPECT_EQ(imported->disk_paths, (std::vector<std::string>{"one", "two/inner", "two/link"}));
+  imported = import_paths({temp.path("q/r/three"), temp.path("p/two")}, {});
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->content->name, temp.path().substr(temp.path().rfind('/') + 1));
+  EXPECT_EQ(imported->folder, temp.path());
+  EXPECT_EQ(imported->disk_paths, (std::vector<std::string>{"q/r/three", "p/two/inner", "p/two/link"}));
+  EXPECT_EQ(paths_of(*imported->content), (std::vector<std::string>{"three", "two/inner", "two/link"}));
+  const auto twice = import_paths({temp.path("p/one"), temp.path("p/one")}, {});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().error.code, Code::exists);
+}
+
+TEST(Importer, PathsOfTheUserAreFollowed) {
+  const TempFolder temp;
+  temp.file("real/dir/file", pattern(5));
+  temp.link("to-dir", "real/dir");
+  temp.link("to-file", "to-dir/file");
+  temp.link("absolute", temp.path("real"));
+  temp.link("circle", "circle2");
+  temp.link("circle2", "circle");
+  for (const std::string path : {"real/dir/", "real//dir", "real/./dir/.", "to-dir/../dir", "absolute/dir",
+                                 "real/dir/../../real/dir"}) {
+    const auto imported = import_paths({temp.path(path)}, {});
+    ASSERT_TRUE(imported) << path << imported.error().error.rule;
+    EXPECT_EQ(imported->content->name, "dir") << path;
+    EXPECT_EQ(paths_of(*imported->content), std::vector<std::string>{"file"});
+  }
+  auto imported = import_paths({temp.path("to-dir")}, {});
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->content->name, "to-dir") << "named as the user named it";
+  EXPECT_EQ(imported->folder, temp.path("real"));
+  EXPECT_EQ(imported->disk_paths, std::vector<std::string>{"dir/file"});
+  imported = import_paths({temp.path("to-file")}, {});
+  ASSERT_TRUE(imported);
+  EXPECT_TRUE(imported->content->single_file);
+  EXPECT_EQ(imported->content->name, "to-file");
+  EXPECT_EQ(imported->disk_paths, std::vector<std::string>{"file"});
+  imported = import_paths({temp.path("to-file"), temp.path("absolute/dir")}, {}, "n");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(paths_of(*imported->content), (std::vector<std::string>{"dir/file", "to-file"}));
+  const auto circle = import_paths({temp.path("circle")}, {});
+  ASSERT_FALSE(circle);
+  EXPECT_EQ(circle.error().error.code, Code::unsafe);
+}
+
+TEST(Importer, PathsThatCannotBeSharedAreNamed) {
+  const TempFolder temp;
+  temp.file("file", pattern(5));
+  ASSERT_EQ(mkfifo(temp.path("fifo").c_str(), 0600), 0);
+  const auto error = [](const std::vector<std::string>& paths, std::string_view name = {}) {
+    const auto imported = import_paths(paths, {}, name);
+    EXPECT_FALSE(imported);
+    return imported ? PathError{} : imported.error();
+  };
+  EXPECT_EQ(error({temp.path("none")}).error.code, Code::not_found);
+  EXPECT_EQ(error({temp.path("none")}).path, temp.path("none"));
+  EXPECT_EQ(error({temp.path("none/below")}).error.code, Code::not_found);
+  EXPECT_EQ(error({temp.path("fifo")}).error.code, Code::unsupported);
+  EXPECT_EQ(error({"/"}).error.code, Code::unsafe);
+  EXPECT_EQ(error({"/.."}).error.code, Code::unsafe);
+  EXPECT_EQ(error({"relative"}).error.code, Code::malformed);
+  EXPECT_EQ(error({""}).error.code, Code::malformed);
+  EXPECT_EQ(error({}).error.code, Code::malformed);
+  EXPECT_EQ(error({temp.path("file")}, "..").error.code, Code::unsafe);
+  EXPECT_EQ(error({temp.path("file")}, "a/b").error.code, Code::unsafe);
+}
+
+TEST(Importer, UnchangedFilesAreNotReadAgain) {
+  const TempFolder temp;
+  fill_known_folder(temp);
+  std::vector<std::string> reads;
+  WatchedVfs vfs{[&](const std::string& what) -> Result<void> {
+    if (what.starts_with("read ")) reads.push_back(what);
+    return {};
+  }};
+  SerialExecutor executor;
+  const ImportOptions options{some_salt(), 65536, nullptr, nullptr};
+  auto seen = survey(vfs, {temp.path("folder")});
+  ASSERT_TRUE(seen);
+  EXPECT_TRUE(reads.empty());
+  const auto first = import_content(vfs, *seen, options, executor);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(reads.size(), 5U);
+  EXPECT_TRUE(unchanged(*seen, *first->content, first->stamps));
+
+  const Earlier earlier{first->content, first->layers, first->stamps};
+  const auto changed = [&] {
+    const auto now = survey(vfs, {temp.path("folder")});
+    EXPECT_TRUE(now);
+    return !unchanged(*now, *first->content, first->stamps);
+  };
+  temp.file("folder/a.b/two", pattern(300000, 1));
+  struct utimbuf times{1'000'000'000, 1'000'000'000};
+  utime(temp.path("folder/a.b/two").c_str(), &times);
+  EXPECT_TRUE(changed());
+  temp.file("folder/new", pattern(100));
+  reads.clear();
+  seen = survey(vfs, {temp.path("folder")});
+  ImportOptions again = options;
+  again.earlier = &earlier;
+  const auto second = import_content(vfs, *seen, again, executor);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(reads, (std::vector<std::string>{"read folder/a.b/two", "read folder/new"}));
+  const auto fresh = import_content(vfs, *seen, options, executor);
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(second->content->info, fresh->content->info) << "reused hashes are the true ones";
+  EXPECT_EQ(second->layers, fresh->layers);
+}
+
+TEST(Importer, EveryKindOfChangeIsSeen) {
+  const TempFolder temp;
+  temp.file("s/a", pattern(5));
+  temp.file("s/b", pattern(6));
+  temp.link("s/l", "a");
+  temp.folder("s/e");
+  PosixVfs vfs;
+  const auto imported = import_paths({temp.path("s")}, {.salt = some_salt()});
+  ASSERT_TRUE(imported);
+  const auto same = [&](std::string_view name = {}) {
+    return unchanged(*survey(vfs, {temp.path("s")}, name), *imported->content, imported->stamps);
+  };
+  ASSERT_TRUE(same());
+  EXPECT_FALSE(same("other"));
+  chmod(temp.path("s/a").c_str(), 0755);
+  EXPECT_FALSE(same());
+  chmod(temp.path("s/a").c_str(), 0644);
+  EXPECT_TRUE(same());
+  std::filesystem::remove(temp.path("s/l"));
+  EXPECT_FALSE(same());
+  temp.link("s/l", "b");
+  EXPECT_FALSE(same());
+  std::filesystem::remove(temp.path("s/l"));
+  temp.link("s/l", "a");
+  EXPECT_TRUE(same());
+  temp.folder("s/f");
+  EXPECT_FALSE(same());
+  std::filesystem::remove(temp.path("s/f"));
+  EXPECT_TRUE(same());
+  std::filesystem::rename(temp.path("s/b"), temp.path("s/c"));
+  EXPECT_FALSE(same());
+  std::filesystem::rename(temp.path("s/c"), temp.path("s/b"));
+  EXPECT_TRUE(same());
+  std::filesystem::copy_file(temp.path("s/b"), temp.path("s/b2"));  // another inode under the old name
+  std::filesystem::last_write_time(temp.path("s/b2"), std::filesystem::last_write_time(temp.path("s/b")));
+  std::filesystem::rename(temp.path("s/b2"), temp.path("s/b"));
+  EXPECT_FALSE(same());
+}
+
+TEST(Importer, AFileThatChangesMeanwhileIsNamed) {
+  for (const std::string change : {"grow", "shrink", "rewrite", "remove"}) {
+    const TempFolder temp;
+    temp.file("s/a", pattern(100));
+    temp.file("s/b", pattern(20'000'000));
+    int reads = 0;
+    WatchedVfs vfs{[&](const std::string& what) -> Result<void> {
+      if (what != "read s/b" || ++reads != 3) return {};
+      if (change == "grow") temp.file("s/b", pattern(20'000'001));
+      if (change == "shrink") temp.file("s/b", pattern(10));
+      if (change == "rewrite") {
+        temp.file("s/b", pattern(20'000'000, 1));
+        struct utimbuf times{1'000'000'000, 1'000'000'000};
+        utime(temp.path("s/b").c_str(), &times);
+      }
+      if (change == "remove") std::filesystem::remove(temp.path("s/b"));
+      return {};
+    }};
+    const auto imported = import_with(vfs, {temp.path("s")}, {.piece_length = 65536});
+    ASSERT_FALSE(imported) << change;
+    EXPECT_EQ(imported.error().path, temp.path("s/b"));
+    EXPECT_EQ(imported.error().error.code, change == "remove" ? Code::not_found : Code::mismatch) << change;
+  }
+}
+
+TEST(Importer, AFileThatChangesBeforeItsTurnIsNamed) {
+  const TempFolder temp;
+  temp.file("s/a", pattern(100));
+  temp.file("s/b", pattern(100));
+  WatchedVfs vfs{[&](const std::string& what) -> Result<void> {
+    if (what == "open s/a") temp.file("s/b", pattern(101));
+    return {};
+  }};
+  const auto imported = import_with(vfs, {temp.path("s")}, {});
+  ASSERT_FALSE(imported);
+  EXPECT_EQ(imported.error().path, temp.path("s/b"));
+  EXPECT_EQ(imported.error().error.code, Code::mismatch);
+}
+
+TEST(Importer, UnreadableFilesAndFoldersAreNamed) {
+  const TempFolder temp;
+  temp.file("s/a", pattern(100));
+  temp.file("s/dir/b", pattern(100));
+  for (const auto& [what, path] :
+       {std::pair{"open s/a", "s/a"}, {"read s/dir/b", "s/dir/b"}, {"list s/dir", "s/dir"}}) {
+    WatchedVfs vfs{[&](const std::string& now) -> Result<void> {
+      if (now == what) return fail(Code::denied, "permission denied", 13);
+      return {};
+    }};
+    const auto imported = import_with(vfs, {temp.path("s")}, {});
+    ASSERT_FALSE(imported) << what;
+    EXPECT_EQ(imported.error().error.code, Code::denied);
+    EXPECT_EQ(imported.error().error.os_errno, 13);
+    EXPECT_EQ(imported.error().path, temp.path(path));
+  }
+}
+
+TEST(Importer, CanBeStopped) {
+  const TempFolder temp;
+  temp.file("s/a", pattern(30'000'000));
+  HashProgress progress;
+  int reads = 0;
+  WatchedVfs vfs{[&](const std::string& what) -> Result<void> {
+    if (what == "read s/a" && ++reads == 5) progress.cancel = true;
+    return {};
+  }};
+  const auto imported = import_with(vfs, {temp.path("s")}, {.salt = {}, .progress = &progress});
+  ASSERT_FALSE(imported);
+  EXPECT_EQ(imported.error().error.code, Code::cancelled);
+  EXPECT_LE(reads, 6);
+}
+
+TEST(Importer, BoundsAreJudgedBeforeAnythingIsHashed) {
+  const TempFolder temp;
+  std::string deep = "deep";
+  for (int i = 0; i < 101; ++i) deep += "/d";
+  temp.folder(deep);
+  const auto tree = import_paths({temp.path("deep")}, {.salt = some_salt()});
+  ASSERT_FALSE(tree);
+  EXPECT_EQ(tree.error().error.code, Code::too_large);
+  // A sparse file of more than 2^21 pieces of the length asked for.
+  temp.file("s/big", {});
+  std::filesystem::resize_file(temp.path("s/big"), (std::uint64_t{1} << 35) + 1);
+  const auto big = import_paths({temp.path("s")}, {.piece_length = 16384});
+  ASSERT_FALSE(big);
+  EXPECT_EQ(big.error().error.code, Code::too_large);
+}
+
+TEST(Importer, HostileNamesOnTheDiskAreKept) {
+  const TempFolder temp;
+  const std::vector<std::string> names{"...",      " ",  "\n",           "\x1b[2J", "\\",    "a\\..\\b",
+                                       "\xff\xfe", "C:", "\xe2\x80\xae", "-rf",     "x.part"};
+  for (const std::string& name : names) temp.file("s/" + name, pattern(3));
+  const auto imported = import_paths({temp.path("s")}, {.salt = some_salt()});
+  ASSERT_TRUE(imported) << imported.error().error.rule;
+  auto sorted = names;
+  std::ranges::sort(sorted, [](const auto& a, const auto& b) { return compare_paths(a, b) < 0; });
+  EXPECT_EQ(paths_of(*imported->content), sorted);
+}
+
+}  // namespace
+}  // namespace shoal::storage

@@ -1,0 +1,435 @@
+// Names of strangers: what is refused, what is kept, how it is shown.
+#include "storage/names.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/storage/content_fixture.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using std::string_literals::operator""s;
+using std::string_view_literals::operator""sv;
+
+// Two hundred names that have hurt some client, and some that look as if they could. None may lead out of its
+// folder, all but the refused ones are kept as they are.
+std::vector<std::string> hostile_names() {
+  std::vector<std::string> out{"",
+                               ".",
+                               "..",
+                               "/",
+                               "//",
+                               "a/b",
+                               "/etc/passwd",
+                               "../x",
+                               "a/..",
+                               "./a",
+                               "a/",
+                               "/a",
+                               "\0"s,
+                               "a\0"s,
+                               "\0a"s,
+                               "a\0/../b"s,
+                               "...",
+                               "....",
+                               ". ",
+                               " .",
+                               ".. ",
+                               " ..",
+                               "..\t",
+                               "..\n",
+                               ".\0."s,
+                               "..\\x",
+                               "\\",
+                               "\\\\server\\share",
+                               "C:",
+                               "C:\\x",
+                               "c:x",
+                               "~",
+                               "~root",
+                               "-",
+                               "--",
+                               "-rf",
+                               "--help",
+                               "*",
+                               "?",
+                               "$HOME",
+                               "$(id)",
+                               "`id`",
+                               "; rm -rf",
+                               "| sh",
+                               "&&",
+                               ">x",
+                               "<x",
+                               "\"",
+                               "'",
+                               "%",
+                               "%s",
+                               "%n%n",
+                               "%00",
+                               "%2e%2e",
+                               "%2F",
+                               "..%2f",
+                               "&#46;",
+                               "{a,b}",
+                               "[x]",
+                               "#",
+                               "!",
+                               "a b",
+                               " ",
+                               "  ",
+                               "\t",
+                               "\n",
+                               "\r",
+                               "\r\n",
+                               "\b",
+                               "\x1b",
+                               "\x1b[2J",
+                               "\x1b]8;;http://x\x07",
+                               "\x1b[31mred\x1b[0m",
+                               "\x7f",
+                               "\x01",
+                               "\x9b"
+                               "2J",
+                               "\xc2\x9b"
+                               "2J",
+                               "\xc2\x80",
+                               "\xc2\x85",
+                               "\xc2\xa0",
+                               "\xc2\xad",
+                               "\xd8\x9c",
+                               "\xe2\x80\x8b",
+                               "\xe2\x80\x8c",
+                               "\xe2\x80\x8d",
+                               "\xe2\x80\x8e",
+                               "\xe2\x80\x8f",
+                               "\xe2\x80\xa8",
+                               "\xe2\x80\xa9",
+                               "\xe2\x80\xaa",
+                               "\xe2\x80\xab",
+                               "\xe2\x80\xac",
+                               "\xe2\x80\xad",
+                               "\xe2\x80\xae",
+                               "gpj\xe2\x80\xae.exe",
+                               "\xe2\x81\xa0",
+                               "\xe2\x81\xa6",
+                               "\xe2\x81\xa9",
+                               "\xef\xbb\xbf",
+                               "\xef\xbf\xb9",
+                               "\xef\xbf\xbe",
+                               "\xef\xbf\xbf",
+                               "\xef\xbf\xbd",
+                               "\xf3\xa0\x80\x81",
+                               "\xf0\x9f\x98\x80",
+                               "\xc0\xae",
+                               "\xc0\xae\xc0\xae",
+                               "\xc0\xaf",
+                               "\xe0\x80\xaf",
+                               "\xf0\x80\x80\xaf",
+                               "\xf8\x80\x80\x80\xaf",
+                               "\xed\xa0\x80",
+                               "\xed\xbf\xbf",
+                               "\xf4\x90\x80\x80",
+                               "\xff",
+                               "\xfe\xff",
+                               "\x80",
+                               "\xbf",
+                               "\xc3",
+                               "\xe2\x80",
+                               "\xf0\x9f\x98",
+                               "a\xc3z",
+                               "\xef\xbc\x8f",
+                               "\xe2\x88\x95",
+                               "\xe2\x81\x84",
+                               "\xef\xbc\x8e\xef\xbc\x8e",
+                               "\xe2\x80\xa4\xe2\x80\xa4",
+                               "\xe2\x80\xa6",
+                               "con",
+                               "CON",
+                               "nul",
+                               "NUL.txt",
+                               "aux",
+                               "com1",
+                               "lpt9",
+                               "prn",
+                               "CLOCK$",
+                               "desktop.ini",
+                               "autorun.inf",
+                               "Thumbs.db",
+                               ".DS_Store",
+                               ".bashrc",
+                               ".ssh",
+                               ".git",
+                               "x.",
+                               "x ",
+                               "x.part",
+                               ".part",
+                               "x::$DATA",
+                               "x:stream",
+                               "<script>",
+                               "<img src=x onerror=alert(1)>",
+                               "';DROP TABLE files;--",
+                               "a\"b",
+                               "javascript:alert(1)",
+                               "file:///etc/passwd",
+                               "http://x",
+                               "\xcc\x81",
+                               "e\xcc\x81",
+                               "\xc3\xa9",
+                               "\xe1\xbb\x87",
+                               "A",
+                               "a",
+                               "\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7",
+                               "\xe5\x90\x8d\xe5\x89\x8d",
+                               "0",
+                               "00",
+                               "1e9",
+                               "nan",
+                               "null",
+                               "undefined",
+                               "true",
+                               "-1",
+                               "2147483648"};
+  out.emplace_back(255, 'n');
+  out.emplace_back(256, 'n');
+  out.emplace_back(4096, 'n');
+  out.emplace_back(70000, '.');
+  out.push_back(std::string(254, 'x') + "\xc3");
+  for (char c = 1; c < 0x20; ++c) out.push_back("c"s + c);
+  return out;
+}
+
+TEST(Names, HostileOnesAreRefusedOrKept) {
+  const auto names = hostile_names();
+  ASSERT_GE(names.size(), 200U);
+  std::size_t refused = 0;
+  for (const std::string& name : names) {
+    // The rule, told independently: what the kernel would take for something else than one entry of this
+    // folder.
+    const bool leaves = name.empty() || name == "." || name == ".." || std::ranges::count(name, '/') > 0 ||
+                        std::ranges::count(name, '\0') > 0;
+    const auto checked = check_component(name);
+    ASSERT_EQ(checked.has_value(), !leaves && name.size() <= 255) << escape_for_display(name);
+    if (!checked) {
+      EXPECT_EQ(checked.error().code, leaves ? Code::unsafe : Code::too_large);
+    }
+    refused += checked ? 0 : 1;
+  }
+  EXPECT_EQ(refused, 23U);
+}
+
+TEST(Names, EscapingIsSafeAndUnambiguous) {
+  std::map<std::string, std::string> seen;
+  for (const std::string& name : hostile_names()) {
+    const std::string shown = escape_for_display(name);
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+      const auto byte = static_cast<unsigned char>(shown[i]);
+      EXPECT_FALSE(byte < 0x20 || byte == 0x7f) << "a control character is shown";
+    }
+    const auto [at, fresh] = seen.emplace(shown, name);
+    EXPECT_TRUE(fresh || at->second == name) << shown << " stands for two names";
+    const auto back = unescape_display(shown);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(*back, name);
+  }
+}
+
+TEST(Names, EscapesAreTheExpectedBytes) {
+  EXPECT_EQ(escape_for_display("plain name.txt"), "plain name.txt");
+  EXPECT_EQ(escape_for_display("na\xc3\xafve \xf0\x9f\x98\x80 \xe5\x90\x8d"),
+            "na\xc3\xafve \xf0\x9f\x98\x80 \xe5\x90\x8d");
+  EXPECT_EQ(escape_for_display("\x1b]8;;http://x\x07"), "\\x1b]8;;http://x\\x07");
+  EXPECT_EQ(escape_for_display("\x1b[2J"), "\\x1b[2J");
+  EXPECT_EQ(escape_for_display("gpj\xe2\x80\xae.exe"), "gpj\\xe2\\x80\\xae.exe");
+  EXPECT_EQ(escape_for_display("\xe2\x81\xa6x\xe2\x81\xa9"), "\\xe2\\x81\\xa6x\\xe2\\x81\\xa9");
+  EXPECT_EQ(escape_for_display("a\\x41"), "a\\x5cx41") << "a backslash is no escape of the name's own";
+  EXPECT_EQ(escape_for_display("\xc2\x9b"), "\\xc2\\x9b");
+  EXPECT_EQ(escape_for_display("\xff\xc3"), "\\xff\\xc3");
+  EXPECT_EQ(escape_for_display("\xc0\xae"), "\\xc0\\xae");
+  EXPECT_EQ(escape_for_display("<script>"), "<script>");
+  EXPECT_EQ(escape_for_display("a\nb\tc"), "a\\x0ab\\x09c");
+  EXPECT_EQ(unescape_display("\\x41"), std::nullopt) << "what needs no escape has none";
+  EXPECT_EQ(unescape_display("\\"), std::nullopt);
+  EXPECT_EQ(unescape_display("\\x4"), std::nullopt);
+  EXPECT_EQ(unescape_display("\\y41"), std::nullopt);
+  EXPECT_EQ(unescape_display("\x1b"), std::nullopt);
+}
+
+TEST(Names, EveryByteAndEveryPlaneIsHandled) {
+  for (int a = 0; a < 256; ++a) {
+    for (int b = 0; b < 256; ++b) {
+      const std::string name{static_cast<char>(a), static_cast<char>(b)};
+      ASSERT_EQ(unescape_display(escape_for_display(name)), name);
+    }
+  }
+  EXPECT_EQ(escape_for_display("\xf4\x8f\xbf\xbd"), "\xf4\x8f\xbf\xbd");
+  EXPECT_EQ(escape_for_display("\xf4\x8f\xbf\xbf"), "\\xf4\\x8f\\xbf\\xbf");
+  EXPECT_EQ(escape_for_display("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+  EXPECT_EQ(escape_for_display("\xf3\xa0\x81\x81"), "\\xf3\\xa0\\x81\\x81") << "tag characters hide text";
+}
+
+TEST(Names, PathsAreCheckedByComponent) {
+  EXPECT_TRUE(check_path("a"));
+  EXPECT_TRUE(check_path("a/b/c"));
+  for (const char* bad : {"", "/", "/a", "a/", "a//b", "a/./b", "a/../b", "..", "../a", "a/.."})
+    EXPECT_FALSE(check_path(bad)) << bad;
+  std::string deep = "d";
+  for (int i = 1; i < 100; ++i) deep += "/d";
+  EXPECT_TRUE(check_path(deep));
+  EXPECT_EQ(check_path(deep + "/d").error().code, Code::too_large);
+  EXPECT_TRUE(check_path("a/" + std::string(255, 'x')));
+  EXPECT_FALSE(check_path("a/" + std::string(256, 'x')));
+}
+
+TEST(Names, TreeOrderIsThatOfComponents) {
+  const std::vector<std::string> order{"A",   "a",     "a/b",   "a/b/c", "a/z", "a\x01",
+                                       "a b", "a.b/x", "a.txt", "ab",    "b",   "\xff"};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (std::size_t j = 0; j < order.size(); ++j) {
+      EXPECT_EQ(compare_paths(order[i], order[j]), i <=> j) << i << " " << j;
+      // The definition: compare the lists of components.
+      const auto split = [](const std::string& path) {
+        std::vector<std::vector<unsigned char>> out{{}};
+        for (char c : path) {
+          if (c == '/') {
+            out.emplace_back();
+          } else {
+            out.back().push_back(static_cast<unsigned char>(c));
+          }
+        }
+        return out;
+      };
+      EXPECT_EQ(compare_paths(order[i], order[j]) < 0, split(order[i]) < split(order[j]));
+    }
+  }
+}
+
+TEST(Names, PercentEscapesFitSmallFileSystems) {
+  EXPECT_EQ(percent_escape("plain.txt"), "plain.txt");
+  EXPECT_EQ(percent_escape("a:b?c*d"), "a%3ab%3fc%2ad");
+  EXPECT_EQ(percent_escape("100%"), "100%25");
+  EXPECT_EQ(percent_escape("end."), "end%2e");
+  EXPECT_EQ(percent_escape("end "), "end%20");
+  EXPECT_EQ(percent_escape("dot.dot"), "dot.dot");
+  EXPECT_EQ(percent_escape("na\xc3\xafve"), "na\xc3\xafve");
+  EXPECT_EQ(percent_escape("\xff\x01"), "%ff%01");
+  std::set<std::string> all;
+  std::size_t count = 0;
+  for (const std::string& name : hostile_names()) {
+    if (!check_component(name)) continue;
+    const std::string escaped = percent_escape(name);
+    EXPECT_TRUE(check_component(escaped)) << escape_for_display(escaped);
+    EXPECT_EQ(escaped.find_first_of("\"*:<>?\\|\x7f"), std::string::npos);
+    ++count;
+    all.insert(escaped);
+  }
+  EXPECT_EQ(all.size(), count) << "two names stay two";
+  const std::string long_a = std::string(200, ':') + "a", long_b = std::string(200, ':') + "b";
+  EXPECT_LE(percent_escape(long_a).size(), 255U);
+  EXPECT_NE(percent_escape(long_a), percent_escape(long_b));
+}
+
+TEST(Names, PartNamesFitAndCollideWithNothing) {
+  const auto never = [](std::string_view) { return false; };
+  EXPECT_EQ(part_name("a.iso", never), "a.iso.part");
+  EXPECT_EQ(part_name(std::string(250, 'x'), never), std::string(250, 'x') + ".part");
+  const std::string long_part = part_name(std::string(251, 'x'), never);
+  EXPECT_LE(long_part.size(), 255U);
+  EXPECT_TRUE(long_part.ends_with(".part"));
+  EXPECT_NE(long_part, part_name(std::string(252, 'x'), never));
+  const std::string cut_utf8 =
+      part_name(std::string(229, 'x') + "\xf0\x9f\x98\x80" + std::string(20, 'y'), never);
+  EXPECT_EQ(escape_for_display(cut_utf8), cut_utf8) << "no character is cut in two";
+  std::set<std::string> taken;
+  for (int i = 0; i < 50; ++i) {
+    const std::string part =
+        part_name("same", [&](std::string_view c) { return taken.contains(std::string{c}); });
+    EXPECT_LE(part.size(), 255U);
+    EXPECT_TRUE(taken.insert(part).second);
+  }
+}
+
+TEST(Names, PartPathsOfAContentAreDistinct) {
+  std::vector<std::pair<std::string, Bytes>> files;
+  const std::string hash_of_a = part_name("a", [](std::string_view c) { return c == "a.part"; });
+  std::vector<std::string> names{"a",
+                                 "a.part",
+                                 "a.part.part",
+                                 hash_of_a,
+                                 hash_of_a.substr(0, hash_of_a.size() - 5),
+                                 "b",
+                                 "b.part/inside",
+                                 "c/d",
+                                 "c/d.part",
+                                 "c.part",
+                                 std::string(251, 'l'),
+                                 std::string(255, 'l')};
+  std::ranges::sort(names,
+                    [](const std::string& x, const std::string& y) { return compare_paths(x, y) < 0; });
+  for (const std::string& name : names) files.emplace_back(name, Bytes{1, 2, 3});
+  const auto made = fixture::make(files, 16384);
+  const auto parts = part_paths(*made.content);
+  ASSERT_EQ(parts.size(), names.size());
+  std::set<std::string> used;
+  for (std::uint32_t f = 0; f < names.size(); ++f) {
+    used.insert(made.content->disk_path(f));
+    for (std::string path = made.content->disk_path(f); path.contains('/');) {
+      path.resize(path.rfind('/'));
+      used.insert(path);
+    }
+  }
+  for (std::uint32_t f = 0; f < names.size(); ++f) {
+    EXPECT_TRUE(used.insert(parts[f]).second) << parts[f];
+    EXPECT_TRUE(check_path(parts[f])) << parts[f];
+    const std::string file = made.content->disk_path(f);
+    EXPECT_EQ(parts[f].substr(0, parts[f].rfind('/')), file.substr(0, file.rfind('/'))) << "beside its file";
+  }
+  const auto plain = std::ranges::find(names, "c/d.part") - names.begin();
+  EXPECT_EQ(parts[static_cast<std::size_t>(plain)], "content/c/d.part.part");
+}
+
+TEST(Names, LinksAreResolvedOnlyInside) {
+  EXPECT_EQ(resolve_link("l", "x"), "x");
+  EXPECT_EQ(resolve_link("a/l", "x"), "a/x");
+  EXPECT_EQ(resolve_link("a/b/l", "../../x/y"), "x/y");
+  EXPECT_EQ(resolve_link("a/b/l", "./../x/"), "a/x");
+  EXPECT_EQ(resolve_link("a/l", ".."), "");
+  EXPECT_EQ(resolve_link("l", "."), "");
+  EXPECT_EQ(resolve_link("a/l", "../b//c"), "b/c");
+  for (const auto& [link, text] : {std::pair{"l", ".."},
+                                   {"l", "../x"},
+                                   {"a/l", "../../x"},
+                                   {"a/l", "../.."},
+                                   {"l", "/etc"},
+                                   {"l", "/"},
+                                   {"l", ""},
+                                   {"l", "x/../../y"},
+                                   {"l", "x/../y"},
+                                   {"a/b/l", "../../../b"}})
+    EXPECT_EQ(resolve_link(link, text), std::nullopt) << link << " -> " << text;
+  EXPECT_EQ(resolve_link("l", "a\0b"sv), std::nullopt);
+  EXPECT_EQ(resolve_link("l", std::string(256, 'x')), std::nullopt);
+}
+
+TEST(Names, LinkTextIsTheInverse) {
+  const std::vector<std::string> links{"l", "a/l", "a/b/l", "b/l", "a/ab/l"};
+  const std::vector<std::string> targets{"", "a", "a/b", "a/b/c", "ab", "x/y", "a/ab", "l"};
+  for (const auto& link : links) {
+    for (const auto& target : targets) {
+      const std::string text = link_text(link, target);
+      EXPECT_FALSE(text.empty());
+      EXPECT_EQ(resolve_link(link, text), target) << link << " " << text;
+    }
+  }
+  EXPECT_EQ(link_text("a/b/l", "a/c"), "../c");
+  EXPECT_EQ(link_text("a/l", "a/c"), "c");
+  EXPECT_EQ(link_text("a/b/l", "a/b"), ".");
+  EXPECT_EQ(link_text("a/l", ""), "..");
+}
+
+}  // namespace
+}  // namespace shoal::storage
