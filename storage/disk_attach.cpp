@@ -175,7 +175,7 @@ Disk::Outcome<void> Disk::survey_file(Findings& at, Slot& slot, const AttachJob&
   if (described.kind == FileKind::symlink || described.length == 0) {
     const bool link = described.kind == FileKind::symlink;
     bool whole = at_name && at_name->kind == (link ? EntryKind::symlink : EntryKind::file);
-    if (whole && link) whole = slot.folder->read_symlink(path) == link_text(described.path, described.target);
+    if (whole && link) whole = slot.folder->read_symlink(path) == described.target;
     if (whole && !link) whole = at_name->stamp.size == 0;
     if (whole) at.states[file] = FileState::whole;
     if (whole || !wanted) return {};
@@ -256,7 +256,7 @@ Disk::Outcome<void> Disk::populate(Findings& at, Slot& slot, const AttachJob&) {
   }
   for (const std::uint32_t file : at.links) {
     const ContentFile& link = slot.content->files[file];
-    const auto made = slot.folder->make_symlink(slot.path_of(file), link_text(link.path, link.target));
+    const auto made = slot.folder->make_symlink(slot.path_of(file), link.target);
     if (!made && made.error().code == Code::no_space) return std::unexpected(slot.fault(made.error(), file));
     if (made)
       at.states[file] = FileState::whole;

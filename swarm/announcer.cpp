@@ -10,7 +10,7 @@ namespace {
 // of a swarm do not march in step.
 constexpr std::chrono::minutes refresh_least{20};
 constexpr std::chrono::minutes refresh_spread{10};
-constexpr std::chrono::seconds gather{2};
+constexpr std::chrono::milliseconds gather{250};
 
 }  // namespace
 

@@ -35,8 +35,8 @@ class Announcer {
   [[nodiscard]] std::vector<Key> take_stale_keys();
   [[nodiscard]] const std::vector<Key>& live_keys() const { return live_keys_; }  // of the last build
 
-  // Next publication: 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward: to two
-  // seconds from now, so that several reasons make one publication.
+  // Next publication: 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward: to a
+  // quarter of a second from now, so that several reasons make one publication.
   [[nodiscard]] Instant due() const { return due_; }
   void soon(Now now);
 

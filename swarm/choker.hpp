@@ -38,6 +38,10 @@ struct ChokerInput {
   std::uint32_t slots = limits::regular_slots + limits::optimistic_slots;  // all of them, at least 2
   PeerHandle optimistic;                                                   // of the last round; nothing: none
   bool new_optimistic = false;                                             // its 30 s are over
+  // A seed's turn lasts at least limits::seed_quantum and, if the peer is taking, until it has had so many
+  // bytes (but no longer than limits::seed_turn_most): otherwise slow slots would leave nothing but partial
+  // pieces behind. Four pieces is a good value.
+  std::uint64_t seed_turn_bytes = 0;
 };
 
 struct ChokerVerdict {

@@ -84,12 +84,14 @@ void MetadataFetch::next(Instant now, std::vector<Ask>& out) {
     give_up(part);
   }
   if (single_fails && offers_.size() > 1) start();
+  for (Offer& offer : offers_)
+    if (offer.not_before <= now) offer.not_before = {};
   std::uint32_t part = 0;
   for (bool any = true; any;) {  // one each in turn, so that all peers share the work
     any = false;
     for (Offer& offer : offers_) {
       if (offer.total_bytes != total_bytes_ || (single_ && offer.peer != single_)) continue;
-      if (offer.in_flight >= limits::metadata_parts_in_flight || offer.not_before > now) continue;
+      if (offer.in_flight >= limits::metadata_parts_in_flight || offer.not_before != Instant{}) continue;
       if (offer.rejects >= most_rejects) continue;
       while (part < parts_.size() && (parts_[part].asked != never || !parts_[part].data.empty())) ++part;
       if (part == parts_.size()) return;
@@ -109,12 +111,13 @@ Instant MetadataFetch::next_time() const {
     if (part.asked != never) out = std::min(out, part.asked + limits::metadata_timeout);
   // Somebody who rejected may be asked again.
   for (const Offer& offer : offers_)
-    if (offer.in_flight == 0 && offer.not_before != Instant{} && offer.rejects < most_rejects)
+    if (offer.total_bytes == total_bytes_ && offer.not_before != Instant{} && offer.rejects < most_rejects &&
+        (!single_ || offer.peer == single_))
       out = std::min(out, offer.not_before);
   return out;
 }
 
-MetadataFetch::Verdict MetadataFetch::part(Instant now, PeerHandle peer, std::uint32_t part,
+MetadataFetch::Verdict MetadataFetch::part(Instant /*now*/, PeerHandle peer, std::uint32_t part,
                                            std::uint32_t total_bytes, ByteView data) {
   Offer* offer = find(peer);
   if (offer == nullptr || complete_) return Verdict::discarded;
@@ -126,7 +129,7 @@ MetadataFetch::Verdict MetadataFetch::part(Instant now, PeerHandle peer, std::ui
   target.data = to_vector(data);
   target.asked = never;
   --offer->in_flight;
-  offer->not_before = std::min(offer->not_before, now);
+  offer->not_before = {};
   ++here_;
   return here_ == parts_.size() ? finish(peer) : Verdict::taken;
 }

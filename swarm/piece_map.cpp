@@ -81,7 +81,7 @@ void PieceMap::enter(std::uint32_t piece, PieceState state) {
 }
 
 // A fresh record, every block free. The piece's state is the caller's business and must not be partial yet.
-PieceMap::Detail& PieceMap::begin_detail(std::uint32_t piece) {
+PieceDetail& PieceMap::begin_detail(std::uint32_t piece) {
   PieceEntry& entry = states_[piece];
   SHOAL_CHECK(entry.detail == no_id);
   if (spare_.empty()) {
@@ -91,7 +91,7 @@ PieceMap::Detail& PieceMap::begin_detail(std::uint32_t piece) {
   }
   entry.detail = spare_.back();
   spare_.pop_back();
-  Detail& detail = details_[entry.detail];
+  PieceDetail& detail = details_[entry.detail];
   const std::uint32_t blocks = content_->blocks_in(piece);
   SHOAL_CHECK(blocks <= 1U << block_bits);
   detail.piece = piece;
@@ -100,7 +100,7 @@ PieceMap::Detail& PieceMap::begin_detail(std::uint32_t piece) {
   detail.open_at = no_id;
   detail.on_disk = false;
   detail.speed = 0;
-  detail.blocks.assign(blocks, Block{});
+  detail.blocks.assign(blocks, BlockEntry{});
   detail.leaves.resize(blocks);
   detail_blocks_ += blocks;
   return detail;
@@ -109,7 +109,7 @@ PieceMap::Detail& PieceMap::begin_detail(std::uint32_t piece) {
 void PieceMap::drop_detail(std::uint32_t piece) {
   PieceEntry& entry = states_[piece];
   if (entry.detail == no_id) return;
-  Detail& detail = details_[entry.detail];
+  PieceDetail& detail = details_[entry.detail];
   SHOAL_CHECK(detail.arrived == 0);
   for (std::uint32_t block = 0; detail.requested > 0 && block < detail.blocks.size(); ++block) {
     if (detail.blocks[block].state != BlockState::requested) continue;
@@ -126,7 +126,7 @@ void PieceMap::drop_detail(std::uint32_t piece) {
 }
 
 // Puts the piece into open_ or takes it out, as its state says.
-void PieceMap::update_open(Detail& detail) {
+void PieceMap::update_open(PieceDetail& detail) {
   const PieceEntry& entry = states_[detail.piece];
   const bool open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
   if (open == (detail.open_at != no_id)) return;
@@ -143,8 +143,8 @@ void PieceMap::update_open(Detail& detail) {
 }
 
 // The block's own fields and the counts of free ones; the caller has taken it out of its former count.
-void PieceMap::set_free(Detail& detail, std::uint32_t block) {
-  Block& entry = detail.blocks[block];
+void PieceMap::set_free(PieceDetail& detail, std::uint32_t block) {
+  BlockEntry& entry = detail.blocks[block];
   entry.state = BlockState::free;
   entry.requesters = 0;
   entry.peers.fill(PeerHandle{});
@@ -165,7 +165,7 @@ void PieceMap::settle(std::uint32_t piece) {
 }
 
 void PieceMap::list(std::uint32_t id, End end) {
-  Block& block = block_of(id);
+  BlockEntry& block = block_of(id);
   if (block.listed) return;
   block.listed = true;
   block.previous = end == End::newest ? newest_ : no_id;
@@ -177,7 +177,7 @@ void PieceMap::list(std::uint32_t id, End end) {
 }
 
 void PieceMap::unlist(std::uint32_t id) {
-  Block& block = block_of(id);
+  BlockEntry& block = block_of(id);
   if (!block.listed) return;
   (block.previous == no_id ? oldest_ : block_of(block.previous).next) = block.next;
   (block.next == no_id ? newest_ : block_of(block.next).previous) = block.previous;
@@ -203,7 +203,7 @@ std::span<const Sha256> PieceMap::leaves(std::uint32_t piece) const {
 PieceMap::Summary PieceMap::summary(std::uint32_t piece) const {
   const PieceEntry& entry = states_[piece];
   SHOAL_CHECK(entry.state == PieceState::partial);
-  const Detail& detail = details_[entry.detail];
+  const PieceDetail& detail = details_[entry.detail];
   return {.free = detail.free,
           .requested = detail.requested,
           .written = detail.written,
@@ -239,12 +239,12 @@ std::uint32_t PieceMap::request_free(std::uint32_t piece, PeerHandle peer, doubl
     enter(piece, PieceState::partial);
   }
   const std::uint32_t slot = states_[piece].detail;
-  Detail& detail = details_[slot];
+  PieceDetail& detail = details_[slot];
   detail.speed = detail.requested == 0 ? speed : std::max(detail.speed, speed);
   std::uint32_t taken = 0;
   std::uint32_t block = detail.first_free;
   for (; block < detail.blocks.size() && taken < most && detail.free > 0; ++block) {
-    Block& entry = detail.blocks[block];
+    BlockEntry& entry = detail.blocks[block];
     if (entry.state != BlockState::free) continue;
     entry.state = BlockState::requested;
     entry.requesters = 1;
@@ -265,7 +265,7 @@ std::uint32_t PieceMap::request_free(std::uint32_t piece, PeerHandle peer, doubl
 bool PieceMap::request_again(BlockRef block, PeerHandle peer) {
   const std::uint32_t slot = states_[block.piece].detail;
   if (slot == no_id) return false;
-  Block& entry = details_[slot].blocks[block.block];
+  BlockEntry& entry = details_[slot].blocks[block.block];
   if (entry.state != BlockState::requested || entry.requesters >= most_requesters) return false;
   const auto end = entry.peers.begin() + entry.requesters;
   if (std::find(entry.peers.begin(), end, peer) != end) return false;
@@ -277,8 +277,8 @@ bool PieceMap::request_again(BlockRef block, PeerHandle peer) {
 void PieceMap::release(PeerHandle peer, BlockRef block) {
   if (!contains(block) || states_[block.piece].detail == no_id) return;
   const std::uint32_t slot = states_[block.piece].detail;
-  Detail& detail = details_[slot];
-  Block& entry = detail.blocks[block.block];
+  PieceDetail& detail = details_[slot];
+  BlockEntry& entry = detail.blocks[block.block];
   if (entry.state != BlockState::requested) return;
   const auto end = entry.peers.begin() + entry.requesters;
   const auto found = std::find(entry.peers.begin(), end, peer);
@@ -313,8 +313,8 @@ PieceMap::Arrival PieceMap::arrived(BlockRef block, PeerHandle peer, Asked asked
     enter(block.piece, PieceState::partial);
   }
   const std::uint32_t slot = entry.detail;
-  Detail& detail = details_[slot];
-  Block& target = detail.blocks[block.block];
+  PieceDetail& detail = details_[slot];
+  BlockEntry& target = detail.blocks[block.block];
   if (target.state == BlockState::arrived || target.state == BlockState::written) {
     out.verdict = Verdict::duplicate;
     return out;
@@ -345,7 +345,7 @@ PieceMap::Arrival PieceMap::arrived(BlockRef block, PeerHandle peer, Asked asked
 
 PieceMap::Progress PieceMap::written(BlockRef block, const Sha256& leaf) {
   SHOAL_CHECK(block_state(block) == BlockState::arrived);
-  Detail& detail = details_[states_[block.piece].detail];
+  PieceDetail& detail = details_[states_[block.piece].detail];
   detail.blocks[block.block].state = BlockState::written;
   detail.leaves[block.block] = leaf;
   --detail.arrived;
@@ -357,7 +357,7 @@ PieceMap::Progress PieceMap::written(BlockRef block, const Sha256& leaf) {
 
 void PieceMap::write_failed(BlockRef block) {
   SHOAL_CHECK(block_state(block) == BlockState::arrived);
-  Detail& detail = details_[states_[block.piece].detail];
+  PieceDetail& detail = details_[states_[block.piece].detail];
   --detail.arrived;
   detail.on_disk = detail.arrived + detail.written > 0;
   set_free(detail, block.block);
@@ -380,7 +380,7 @@ void PieceMap::failed(std::uint32_t piece) {
 
 std::vector<PieceMap::Bad> PieceMap::blame(std::uint32_t piece, std::span<const Sha256> true_leaves) {
   SHOAL_CHECK(state(piece) == PieceState::complete && states_[piece].detail != no_id);
-  Detail& detail = details_[states_[piece].detail];
+  PieceDetail& detail = details_[states_[piece].detail];
   SHOAL_CHECK(true_leaves.size() == detail.blocks.size());
   std::vector<Bad> bad;
   for (std::uint32_t block = 0; block < detail.blocks.size(); ++block)
@@ -420,7 +420,7 @@ void PieceMap::recheck(std::uint32_t piece) {
 
 void PieceMap::restore(std::uint32_t piece, std::span<const Sha256> leaves, const std::vector<bool>& good) {
   SHOAL_CHECK(state(piece) == PieceState::complete && states_[piece].detail == no_id);
-  Detail& detail = begin_detail(piece);
+  PieceDetail& detail = begin_detail(piece);
   const std::size_t known = std::min({leaves.size(), good.size(), detail.blocks.size()});
   for (std::size_t block = 0; block < known; ++block) {
     if (!good[block]) continue;
@@ -453,13 +453,13 @@ void PieceMap::check_invariants() const {
     SHOAL_CHECK(entry.detail != no_id || entry.state != PieceState::partial);
     if (entry.detail == no_id) continue;
     SHOAL_CHECK(entry.state == PieceState::partial || entry.state == PieceState::complete);
-    const Detail& detail = details_[entry.detail];
+    const PieceDetail& detail = details_[entry.detail];
     SHOAL_CHECK(detail.piece == piece && detail.blocks.size() == content_->blocks_in(piece));
     ++details;
     blocks += static_cast<std::uint32_t>(detail.blocks.size());
     std::array<std::uint32_t, 4> in_state{};
     for (std::uint32_t i = 0; i < detail.blocks.size(); ++i) {
-      const Block& block = detail.blocks[i];
+      const BlockEntry& block = detail.blocks[i];
       ++in_state[static_cast<std::size_t>(block.state)];
       SHOAL_CHECK((block.requesters > 0) == (block.state == BlockState::requested));
       SHOAL_CHECK(block.requesters <= most_requesters);

@@ -10,7 +10,6 @@
 // decides.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,30 +17,13 @@
 #include "dht/base/bitfield.hpp"
 #include "dht/base/hash.hpp"
 #include "storage/content.hpp"
-#include "swarm/limits.hpp"
-#include "swarm/peer_handle.hpp"
+#include "swarm/piece_detail.hpp"
 
 namespace shoal::swarm {
 
-using storage::BlockRef;
-
-enum class PieceState : std::uint8_t {
-  missing,   // nothing of it is here and nothing was asked for
-  partial,   // some blocks requested, arrived or written; not all written
-  complete,  // every block written, root not yet known to be right: hashing, or waiting for the expected root
-  verified,  // right, not yet durable
-  have,      // right and durable: may be announced and served
-};
-enum class BlockState : std::uint8_t {
-  free,
-  requested,
-  arrived,  // its write is under way
-  written   // leaf and sender known
-};
-
 class PieceMap {
  public:
-  static constexpr std::size_t most_requesters = limits::endgame_requests_per_block;
+  static constexpr std::size_t most_requesters = swarm::most_requesters;
 
   // `have`: one bit a piece. `wanted`: one bool a file; empty: all.
   PieceMap(storage::ContentPtr content, const Bitfield& have, const std::vector<bool>& wanted = {});
@@ -141,7 +123,7 @@ class PieceMap {
   [[nodiscard]] std::span<const std::uint32_t> open_pieces() const { return open_; }
   [[nodiscard]] std::uint32_t partial_blocks() const { return detail_blocks_; }  // held in detail records
   // Requested blocks that may take another requester, oldest request first. Valid until the next change.
-  static constexpr std::uint32_t no_id = ~std::uint32_t{0};
+  static constexpr std::uint32_t no_id = swarm::no_id;
   [[nodiscard]] std::uint32_t oldest_request() const { return oldest_; }
   [[nodiscard]] std::uint32_t request_after(std::uint32_t id) const { return block_of(id).next; }
   [[nodiscard]] BlockRef request_at(std::uint32_t id) const;
@@ -156,44 +138,21 @@ class PieceMap {
   void check_invariants() const;
 
  private:
-  struct PieceEntry {
-    PieceState state = PieceState::missing;
-    bool wanted = true;
-    bool changed = false;
-    std::uint32_t detail = no_id;  // of details_; partial and complete alone
-  };
-  struct Block {
-    BlockState state = BlockState::free;
-    std::uint8_t requesters = 0;
-    bool listed = false;  // in the list of requests
-    std::uint32_t previous = no_id, next = no_id;
-    std::array<PeerHandle, most_requesters> peers{};  // requested: who was asked; then [0]: the sender
-  };
-  struct Detail {
-    std::uint32_t piece = no_id;  // no_id: spare
-    std::uint32_t free = 0, requested = 0, arrived = 0, written = 0;
-    std::uint32_t first_free = 0;   // no free block stands before it
-    std::uint32_t open_at = no_id;  // place in open_
-    bool on_disk = false;           // a block of it was arrived or written
-    double speed = 0;
-    std::vector<Block> blocks;
-    std::vector<Sha256> leaves;
-  };
   static constexpr std::uint32_t block_bits = 12;  // 64 MiB pieces have 4,096 blocks
 
-  [[nodiscard]] Block& block_of(std::uint32_t id) {
+  [[nodiscard]] BlockEntry& block_of(std::uint32_t id) {
     return details_[id >> block_bits].blocks[id & ((1U << block_bits) - 1)];
   }
-  [[nodiscard]] const Block& block_of(std::uint32_t id) const {
+  [[nodiscard]] const BlockEntry& block_of(std::uint32_t id) const {
     return details_[id >> block_bits].blocks[id & ((1U << block_bits) - 1)];
   }
-  Detail& begin_detail(std::uint32_t piece);
+  PieceDetail& begin_detail(std::uint32_t piece);
   void drop_detail(std::uint32_t piece);
   void enter(std::uint32_t piece, PieceState state);
   void note_change(std::uint32_t piece);
   void count(std::uint32_t piece, int sign);  // adds or takes away the piece in all totals
-  void update_open(Detail& detail);
-  void set_free(Detail& detail, std::uint32_t block);
+  void update_open(PieceDetail& detail);
+  void set_free(PieceDetail& detail, std::uint32_t block);
   void settle(std::uint32_t piece);  // a partial piece without any block is missing again
   enum class End : std::uint8_t { oldest, newest };
   void list(std::uint32_t id, End end);
@@ -202,7 +161,7 @@ class PieceMap {
   storage::ContentPtr content_;
   std::vector<PieceEntry> states_;
   Bitfield have_;
-  std::vector<Detail> details_;
+  std::vector<PieceDetail> details_;
   std::vector<std::uint32_t> spare_, open_, changed_, failed_;
   std::uint32_t oldest_ = no_id, newest_ = no_id;
   std::uint64_t supply_ = 1, free_blocks_ = 0;

@@ -29,7 +29,9 @@ struct Candidate {
   std::uint32_t failures = 0;  // in a row
   std::uint32_t asks = 0;      // without an answer
   Instant not_before{};        // back-off
-  std::uint64_t tie = 0;       // by chance
+  crypto::PublicKey
+      dialled_key{};      // while dialling: counted as up, so that no other endpoint of it is dialled
+  std::uint64_t tie = 0;  // by chance
 };
 
 class Roster {
@@ -63,8 +65,8 @@ class Roster {
   };
   void failed(Now now, const Endpoint& endpoint, Why why);
 
-  // A connection with this key is up, whoever dialled, or is gone: other endpoints of the same key are not dialled
-  // meanwhile. Each peer_up needs its peer_down. Keys of zeros (dialects without keys) are ignored.
+  // A connection with this key is up, whoever dialled, or is gone: other endpoints of the same key are not
+  // dialled meanwhile. Each peer_up needs its peer_down. Keys of zeros (dialects without keys) are ignored.
   void peer_up(const crypto::PublicKey& key);
   void peer_down(const crypto::PublicKey& key);
 

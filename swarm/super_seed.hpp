@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "dht/base/bitfield.hpp"
 #include "dht/base/random.hpp"
 #include "swarm/peer_handle.hpp"
 
@@ -43,7 +43,7 @@ class SuperSeed {
     PeerHandle peer;
     std::vector<std::uint32_t> open;  // shown and not yet had by it, in order of showing
     std::vector<std::uint32_t> all;   // sorted
-    std::vector<std::uint32_t> has;   // sorted
+    Bitfield has;
   };
   [[nodiscard]] Shown* find(PeerHandle peer);
   [[nodiscard]] const Shown* find(PeerHandle peer) const;

@@ -152,7 +152,9 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
     no_space_ = true;
     space_retry_ = turn.now.mono + space_retry_every;
     event(turn, What::paused_no_space, missing - attached.free_bytes);
-    return;  // attached again when the time comes, until there is room
+    // Attached again when the time comes, until there is room.
+    submit(turn, storage::DetachJob{slot_, earlier_sent_, earlier_received_}, {.kind = Kind::plain});
+    return;
   }
   if (no_space_) {
     no_space_ = false;

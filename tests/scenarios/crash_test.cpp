@@ -73,15 +73,17 @@ TEST_P(PowerCut, AtEverySyncPointLeavesNoFalseBit) {
   EXPECT_GE(died + 2, syncs);  // the trap did spring
 }
 
+std::string power_cut_name(const testing::TestParamInfo<PowerCut::ParamType>& tested) {
+  const auto [moment, fate] = tested.param;
+  const char* what = fate == Unsynced::applied ? "Applied" : fate == Unsynced::dropped ? "Dropped" : "Torn";
+  return std::string{moment == DiskImage::Moment::before ? "Before" : "After"} + what;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, PowerCut,
     testing::Combine(testing::Values(DiskImage::Moment::before, DiskImage::Moment::after),
                      testing::Values(Unsynced::applied, Unsynced::dropped, Unsynced::torn)),
-    [](const auto& info) {
-      static constexpr const char* fates[] = {"Applied", "Dropped", "Torn"};
-      return std::string{std::get<0>(info.param) == DiskImage::Moment::before ? "Before" : "After"} +
-             fates[static_cast<int>(std::get<1>(info.param))];
-    });
+    power_cut_name);
 
 // Killed again and again in the middle: what was committed stays, at most the last window comes twice.
 TEST(Kill, AResumeFetchesAtMostACommitWindowAgain) {
@@ -186,13 +188,15 @@ TEST_P(NthCall, FailsOnceAndNothingIsLost) {
   RecordProperty("named", named);
 }
 
+std::string call_name(const testing::TestParamInfo<DiskCall>& tested) {
+  return "Kind" + std::to_string(static_cast<int>(tested.param));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, NthCall,
                          testing::Values(DiskCall::open, DiskCall::read, DiskCall::write, DiskCall::resize,
                                          DiskCall::sync, DiskCall::rename, DiskCall::sync_folder,
                                          DiskCall::make_folder, DiskCall::look),
-                         [](const auto& info) {
-                           return "Kind" + std::to_string(static_cast<int>(info.param));
-                         });
+                         call_name);
 
 TEST(Disk, AFaultForGoodIsNamed) {
   for (const DiskCall call : {DiskCall::write, DiskCall::sync}) {

@@ -161,7 +161,8 @@ TEST(NativeCodec, WhatItAcceptsAfterABitFlipIsCanonical) {
       changed[static_cast<std::size_t>(random.below(changed.size()))] ^=
           static_cast<std::uint8_t>(1U << random.below(8));
       const auto back = NativeCodec{}.decode(changed);
-      if (back) ASSERT_EQ(to_hex(encoded(*back)), to_hex(changed));
+      if (!back) continue;
+      ASSERT_EQ(to_hex(encoded(*back)), to_hex(changed));
     }
   }
 }

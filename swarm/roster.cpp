@@ -1,0 +1,324 @@
+#include "swarm/roster.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "dht/base/check.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr crypto::PublicKey no_key{};
+constexpr Duration after_loss = std::chrono::seconds{3};        // then the connection is tried again
+constexpr Duration not_needed_rest = std::chrono::minutes{10};  // two seeds find nothing new in each other
+constexpr Duration named_back_off = std::chrono::minutes{1};    // the most, for what the user named
+constexpr std::uint32_t misbehaviour_failures = 4;              // counts like so many dead dials
+
+bool named(Source source) { return source == Source::user || source == Source::lan; }
+
+// Lower comes first.
+struct Rank {
+  int source = 0;           // user, lan, then all hearsay alike
+  std::uint32_t tried = 0;  // dials to its network (global ones): a crowd from one place waits in one line
+  std::uint32_t failures = 0;
+  bool stranger = true;  // never connected
+  std::uint64_t tie = 0;
+  auto operator<=>(const Rank&) const = default;
+};
+
+}  // namespace
+
+Roster::Roster(AddressRules rules, Random random) : rules_(std::move(rules)), random_(std::move(random)) {}
+
+// ---- bookkeeping
+
+std::uint32_t Roster::tried(const IpAddress& network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? 0 : found->second.tried;
+}
+std::uint32_t Roster::members(const IpAddress& network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? 0 : found->second.members;
+}
+
+const Candidate* Roster::find(const Endpoint& endpoint) const {
+  const auto found = candidates_.find(endpoint);
+  return found == candidates_.end() ? nullptr : &found->second;
+}
+
+void Roster::set_rules(AddressRules rules) {
+  rules_ = std::move(rules);
+  touch();
+}
+
+void Roster::set_state(Candidate& candidate, Candidate::State state) {
+  if (candidate.state == state) return;
+  if (candidate.state == Candidate::State::dialling) {
+    --dialling_;
+    if (candidate.dialled_key != no_key) peer_down(candidate.dialled_key);
+    candidate.dialled_key = no_key;
+  }
+  candidate.state = state;
+  if (state == Candidate::State::dialling) {
+    ++dialling_;
+    if (candidate.key && *candidate.key != no_key) {
+      candidate.dialled_key = *candidate.key;
+      peer_up(*candidate.key);
+    }
+  }
+  touch();
+}
+
+void Roster::erase(Table::iterator entry) {
+  set_state(entry->second, Candidate::State::idle);
+  const auto network = networks_.find(entry->first.address.network());
+  // A network's count of dials outlives its candidates while others of it remain.
+  if (network != networks_.end() && --network->second.members == 0) networks_.erase(network);
+  candidates_.erase(entry);
+  touch();
+}
+
+void Roster::peer_up(const crypto::PublicKey& key) {
+  if (key == no_key) return;
+  ++keys_up_[key];
+  touch();
+}
+
+void Roster::peer_down(const crypto::PublicKey& key) {
+  const auto found = keys_up_.find(key);
+  if (found == keys_up_.end()) return;
+  if (--found->second == 0) keys_up_.erase(found);
+  touch();
+}
+
+bool Roster::key_connected(const crypto::PublicKey& key) const { return keys_up_.contains(key); }
+
+// ---- taking up
+
+// Room for one more of that network: a candidate that failed, or one of a more crowded network, gives way.
+bool Roster::make_room(const IpAddress& network) {
+  const bool crowded = network.global() && members(network) >= limits::max_candidates_per_network;
+  if (candidates_.size() < limits::max_candidates && !crowded) return true;
+  auto worst = candidates_.end();
+  std::tuple<std::uint32_t, std::uint32_t, std::uint64_t> worst_rank{};
+  for (auto it = candidates_.begin(); it != candidates_.end(); ++it) {
+    const Candidate& one = it->second;
+    const IpAddress home = it->first.address.network();
+    if (one.state != Candidate::State::idle || one.proven || named(one.source)) continue;
+    if (crowded && home != network) continue;
+    const std::tuple rank{one.failures, members(home), one.tie};
+    if (worst != candidates_.end() && rank <= worst_rank) continue;
+    worst = it;
+    worst_rank = rank;
+  }
+  if (worst == candidates_.end()) return false;
+  const bool failing = worst->second.failures > 0;
+  const bool thinner = !crowded && members(worst->first.address.network()) > members(network) + 1;
+  if (!failing && !thinner) return false;
+  erase(worst);
+  return true;
+}
+
+Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypto::PublicKey> key,
+                          Source source, bool seed) {
+  last_ = std::max(last_, now.mono);
+  if (key && (*key == no_key || key == own_key_)) return Added::refused;
+  if (!dialable(rules_, endpoint, source)) return Added::refused;
+  if (banned(key.value_or(no_key), endpoint.address)) return Added::refused;
+  const auto found = candidates_.find(endpoint);
+  if (found != candidates_.end()) {
+    Candidate& one = found->second;
+    // Whose word counts for the key: a better or equal source, or anybody once the old one has failed.
+    const bool believe = !one.key || (!one.proven && (source <= one.source || one.failures > 0));
+    if (key && believe && one.key != key) {
+      one.key = key;
+      one.asks = 0;
+      if (one.state == Candidate::State::asking) set_state(one, Candidate::State::idle);
+      if (one.state == Candidate::State::idle) one.not_before = std::min(one.not_before, now.mono);
+    }
+    one.source = std::min(one.source, source);
+    one.seed = one.seed || seed;
+    touch();
+    return Added::known;
+  }
+  if (key) {
+    const auto same = std::count_if(candidates_.begin(), candidates_.end(),
+                                    [&](const auto& entry) { return entry.second.key == key; });
+    if (same >= static_cast<std::ptrdiff_t>(limits::max_endpoints_per_key)) return Added::refused;
+  }
+  if (!make_room(endpoint.address.network())) return Added::refused;
+  Candidate& one = candidates_[endpoint];
+  one.endpoint = endpoint;
+  one.key = key;
+  one.source = source;
+  one.seed = seed;
+  one.tie = random_.next();
+  ++networks_[endpoint.address.network()].members;
+  touch();
+  return Added::added;
+}
+
+// ---- whom next
+
+bool Roster::dial_ready(const Candidate& candidate, Keys keys) const {
+  if (candidate.state != Candidate::State::idle || candidate.not_before > last_) return false;
+  if (!candidate.key) return keys == Keys::optional;
+  return !key_connected(*candidate.key);
+}
+
+bool Roster::ask_ready(const Candidate& candidate) const {
+  const bool free = candidate.state == Candidate::State::idle || candidate.state == Candidate::State::asking;
+  return free && !candidate.key && candidate.not_before <= last_;
+}
+
+std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits, Keys keys) {
+  last_ = std::max(last_, now.mono);
+  touch();
+  auto best = candidates_.end();
+  Rank best_rank;
+  for (auto it = candidates_.begin(); it != candidates_.end(); ++it) {
+    const Candidate& one = it->second;
+    if (!dial_ready(one, keys) || !dialable(rules_, one.endpoint, one.source)) continue;
+    if (!one.proven && limits.allowed_at(last_, one.endpoint.address) > last_) continue;
+    const IpAddress& address = one.endpoint.address;
+    const Rank rank{.source = named(one.source) ? static_cast<int>(one.source) : 2,
+                    .tried = address.global() ? tried(address.network()) : 0,
+                    .failures = one.failures,
+                    .stranger = !one.proven,
+                    .tie = one.tie};
+    if (best != candidates_.end() && !(rank < best_rank)) continue;
+    best = it;
+    best_rank = rank;
+  }
+  if (best == candidates_.end()) return std::nullopt;
+  Candidate& one = best->second;
+  limits.dialled(last_, one.endpoint.address);
+  ++networks_[one.endpoint.address.network()].tried;
+  set_state(one, Candidate::State::dialling);
+  return one;
+}
+
+std::optional<Endpoint> Roster::next_ask(Now now, DialLimits& limits) {
+  last_ = std::max(last_, now.mono);
+  touch();
+  for (auto& [endpoint, one] : candidates_) {
+    if (!ask_ready(one) || !dialable(rules_, endpoint, one.source)) continue;
+    // What the user named may be asked again and again; a stranger named by hearsay gets one datagram (A12).
+    const std::uint32_t tries = named(one.source) ? limits::ask_tries : 1;
+    if (one.asks >= tries) {
+      one.asks = 0;
+      ++one.failures;
+      set_state(one, Candidate::State::idle);
+      back_off(now, one);
+      continue;
+    }
+    if (!named(one.source)) {
+      if (limits.allowed_at(last_, endpoint.address) > last_) continue;
+      limits.dialled(last_, endpoint.address);
+    }
+    ++one.asks;
+    one.not_before = last_ + limits::ask_period;
+    set_state(one, Candidate::State::asking);
+    return endpoint;
+  }
+  return std::nullopt;
+}
+
+Instant Roster::due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const {
+  const bool asks = !candidate.key;
+  const bool free =
+      candidate.state == Candidate::State::idle || (asks && candidate.state == Candidate::State::asking);
+  if (!free || (!asks && key_connected(*candidate.key))) return never;
+  if (!dialable(rules_, candidate.endpoint, candidate.source)) return never;
+  if (asks ? named(candidate.source) : candidate.proven) return candidate.not_before;
+  return std::max(candidate.not_before, limits.allowed_at(now, candidate.endpoint.address));
+}
+
+Instant Roster::next_time(const DialLimits& limits) const {
+  if (!dirty_) return next_;
+  next_ = never;
+  for (const auto& [endpoint, one] : candidates_) next_ = std::min(next_, due_at(last_, one, limits));
+  dirty_ = false;
+  return next_;
+}
+
+// ---- how it went
+
+// Doubled by every failure; a quarter of chance keeps many peers from coming at once.
+void Roster::back_off(Now now, Candidate& candidate) {
+  const Duration most = candidate.proven          ? limits::known_back_off
+                        : named(candidate.source) ? named_back_off
+                                                  : limits::max_back_off;
+  const std::uint32_t doublings =
+      std::min<std::uint32_t>(candidate.failures > 0 ? candidate.failures - 1 : 0, 16);
+  const Duration wait = std::min<Duration>(limits::first_back_off * (1U << doublings), most);
+  const auto chance =
+      static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(wait.count() / 4 + 1)));
+  candidate.not_before = now.mono + wait + Duration{chance};
+}
+
+void Roster::connected(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
+  last_ = std::max(last_, now.mono);
+  const auto found = candidates_.find(endpoint);
+  if (found == candidates_.end()) return;
+  Candidate& one = found->second;
+  set_state(one, Candidate::State::connected);
+  if (key != no_key) one.key = key;
+  one.proven = true;
+  one.failures = one.asks = 0;
+  if (const auto network = networks_.find(endpoint.address.network()); network != networks_.end())
+    network->second.tried = 0;
+  touch();
+}
+
+void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
+  last_ = std::max(last_, now.mono);
+  const auto found = candidates_.find(endpoint);
+  if (found == candidates_.end()) return;
+  Candidate& one = found->second;
+  set_state(one, Candidate::State::idle);
+  touch();
+  switch (why) {
+    case Why::lost:
+      one.not_before = now.mono + after_loss + Duration{static_cast<std::int64_t>(random_.below(2'000'000))};
+      return;
+    case Why::not_needed:
+      one.not_before = now.mono + not_needed_rest;
+      return;
+    case Why::misbehaved:
+      one.failures += misbehaviour_failures;
+      one.proven = false;
+      break;
+    case Why::no_answer:
+      ++one.failures;
+      break;
+  }
+  if (one.failures >= limits::forget_failures && !one.proven && !named(one.source)) {
+    erase(found);
+    return;
+  }
+  back_off(now, one);
+}
+
+void Roster::ban(const crypto::PublicKey& key, const IpAddress& address) {
+  if (key != no_key && std::find(banned_keys_.begin(), banned_keys_.end(), key) == banned_keys_.end()) {
+    if (banned_keys_.size() >= limits::max_bans) banned_keys_.erase(banned_keys_.begin());
+    banned_keys_.push_back(key);
+    if (address.global() && (struck_.size() < limits::max_bans || struck_.contains(address)))
+      ++struck_[address];
+  }
+  for (auto it = candidates_.begin(); it != candidates_.end();) {
+    const auto entry = it++;
+    if (banned(entry->second.key.value_or(no_key), entry->first.address)) erase(entry);
+  }
+}
+
+bool Roster::banned(const crypto::PublicKey& key, const IpAddress& address) const {
+  if (key != no_key && std::find(banned_keys_.begin(), banned_keys_.end(), key) != banned_keys_.end())
+    return true;
+  const auto found = struck_.find(address);
+  return found != struck_.end() && found->second >= limits::bans_per_address;
+}
+
+}  // namespace shoal::swarm

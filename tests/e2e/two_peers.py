@@ -1,0 +1,114 @@
+"""Two people and nobody else: one shares, the other has the link and nothing more.
+
+Shows: the link alone on stdout and the line to paste on stderr; `get` with the link (as argument, from stdin, from
+SHOAL_LINK) gives an identical tree, again nothing to do, and the same link again for unchanged files; links that
+leave the share and pipes are skipped; --once ends after one copy; kill -9 in the middle of a download loses at most
+one commit window and the same command goes on.
+
+About 20 s. --full: 1 GiB instead of 96 MiB in the part with the kill, about 2 min.
+"""
+import os
+
+from harness import GIB, LOOPBACK, MIB, check, leftovers, main, make_tree, same, say
+
+
+def link_alone(world, tree):
+    plain = world.peer("plain sharer", "share", tree, state="sharer", json_events=False)
+    link = plain.line()
+    check(link.startswith("shoal:"), f"the first line is no link: {link!r}")
+    plain.message(r"shoal get '" + link.replace("?", r"\?") + "'")
+    plain.stop()
+    check(plain.lines == [link], f"stdout holds more than the link: {plain.lines}")
+    check(plain.messages.count("\n") >= 1, "stderr tells a person nothing")
+    return link
+
+
+def transfer(world, tree, link):
+    sharer = world.peer("sharer", "share", tree)
+    again = sharer.link
+    check(again.split("?")[0] == link.split("?")[0], "unchanged files gave another link")
+    check(f"at=127.0.0.1:{sharer.port}" in again or f"at=127.0.0.1%3A{sharer.port}" in again,
+          f"the link does not say where the sharer is: {again}")
+
+    getter = world.peer("getter", "get", again, "-o", world.folder("out"))
+    metadata = getter.event("metadata")
+    complete = getter.event("complete")
+    getter.exit(0)
+    same(tree, world.path("out", "tree"))
+    check(not leftovers(world.path("out")) or leftovers(tree), "unfinished files are left")
+    check(metadata["bytes"] == complete["bytes"], "sizes in metadata and complete differ")
+    check(getter.of("stopped")[-1]["exit"] == 0, "stopped names another exit")
+    wasted = getter.last("progress", "wasted")
+    check(complete["received"] <= complete["bytes"] + wasted, "more was received than the content and waste")
+    say(f"{complete['bytes'] / MIB:.1f} MiB, {metadata['files']} files: {getter.events[-1]['at'] - getter.started:.2f} s")
+
+    once_more = world.peer("getter once more", "get", again, "-o", world.path("out"), state="getter")
+    once_more.event("complete")
+    once_more.exit(0)
+    check(once_more.last("complete", "received") == 0, "a finished content was fetched again")
+
+    for name, arguments, how in (
+            ("stdin", ["-"], {"stdin": (again + "\n").encode()}),
+            ("environment", [], {"environment": {"SHOAL_LINK": again}}),
+    ):
+        other = world.peer(name, "get", *arguments, "-o", world.folder("out-" + name), json_events=False, **how)
+        other.exit(0)
+        check(other.lines == [], f"get wrote to stdout: {other.lines}")
+        same(tree, world.path("out-" + name, "tree"))
+    sharer.stop()
+    say("link from argument, stdin and SHOAL_LINK")
+
+
+def skipped(world):
+    """What is not carried over: a link that leaves the share, a pipe."""
+    folder = world.folder("odd")
+    world.file("odd", "kept", size=5000)
+    os.symlink("/etc/passwd", world.path("odd", "leaves"))
+    os.symlink("../../up", world.path("odd", "climbs"))
+    os.mkfifo(world.path("odd", "pipe"))
+    sharer = world.peer("once", "share", folder, "--once")
+    getter = world.peer("odd getter", "get", sharer.link, "-o", world.folder("out-odd"))
+    getter.exit(0)
+    check(sorted(os.listdir(world.path("out-odd", "odd"))) == ["kept"], "a link that leaves or a pipe was carried over")
+    sharer.event("copy_out")
+    sharer.exit(0)
+    say("links that leave are skipped, --once ends by itself")
+
+
+def kill_and_resume(world, size):
+    rate = size // 12
+    path = world.file("big.bin", size=size)
+    sharer = world.peer("big sharer", "share", path)
+    arguments = ["get", sharer.link, "-o", world.folder("out-big")]
+    getter = world.peer("killed", *arguments, "--down", str(rate), state="big")
+    getter.event("progress", lambda e: e["bytes_committed"] >= size // 4, within=180)
+    before = getter.last("progress", "bytes_committed")
+    received = getter.last("progress", "received")
+    getter.kill()
+    check(os.path.exists(world.path("out-big", "big.bin.part")), "the unfinished file is not where it belongs")
+    check(not os.path.exists(world.path("out-big", "big.bin")), "an unfinished file has its final name")
+    resumed = world.peer("resumed", *arguments, state="big")
+    attached = resumed.event("attached")
+    complete = resumed.event("complete")
+    resumed.exit(0)
+    same(path, world.path("out-big", "big.bin"))
+    check(attached["have_bytes"] >= before, "committed bytes were lost")
+    check(complete["received"] <= size - before, f"committed bytes were fetched again: {complete['received']}, {before}")
+    again = received + complete["received"] - size
+    # A commit every 2 s, 0.5 s of burst, 1 s between progress events.
+    check(again <= 3.5 * rate, f"{again} bytes were fetched again")
+    say(f"kill -9 at {received / size:.0%}: {max(0, again) / MIB:.1f} MiB of {size / MIB:.0f} fetched again")
+    sharer.stop()
+
+
+def body(world, options):
+    tree = world.path("tree")
+    make_tree(tree, files=300, bytes_total=24 * MIB)
+    link = link_alone(world, tree)
+    transfer(world, tree, link)
+    skipped(world)
+    kill_and_resume(world, GIB if options.full else 96 * MIB)
+
+
+if __name__ == "__main__":
+    main(body)
