@@ -20,7 +20,7 @@ void Acquaintances::silent(const Endpoint& endpoint, Instant now) {
   if (silence.times < 255) ++silence.times;
 }
 
-void Acquaintances::wrote_to(const Endpoint& endpoint) { contacted_.touch(endpoint) = 1; }
+void Acquaintances::wrote_to(const Endpoint& endpoint, Instant now) { contacted_.touch(endpoint) = now; }
 
 bool Acquaintances::validated(const Endpoint& endpoint, Instant now) const {
   const Known* known = known_.find(endpoint);
@@ -39,6 +39,9 @@ bool Acquaintances::dead(const Endpoint& endpoint, Instant now) const {
   return now - silence->since <= (silence->times == 1 ? limits::dead_for_once : limits::dead_for);
 }
 
-bool Acquaintances::stranger(const Endpoint& endpoint) const { return contacted_.find(endpoint) == nullptr; }
+bool Acquaintances::stranger(const Endpoint& endpoint, Instant now) const {
+  const Instant* wrote = contacted_.find(endpoint);
+  return wrote == nullptr || now - *wrote > limits::mapping_life;
+}
 
 }  // namespace shoal::dht

@@ -28,13 +28,14 @@ class Acquaintances {
   void answered(const Endpoint& endpoint, Instant now);
   void proved(const Endpoint& endpoint, const Proven& proven);
   void silent(const Endpoint& endpoint, Instant now);
-  void wrote_to(const Endpoint& endpoint);
+  void wrote_to(const Endpoint& endpoint, Instant now);
 
   // It answered within proof_life: what it sends now is likely its own.
   [[nodiscard]] bool validated(const Endpoint& endpoint, Instant now) const;
   [[nodiscard]] const Proven* proven(const Endpoint& endpoint, Instant now) const;  // within proof_life
   [[nodiscard]] bool dead(const Endpoint& endpoint, Instant now) const;             // silent, lately
-  [[nodiscard]] bool stranger(const Endpoint& endpoint) const;                      // we never wrote to it
+  [[nodiscard]] bool stranger(const Endpoint& endpoint,
+                              Instant now) const;  // no NAT would let it in because of us
 
  private:
   struct Known {
@@ -47,7 +48,7 @@ class Acquaintances {
   };
   RecentMap<Endpoint, Known, limits::proven_endpoints> known_;
   RecentMap<Endpoint, Silence, limits::dead_endpoints> silent_;
-  RecentMap<Endpoint, char, limits::contacted> contacted_;
+  RecentMap<Endpoint, Instant, limits::contacted> contacted_;
 };
 
 }  // namespace shoal::dht

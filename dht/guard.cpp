@@ -59,7 +59,7 @@ std::size_t Guard::set_of(const IpAddress& address) const {
 }
 
 void Guard::grow() {
-  std::vector<Source> old(entries_.size() * 4);
+  std::vector<Source> old(entries_.size() * 2);
   old.swap(entries_);
   for (const Source& source : old) {
     if (!source.used) continue;

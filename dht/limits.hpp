@@ -72,8 +72,8 @@ inline constexpr int suspect_after = 8;  // silent queries in a row, nothing hea
 inline constexpr Duration suspect_silence = std::chrono::seconds{4};
 inline constexpr Duration verify_every = milliseconds{100};  // pings to askers that may enter the table
 inline constexpr std::size_t verify_queue = 64;
-inline constexpr Duration probe_every = std::chrono::seconds{30};  // while read-only, ask to be probed
-inline constexpr int probe_rounds = 20;  // then rarely: a NAT does not change by asking
+inline constexpr Duration probe_every = std::chrono::seconds{10};  // while read-only, ask to be probed
+inline constexpr int probe_rounds = 30;  // then rarely: a NAT does not change by asking
 inline constexpr Duration probe_rarely = minutes{15};
 inline constexpr Duration probes_sent_every = milliseconds{500};  // for others, all together
 
@@ -85,7 +85,9 @@ inline constexpr Duration dead_for = minutes{5};                     // after tw
 inline constexpr Duration dead_for_once = std::chrono::seconds{30};  // one may be packet loss
 inline constexpr std::size_t recent_lookups = 32;     // a put follows its look-up at once or after 25 min
 inline constexpr Duration tokens_fresh = minutes{4};  // others' tokens live 5 min at least
-inline constexpr std::size_t contacted = 4096;        // endpoints we sent to, for telling strangers
+inline constexpr Duration mapping_life =
+    minutes{10};  // a NAT forgets an idle UDP mapping sooner (RFC 4787: 2..5 min)
+inline constexpr std::size_t contacted = 4096;  // endpoints we sent to, for telling strangers
 
 // ---- guard: global unicast sources only
 inline constexpr double packets_per_second = 20;  // an address that never answered us

@@ -12,6 +12,7 @@ namespace shoal::dht {
 namespace {
 
 constexpr std::size_t per_network = 4;  // candidates of one /24 or /48; the first alone counts for the end
+constexpr std::uint32_t sweeps = 6;     // questions for the edge of a region: with 6, 99 % of it is found
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
 }  // namespace
@@ -110,7 +111,9 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
     Candidate& candidate = pool_[index];
     if (candidate.path != path || candidate.state == State::failed || candidate.state == State::overdue)
       continue;
-    if (counted_nodes >= limits::k && !(wants_whole_region() && counted_nodes < region.most && in_region(candidate, region))) break;
+    if (counted_nodes >= limits::k &&
+        !(wants_whole_region() && counted_nodes < region.most && in_region(candidate, region)))
+      break;
     if (candidate.state == State::heard) {
       ask(index, form_for(candidate, region), out);
       ++used;
@@ -126,6 +129,27 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
   for (const std::uint16_t index : again) {
     if (used >= slots || queries_ >= limits::queries) break;
     ask(index, Ask::Form::records, out);
+    ++used;
+  }
+  return again.empty() ? sweep(path, slots, region, out) : used;
+}
+
+bool Lookup::may_sweep(const Candidate& candidate, const Region& region) const {
+  return candidate.state == State::answered && candidate.full_target && !candidate.swept &&
+         in_region(candidate, region);
+}
+
+// Farthest first: they know best who else stands at the edge. Not in a network that has shown itself whole.
+std::size_t Lookup::sweep(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out) {
+  std::size_t used = 0;
+  if (!wants_whole_region() || order_.size() <= limits::k) return used;
+  for (std::size_t i = order_.size();
+       i-- > 0 && used < slots && swept_ < sweeps && queries_ < limits::queries;) {
+    Candidate& candidate = pool_[order_[i]];
+    if (candidate.path != path || !may_sweep(candidate, region)) continue;
+    candidate.swept = true;
+    ++swept_;
+    ask(order_[i], Ask::Form::approach, out);
     ++used;
   }
   return used;
@@ -166,7 +190,9 @@ bool Lookup::path_finished(std::uint8_t path, const Region& region) const {
     const Candidate& candidate = pool_[index];
     if (candidate.path != path || candidate.state == State::failed || candidate.state == State::overdue)
       continue;
-    if (counted_nodes >= limits::k && !(wants_whole_region() && counted_nodes < region.most && in_region(candidate, region))) break;
+    if (counted_nodes >= limits::k &&
+        !(wants_whole_region() && counted_nodes < region.most && in_region(candidate, region)))
+      break;
     switch (candidate.state) {
       case State::heard:
         if (queries_ < limits::queries) return false;
@@ -185,7 +211,11 @@ bool Lookup::path_finished(std::uint8_t path, const Region& region) const {
     }
     if (candidate.counts) ++counted_nodes;
   }
-  return true;
+  if (!wants_whole_region() || order_.size() <= limits::k || swept_ >= sweeps || queries_ >= limits::queries)
+    return true;
+  return std::none_of(order_.begin(), order_.end(), [&](std::uint16_t index) {
+    return pool_[index].path == path && may_sweep(pool_[index], region);
+  });
 }
 
 bool Lookup::finished(const Region& region) const {

@@ -8,6 +8,7 @@
 // - Ends when the k nearest alive have answered; a store's lookup, and one that has found no record, asks the
 // whole
 //   region as well, so that Sybils around a key crowd nobody out (THREATS A2).
+//   Replies name only the nearest to the key, so those at the region's edge are asked for nodes around random points.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
 // region's
 //   prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the estimate said.
@@ -123,6 +124,7 @@ class Lookup {
     std::uint8_t repeats = 0;
     bool replied = false;      // at least once
     bool full_target = false;  // has answered the full target
+    bool swept = false;        // was asked for others of the region
     bool counts = true;        // first of its network in the order of arrival
     std::uint8_t token_size = 0;
     ByteArray<32> token{};
@@ -136,6 +138,8 @@ class Lookup {
   void ask(std::uint16_t index, Ask::Form form, std::vector<Ask>& out);
   std::size_t next_on_path(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out);
   void ask_for_more(std::size_t slots, std::vector<Ask>& out);
+  [[nodiscard]] bool may_sweep(const Candidate& candidate, const Region& region) const;
+  std::size_t sweep(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out);
   [[nodiscard]] bool path_finished(std::uint8_t path, const Region& region) const;
   [[nodiscard]] std::size_t in_flight(std::uint8_t path) const;
 
@@ -145,7 +149,7 @@ class Lookup {
   Instant started_;
   std::vector<Candidate> pool_;       // by candidate number; never shrinks
   std::vector<std::uint16_t> order_;  // nearest first
-  std::uint32_t queries_ = 0, answers_ = 0, failures_ = 0, values_ = 0, slow_seen_ = 0;
+  std::uint32_t queries_ = 0, answers_ = 0, failures_ = 0, values_ = 0, slow_seen_ = 0, swept_ = 0;
 };
 
 }  // namespace shoal::dht

@@ -49,6 +49,7 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       upkeep(now.mono, random),
       read_only(config.scope == Scope::internet && config.membership == Membership::earned) {
   if (config.external) external = Endpoint{*config.external, 0};
+  left_alone_secret = random.next();
 }
 
 bool NodeState::allowed(const Endpoint& endpoint) const {
@@ -62,6 +63,13 @@ bool NodeState::heard_usable(const NodeInfo& node, Instant now) const {
   if (config.scope == Scope::local) return true;
   if (traits.proofs == Proofs::absent) return bep42_valid(node.id, node.endpoint.address);
   return position_fits_address(node.id, node.endpoint.address);
+}
+
+bool NodeState::left_alone(const Endpoint& endpoint) const {
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
+  if (!read_only) return false;
+  if (std::find(bootstraps.begin(), bootstraps.end(), endpoint) != bootstraps.end()) return false;
+  return ((std::hash<Endpoint>{}(endpoint) ^ left_alone_secret) * odd) >> 63 == 0;
 }
 
 bool NodeState::link_suspect(Instant now) const {
@@ -106,7 +114,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   Bytes bytes;
   codec->encode(Message{query}, bytes);
   table.asked(to, now.mono);
-  if (read_only) known.wrote_to(to);
+  if (read_only) known.wrote_to(to, now.mono);
   ++counters.queries_out;
   send(to, std::move(bytes), out);
   return true;

@@ -12,7 +12,6 @@
 namespace shoal::dht {
 namespace {
 
-constexpr std::size_t follow_up_bytes = 128;       // a ping, the largest thing that may follow a query
 constexpr std::size_t probe_askers_kept = 8;       // enough that one of them is not the asker itself
 constexpr std::uint16_t least_probed_port = 1024;  // services below it did not ask for our pings
 
@@ -51,8 +50,8 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
 
 // `room`: bytes that may still go to this source.
 void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room) {
-  if (room < follow_up_bytes || traits.proofs == Proofs::absent) return;
-  const bool stranger = read_only && allowed(from) && known.stranger(from);
+  if (room < traits.ping_bytes) return;
+  const bool stranger = read_only && allowed(from) && known.stranger(from, now.mono);
   const bool need_address = !external && config.scope == Scope::internet && allowed(from);
   bool could_enter = false;
   if (query.sender && query.role == SenderRole::full && allowed(from)) {
@@ -62,20 +61,26 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
     } else {
       const NodeInfo asker{*query.sender, from};
       could_enter = heard_usable(asker, now.mono) && table.has_room_for(asker.id, from.address) &&
-                    known.proven(from, now.mono) == nullptr;
+                    unverified(from, asker.id, now.mono);
     }
   }
-  if (stranger || need_address || could_enter) queue_verification(from, stranger);
+  if (stranger || need_address || could_enter) queue_verification(from, query.sender, stranger);
 }
 
-void NodeState::queue_verification(const Endpoint& endpoint, bool stranger) {
+bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {
+  if (traits.proofs == Proofs::absent) return table.find(endpoint) == nullptr;
+  const Proven* proven = known.proven(endpoint, now);
+  return proven == nullptr || proven->position != id;
+}
+
+void NodeState::queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger) {
   for (Verification& verification : verifications) {
     if (verification.endpoint != endpoint) continue;
     verification.stranger = verification.stranger || stranger;
     return;
   }
   if (verifications.size() >= limits::verify_queue) return;
-  verifications.push_back({endpoint, stranger});
+  verifications.push_back({endpoint, id, stranger});
 }
 
 // Chooses who will ping `subject`: a random contact, or another who wished to be probed. Not on its own host.

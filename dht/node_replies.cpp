@@ -97,11 +97,20 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
     if (*proven == Standing::full) admit(now, from, reply, transaction);
     if (transaction.to_stranger && read_only && allowed(from)) {
       read_only = false;
+      if (has_contacts()) upkeep.restart(now.mono);  // others may know us now, and nobody is left alone
       out.events.emplace_back(Reachable{});
     }
   }
   known.answered(from, now.mono);
   table.heard(from, reply.sender, now, round_trip);
+  for (Guide& guide : guides) {
+    if (guide.node.endpoint != from || guide.node.id == reply.sender) continue;
+    guide.node.id = reply.sender;  // it learnt its address and moved
+    guide.standing = proven.value_or(Standing::unknown);
+  }
+  if (!proven && transaction.expected && *transaction.expected != reply.sender &&
+      unverified(from, reply.sender, now.mono))
+    queue_verification(from, reply.sender, false);
   return proven ? *proven : standing_of(from, reply.sender, now.mono);
 }
 
@@ -193,13 +202,13 @@ bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id
 
 // Nodes named in passing: those that would fill a place are asked for their proof.
 void NodeState::consider_heard(const NodeList& nodes, Instant now) {
-  if (traits.proofs == Proofs::absent) return;
   for (const NodeInfo& node : nodes) {
     if (verifications.size() >= limits::verify_queue / 2) return;  // the other half is for askers
-    if (!heard_usable(node, now) || table.find(node.endpoint) != nullptr) continue;
-    if (!table.has_room_for(node.id, node.endpoint.address) || known.proven(node.endpoint, now) != nullptr)
+    if (!heard_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
       continue;
-    queue_verification(node.endpoint, false);
+    if (!table.has_room_for(node.id, node.endpoint.address) || !unverified(node.endpoint, node.id, now))
+      continue;
+    queue_verification(node.endpoint, node.id, false);
   }
 }
 

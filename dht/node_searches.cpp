@@ -129,6 +129,8 @@ void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
   for (const RecentLookup& lookup : recent)
     if (lookup.target == search.target)
       seeds.insert(seeds.end(), lookup.closest.begin(), lookup.closest.end());
+  if (search.kind == SearchKind::upkeep)
+    std::erase_if(seeds, [this](const NodeInfo& node) { return left_alone(node.endpoint); });
   search.lookup->seed(seeds);
 }
 
@@ -282,7 +284,8 @@ void NodeState::search_replied(Now now, const Transaction& transaction, const En
   } else {
     NodeList usable;
     for (const NodeInfo& node : reply.nodes)
-      if (heard_usable(node, now.mono)) usable.push(node);
+      if (heard_usable(node, now.mono) && !(search.kind == SearchKind::upkeep && left_alone(node.endpoint)))
+        usable.push(node);
     Lookup::Answer answer;
     answer.candidate = transaction.candidate;
     answer.form = transaction.form;

@@ -84,6 +84,9 @@ struct NodeState {
   [[nodiscard]] bool heard_usable(const NodeInfo& node, Instant now) const;
   [[nodiscard]] bool has_contacts() const { return table.size() > 0 || !guides.empty(); }
   [[nodiscard]] bool link_suspect(Instant now) const;
+  // While read-only, upkeep leaves half of all nodes alone, so that in a small network, too, there are
+  // strangers whose probe can show that we are reachable. Searches of the user ask everybody.
+  [[nodiscard]] bool left_alone(const Endpoint& endpoint) const;
   [[nodiscard]] Facts facts(Instant now) const;
 
   // node_answers.cpp: others' queries
@@ -91,7 +94,9 @@ struct NodeState {
   void consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room);
   void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
   void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
-  void queue_verification(const Endpoint& endpoint, bool stranger);
+  void queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger);
+  // No proof of this endpoint under this name is at hand.
+  [[nodiscard]] bool unverified(const Endpoint& endpoint, const Key& id, Instant now) const;
 
   // node_replies.cpp: replies to our queries
   void on_reply(Now now, const Endpoint& from, const Reply& reply, NodeOutput& out);
@@ -172,6 +177,7 @@ struct NodeState {
   std::deque<SavedContact> backlog;         // of restore
   struct Verification {
     Endpoint endpoint;
+    std::optional<Key> id;  // under which name it wrote or was named
     bool stranger = false;
   };
   std::deque<Verification> verifications;
@@ -185,6 +191,7 @@ struct NodeState {
   std::deque<RecentLookup> recent;
 
   bool read_only = false;
+  std::uint64_t left_alone_secret = 0;
   bool had_contact = false;
   bool skew_matters = false;
   std::optional<Endpoint> external;

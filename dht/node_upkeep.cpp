@@ -22,6 +22,7 @@ void NodeState::send_introduction(Now now, Introduction& introduction, NodeOutpu
   Sending sending;
   sending.purpose = introduction.purpose;
   sending.proof = ProofWanted::yes;
+  if (read_only) sending.probe = ProbeWanted::yes;  // the earlier, the more strangers there are
   ++introduction.attempts;
   if (send_query(now, introduction.endpoint, FindQuery{position}, sending, out)) ++introduction.outstanding;
 }
@@ -81,7 +82,7 @@ void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput
       std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == transaction.to; });
       if (table.failed(transaction.to, link))
         if (const auto replacement = table.take_replacement(now.mono))
-          queue_verification(replacement->endpoint, false);
+          queue_verification(replacement->endpoint, std::nullopt, false);
     }
     if (had_contact && !has_contacts()) had_contact = false;
   }
@@ -195,8 +196,8 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
     const Verification next = verifications.front();
     verifications.pop_front();
     // It may have proven itself since, and a stranger is none once we have written to it.
-    const bool stranger = next.stranger && known.stranger(next.endpoint);
-    if (!stranger && known.proven(next.endpoint, now.mono) != nullptr) continue;
+    const bool stranger = next.stranger && known.stranger(next.endpoint, now.mono);
+    if (!stranger && next.id && !unverified(next.endpoint, *next.id, now.mono)) continue;
     Sending sending;
     sending.purpose = Purpose::verify;
     sending.proof = ProofWanted::yes;

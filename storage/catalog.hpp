@@ -102,7 +102,8 @@ class Catalog {
  public:
   struct Options {
     std::string path;  // of the file; with `vfs` the name in that folder
-    std::string vfs;   // empty: the system's files, shared; else of a SqliteVfs, used by this object alone
+    std::string vfs =
+        {};  // empty: the system's files, shared; else of a SqliteVfs, used by this object alone
     Gate* gate = nullptr;  // where several threads use this object
     int busy_ms = 10'000;  // how long to wait for another process
   };

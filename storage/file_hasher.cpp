@@ -90,13 +90,11 @@ class UnitHasher {
   }
 
  private:
-  static HashOutcome failed(const Error& error) { return {HashOutcome::State::failed, {}, error}; }
+  static HashOutcome failed(const Error& error) { return {HashOutcome::State::failed, error}; }
 
   HashOutcome read(const Span& span) {
     const auto file = folder_.open(tasks_[span.task].disk_path, OpenMode::read);
     if (!file) return failed(file.error());
-    const auto before = (*file)->stamp();
-    if (!before) return failed(before.error());
     for (std::uint64_t at = 0; at < span.length;) {
       if (progress_.cancel.load(std::memory_order_relaxed)) return {};
       if (buffer_bytes - used_ < block_bytes) flush();
@@ -106,17 +104,17 @@ class UnitHasher {
       std::uint8_t* const into = buffer_.get() + used_;
       const auto count = (*file)->read_at(span.offset + at, {into, want});
       if (!count) return failed(count.error());
-      if (*count != want) return {HashOutcome::State::changed, {}, {}};
+      if (*count != want) return {HashOutcome::State::changed, {}};
       for (std::size_t b = 0; b < want; b += block_bytes)
         blocks_.push_back(ByteView{into + b, std::min<std::size_t>(block_bytes, want - b)});
       used_ += want;
       at += want;
       progress_.done_bytes.fetch_add(want, std::memory_order_relaxed);
     }
+    // Once after reading is enough: a change before or meanwhile shows in it just as well.
     const auto after = (*file)->stamp();
     if (!after) return failed(after.error());
-    if (*after != *before) return {HashOutcome::State::changed, {}, {}};
-    return {HashOutcome::State::hashed, *after, {}};
+    return {*after == tasks_[span.task].stamp ? HashOutcome::State::hashed : HashOutcome::State::changed, {}};
   }
 
   void flush() {
@@ -161,18 +159,6 @@ class UnitHasher {
   merkle::TreeHasher trees_hasher_;
 };
 
-// A file's outcome is the first of its spans that is not `hashed`; spans of different stamps are a change.
-void merge(HashOutcome& task, const HashOutcome& span) {
-  using State = HashOutcome::State;
-  if (task.state == State::untouched) {
-    task = span;
-  } else if (task.state == State::hashed && span.state != State::hashed) {
-    task = span;
-  } else if (task.state == State::hashed && span.stamp != task.stamp) {
-    task.state = State::changed;
-  }
-}
-
 }  // namespace
 
 std::vector<HashOutcome> hash_files(Folder& folder, std::span<const HashTask> tasks,
@@ -196,7 +182,12 @@ std::vector<HashOutcome> hash_files(Folder& folder, std::span<const HashTask> ta
     }
   });
   if (watched.cancel.load(std::memory_order_relaxed)) return outcomes;
-  for (std::size_t s = 0; s < plan.spans.size(); ++s) merge(outcomes[plan.spans[s].task], of_span[s]);
+  for (std::size_t s = 0; s < plan.spans.size();
+       ++s) {  // a file's outcome is the first of its spans to go wrong
+    HashOutcome& outcome = outcomes[plan.spans[s].task];
+    if (outcome.state == HashOutcome::State::untouched || outcome.state == HashOutcome::State::hashed)
+      outcome = of_span[s];
+  }
   return outcomes;
 }
 

@@ -25,13 +25,13 @@ struct HashTask {
   std::uint64_t length = 0;    // of the file, from which its tree follows; not 0
   // Bytes that are there, where the file is shorter than that; pieces not wholly there are not hashed.
   std::uint64_t present = 0;
+  FileStamp stamp;          // when its size was looked at
   std::span<Sha256> roots;  // room for every piece
 };
 
 struct HashOutcome {
-  enum class State : std::uint8_t { untouched, hashed, failed, changed };  // changed: while it was read
+  enum class State : std::uint8_t { untouched, hashed, failed, changed };  // changed: not the stamp it had
   State state = State::untouched;                                          // stays so after a cancel
-  FileStamp stamp;                                                         // of `hashed`
   Error error{};                                                           // of `failed`
 };
 

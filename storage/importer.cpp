@@ -72,7 +72,7 @@ Hashing plan_hashing(const Survey& survey, const ImportOptions& options, std::ui
     if (file.kind == FileKind::symlink || file.stamp.size == 0) continue;
     if (reuse(options.earlier, file, piece_length, description.files[i].root, layers[i])) continue;
     out.roots.emplace_back(merkle::shape_of(file.stamp.size, piece_length).pieces);
-    out.tasks.push_back({file.disk_path, file.stamp.size, file.stamp.size, out.roots.back()});
+    out.tasks.push_back({file.disk_path, file.stamp.size, file.stamp.size, file.stamp, out.roots.back()});
     out.files.push_back(i);
   }
   return out;
@@ -85,7 +85,7 @@ PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span
     const HashOutcome& outcome = outcomes[t];
     if (outcome.state == HashOutcome::State::failed)
       return std::unexpected(PathError{outcome.error, absolute(survey, file)});
-    if (outcome.state != HashOutcome::State::hashed || outcome.stamp != file.stamp)
+    if (outcome.state != HashOutcome::State::hashed)
       return fail_at(absolute(survey, file), Code::mismatch, "the file changed while it was hashed");
     const auto& roots = hashing.roots[t];
     description.files[hashing.files[t]].root =

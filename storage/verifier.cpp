@@ -19,15 +19,14 @@ FileReport look_at_link(Folder& folder, const std::string& path, const ContentFi
   return {*target == file.target ? FileVerdict::whole : FileVerdict::wrong_kind, 0, {}};
 }
 
-// The verdict as far as the size tells it, and how many bytes there are to hash.
-FileReport look_at(Folder& folder, const std::string& path, const ContentFile& file, std::uint64_t& present) {
-  present = 0;
+// The verdict as far as the size tells it; the stamp that goes with it, where there is a file.
+FileReport look_at(Folder& folder, const std::string& path, const ContentFile& file, FileStamp& stamp) {
   const auto entry = folder.stat(path);
   if (!entry && entry.error().code == Code::not_found) return {FileVerdict::missing, file.pieces, {}};
   if (!entry) return {FileVerdict::unreadable, file.pieces, entry.error()};
   if (file.kind == FileKind::symlink) return look_at_link(folder, path, file, entry->kind);
   if (entry->kind != EntryKind::file) return {FileVerdict::wrong_kind, file.pieces, {}};
-  present = std::min(entry->stamp.size, file.length);
+  stamp = entry->stamp;
   if (entry->stamp.size < file.length) return {FileVerdict::too_short, 0, {}};
   return {entry->stamp.size > file.length ? FileVerdict::too_long : FileVerdict::whole, 0, {}};
 }
@@ -68,14 +67,14 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   for (std::uint32_t f = 0; f < count; ++f) {
     const ContentFile& file = content.files[f];
     paths[f] = content.disk_path(f);
-    std::uint64_t present = 0;
-    report.files.push_back(look_at(**folder, paths[f], file, present));
+    FileStamp stamp;
+    report.files.push_back(look_at(**folder, paths[f], file, stamp));
     if (file.pieces == 0 || report.files[f].verdict == FileVerdict::missing ||
         report.files[f].verdict == FileVerdict::wrong_kind ||
         report.files[f].verdict == FileVerdict::unreadable)
       continue;
-    tasks.push_back(
-        {paths[f], file.length, present, std::span{roots}.subspan(file.first_piece, file.pieces)});
+    tasks.push_back({paths[f], file.length, std::min(stamp.size, file.length), stamp,
+                     std::span{roots}.subspan(file.first_piece, file.pieces)});
     task_files.push_back(f);
   }
   const auto outcomes = hash_files(**folder, tasks, content.piece_length, executor, progress);

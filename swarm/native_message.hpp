@@ -49,6 +49,7 @@ class MessageReader {
   [[nodiscard]] Result<void> read(ByteView frame, std::vector<wire::Message>& out);
   // A bitfield is under way: nothing but its next part may come.
   [[nodiscard]] bool in_pieces() const { return pieces_total_ != 0; }
+  [[nodiscard]] std::uint32_t unknown() const { return unknown_; }           // messages skipped so far
   [[nodiscard]] std::size_t pieces_bytes() const { return pieces_.size(); }  // held of it
 
  private:

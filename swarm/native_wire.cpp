@@ -55,6 +55,8 @@ void NativeWire::stop(const Error& error) {
   pending_ = {};
   block_ = {};
   Bytes{}.swap(partial_);
+  reader_ = {};
+  header_have_ = 0;
 }
 
 // ---- receiving

@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::seconds commit_every{2};         // what a crash may cost, in time ...
 constexpr std::uint64_t commit_bytes = 64ULL << 20;     // ... and in bytes (DESIGN 9)
 constexpr std::chrono::seconds space_retry_every{5};
+constexpr std::uint32_t most_commit_failures = 3;  // in a row: the disk is broken, and hashing again mends nothing
 
 AddressRules rules_of(const SessionConfig& config) {
   AddressRules rules;
@@ -191,7 +192,9 @@ void Swarm::disk_done(Turn& turn, storage::JobId job, storage::Done&& done) {
     job_failed(turn, pending, done.error());
   } else {
     switch (pending.kind) {
-      case Kind::load: loaded(turn, std::get<storage::Loaded>(*done)); break;
+      case Kind::load:
+        if (stage_ == Stage::loading) loaded(turn, std::get<storage::Loaded>(*done));
+        break;
       case Kind::attach:
         if (stage_ == Stage::attaching) attached(turn, std::get<storage::Attached>(*done));
         break;
@@ -270,7 +273,8 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
       committing_ = false;
       if (full) {
         pause_for_space(turn);
-      } else if (failure.error.code == Code::mismatch || failure.error.code == Code::io) {
+      } else if ((failure.error.code == Code::mismatch || failure.error.code == Code::io) &&
+                 ++commit_failures_ < most_commit_failures && stage_ == Stage::running) {
         // What was thought written may not be: it is hashed again before it is believed (DESIGN 9).
         for (const std::uint32_t piece : std::exchange(to_commit_, {})) {
           work_->map.recheck(piece);
@@ -278,8 +282,6 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
         }
         uncommitted_bytes_ = 0;
         commit_due_ = never;
-        if (stage_ == Stage::running && failure.error.code == Code::io)
-          event(turn, What::file_changed, 0, failure.error, std::move(failure.path));
         check_next(turn);
       } else if (stage_ == Stage::running) {
         fail(turn, failure.error, std::move(failure.path));
@@ -335,6 +337,7 @@ void Swarm::commit_if_due(Turn& turn) {
 
 void Swarm::committed(Turn& turn, storage::Committed& done) {
   committing_ = false;
+  commit_failures_ = 0;
   for (const std::uint32_t piece : done.pieces)
     if (work_->map.state(piece) == PieceState::verified) work_->map.committed(piece);
   to_commit_.erase(to_commit_.begin(), to_commit_.begin() + static_cast<std::ptrdiff_t>(committing_count_));
@@ -428,7 +431,7 @@ Instant Swarm::next_wake() const {
   if (peers_.size() > 0) first = std::min(first, second_);
   if (stage_ == Stage::running) {
     if (up_ > 0) first = std::min(first, choke_clock_.next());
-    if (!committing_) first = std::min(first, commit_due_);
+    if (!committing_ && !no_space_) first = std::min(first, commit_due_);
   }
   return first;
 }

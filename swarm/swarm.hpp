@@ -212,6 +212,7 @@ class Swarm {
   Instant commit_due_ = never;
   bool committing_ = false;
   std::size_t committing_count_ = 0;  // of to_commit_, from the front
+  std::uint32_t commit_failures_ = 0;  // in a row
   std::deque<std::uint32_t> to_check_;
   std::uint32_t checking_ = 0;
   bool no_space_ = false;

@@ -143,7 +143,7 @@ void Machine::die(Death death) {
   SHOAL_CHECK(life_ != nullptr);
   image_.halt();  // or SQLite would tidy up as it closes
   end();
-  if (death == Death::power)
+  if (death == Death::power && config_.crash_model == CrashModel::on)
     image_.crash(config_.fate, random_);
   else
     image_.release();

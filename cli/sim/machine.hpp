@@ -62,7 +62,8 @@ class Machine {
 
   // Boots: opens the catalog (or makes it) and a session with what it remembers. The disk may fail that.
   [[nodiscard]] Result<void> start(const Endpoint& v4, const Endpoint& v6, WallTime wall);
-  // The peer is gone in the middle of what it did; the disk is as a process death or a power cut leaves it.
+  // The peer is gone in the middle of what it did; the disk is as a process death or a power cut leaves it
+  // (without a crash model: as it was).
   enum class Death : std::uint8_t { process, power };
   void die(Death death);
   void end();  // after an orderly stop

@@ -8,15 +8,19 @@ wait for an event, an exit or a condition, each with a generous deadline.
 Exit: 0 passed, 1 failed (the events and messages of every process follow), 77 this machine permits no namespaces.
 """
 import argparse
+import fcntl
 import json
 import os
+import pty
 import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -53,7 +57,7 @@ class Process:
     """A shoal process. With --json its events are read as they come; its messages (stderr) are kept."""
 
     def __init__(self, world, name, arguments, *, namespace=None, ordinary=False, environment=None, stdin=b"",
-                 umask=None):
+                 umask=None, columns=None):
         self.name, self.world = name, world
         self.json = "--json" in arguments
         self.events, self.lines, self.messages = [], [], ""
@@ -72,9 +76,15 @@ class Process:
                 del env[key]
         self.started = time.monotonic()
         old = os.umask(umask) if umask is not None else None
+        screen = None
+        if columns:  # stderr is a terminal of that width
+            self.terminal, screen = pty.openpty()
+            fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
+                                        stdout=subprocess.PIPE, stderr=screen or subprocess.PIPE, env=env,
                                         cwd=world.folder("cwd"))
+        if columns:
+            os.close(screen)
         if old is not None:
             os.umask(old)
         self.pid = self.process.pid
@@ -95,7 +105,7 @@ class Process:
                         raise ValueError("v, ts or event is missing")
                 except (ValueError, KeyError, TypeError) as error:
                     event = {"v": 1, "ts": 0, "event": "not json", "line": line, "why": str(error)}
-                event["at"] = time.monotonic()
+                event["seen"] = time.monotonic()
             with self.changed:
                 self.lines.append(line)
                 if event:
@@ -104,11 +114,19 @@ class Process:
         self._closed()
 
     def _read_stderr(self):
-        for raw in iter(lambda: self.process.stderr.read1(65536), b""):
+        for raw in iter(self._read_screen if self.process.stderr is None else
+                        lambda: self.process.stderr.read1(65536), b""):
             with self.changed:
                 self.messages += raw.decode("utf-8", "surrogateescape")
                 self.changed.notify_all()
         self._closed()
+
+    def _read_screen(self):
+        try:
+            return os.read(self.terminal, 65536)
+        except OSError:  # how Linux tells that nobody holds the other side
+            os.close(self.terminal)
+            return b""
 
     def _closed(self):
         with self.changed:
@@ -201,7 +219,7 @@ class Process:
         code = self.process.poll()
         text = [f"---- {self.name}: {' '.join(map(repr, self.process.args))}",
                 "     still running" if code is None else f"     exit {code}"]
-        lines = self.lines if len(self.lines) < 30 else self.lines[:8] + ["..."] + self.lines[-20:]
+        lines = self.lines if len(self.lines) < 16 else self.lines[:5] + ["..."] + self.lines[-10:]
         text += ["  > " + line[:300] for line in lines]
         text += ["  ! " + line[:300] for line in self.messages.splitlines()[-15:]]
         return "\n".join(text).encode("utf-8", "backslashreplace").decode()
@@ -213,7 +231,7 @@ class World:
     def __init__(self, program, in_user_namespace):
         self.program = os.path.abspath(program)
         self.root = tempfile.mkdtemp(prefix="shoal-e2e-")
-        os.chmod(self.root, 0o755)
+        os.chmod(self.root, 0o1777)
         self.processes, self.mounts, self.namespaces = [], [], []
         # In a user namespace we are that ordinary user already, but for the capabilities.
         self.drop_privileges = (["--bounding-set=-all", "--inh-caps=-all"] if in_user_namespace else
@@ -297,7 +315,7 @@ class World:
 def run(*command, **how):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **how)
     output = done.stdout.decode(errors="backslashreplace")
-    check(done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}: {output[:2000]}")
+    check(done.returncode == 0, f"{' '.join(map(os.fsdecode, command))}: exit {done.returncode}: {output[:2000]}")
     return output
 
 
@@ -374,10 +392,9 @@ def same(expected, found):
     expected, found = os.fsencode(expected), os.fsencode(found)
     check(os.path.lexists(found), f"{found!r} is missing")
     run("diff", "-r", "--no-dereference", expected, found)
-    sums = [run("sh", "-c", "cd \"$1\" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum", "sh",
-                os.path.dirname(path) if os.path.isfile(path) else path) for path in (expected, found)
-            if os.path.isdir(path)]
-    check(len(set(sums)) <= 1, f"{found!r} has another SHA-256 than {expected!r}")
+    sums = [run("sh", "-c", "cd \"$1\" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum", "sh", path)
+            if os.path.isdir(path) else run("sh", "-c", "sha256sum < \"$1\"", "sh", path) for path in (expected, found)]
+    check(sums[0] == sums[1], f"{found!r} has another SHA-256 than {expected!r}")
     check(modes(expected) == modes(found), f"executable bits of {found!r} differ")
 
 
@@ -391,11 +408,6 @@ def modes(root):
             if not os.path.islink(path):
                 found[os.path.relpath(path, root)] = bool(os.stat(path).st_mode & 0o100)
     return found
-
-
-def leftovers(folder):
-    """Unfinished files (.part beside nothing we made) are left neither by a finished get nor anywhere else."""
-    return [os.path.join(d, n) for d, _, names in os.walk(folder) for n in names if n.endswith(".part")]
 
 
 # ---- start of a script

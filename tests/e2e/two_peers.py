@@ -9,7 +9,7 @@ About 20 s. --full: 1 GiB instead of 96 MiB in the part with the kill, about 2 m
 """
 import os
 
-from harness import GIB, LOOPBACK, MIB, check, leftovers, main, make_tree, same, say
+from harness import GIB, MIB, check, main, make_tree, same, say
 
 
 def link_alone(world, tree):
@@ -19,7 +19,7 @@ def link_alone(world, tree):
     plain.message(r"shoal get '" + link.replace("?", r"\?") + "'")
     plain.stop()
     check(plain.lines == [link], f"stdout holds more than the link: {plain.lines}")
-    check(plain.messages.count("\n") >= 1, "stderr tells a person nothing")
+    check("reach" in plain.messages, "stderr does not tell whether others can reach it")
     return link
 
 
@@ -35,12 +35,12 @@ def transfer(world, tree, link):
     complete = getter.event("complete")
     getter.exit(0)
     same(tree, world.path("out", "tree"))
-    check(not leftovers(world.path("out")) or leftovers(tree), "unfinished files are left")
+    check(os.listdir(world.path("out")) == ["tree"], f"more is there than the content: {os.listdir(world.path('out'))}")
     check(metadata["bytes"] == complete["bytes"], "sizes in metadata and complete differ")
     check(getter.of("stopped")[-1]["exit"] == 0, "stopped names another exit")
     wasted = getter.last("progress", "wasted")
     check(complete["received"] <= complete["bytes"] + wasted, "more was received than the content and waste")
-    say(f"{complete['bytes'] / MIB:.1f} MiB, {metadata['files']} files: {getter.events[-1]['at'] - getter.started:.2f} s")
+    say(f"{complete['bytes'] / MIB:.1f} MiB, {metadata['files']} files: {getter.events[-1]['seen'] - getter.started:.2f} s")
 
     once_more = world.peer("getter once more", "get", again, "-o", world.path("out"), state="getter")
     once_more.event("complete")
@@ -92,6 +92,7 @@ def kill_and_resume(world, size):
     complete = resumed.event("complete")
     resumed.exit(0)
     same(path, world.path("out-big", "big.bin"))
+    check(os.listdir(world.path("out-big")) == ["big.bin"], "the unfinished file is still there")
     check(attached["have_bytes"] >= before, "committed bytes were lost")
     check(complete["received"] <= size - before, f"committed bytes were fetched again: {complete['received']}, {before}")
     again = received + complete["received"] - size

@@ -351,9 +351,10 @@ TEST(Acquaintances, RememberAndForget) {
   EXPECT_TRUE(known.dead(host(2), t + 3min));
   known.answered(host(2), t + 3min);
   EXPECT_FALSE(known.dead(host(2), t + 3min));
-  EXPECT_TRUE(known.stranger(host(3)));
-  known.wrote_to(host(3));
-  EXPECT_FALSE(known.stranger(host(3)));
+  EXPECT_TRUE(known.stranger(host(3), t));
+  known.wrote_to(host(3), t);
+  EXPECT_FALSE(known.stranger(host(3), t + 9min));
+  EXPECT_TRUE(known.stranger(host(3), t + 11min));                           // its mapping is forgotten
   for (std::uint32_t i = 0; i < 5000; ++i) known.answered(host(10 + i), t);  // bounded: the oldest go
   EXPECT_FALSE(known.validated(host(1), t));
   EXPECT_TRUE(known.validated(host(10 + 4999), t));

@@ -138,13 +138,15 @@ TEST(Node, TwentyFourLocalNodesFormAGoodNetwork) {
     world.run(100ms);
   }
   world.run(30s);
+  double size = 0;
   for (std::size_t i = 0; i < 24; ++i) {
     const NodeStats stats = world.node(i).stats();
     EXPECT_GE(stats.contacts, 21U) << i;
     EXPECT_FALSE(stats.read_only);
-    EXPECT_NEAR(stats.network_size, 24, 14);
+    size += stats.network_size / 24;
     EXPECT_EQ(world.node(i).external_address(), loopback(0).address);
   }
+  EXPECT_NEAR(size, 24, 8);
   Content content{1, world};
   const BuiltRecord record = content.record(3, loopback(0).address, world);
   const SearchId put = world.put(3, content.keys.key, record.bytes, record.salt_v4);
@@ -329,7 +331,10 @@ TEST(Node, ReadOnlyUntilAStrangerReachesIt) {
   EXPECT_FALSE(world.node(open).stats().read_only);
   EXPECT_EQ(world.count_events<Reachable>(open), 1U);
   EXPECT_TRUE(world.node(closed).stats().read_only);
-  EXPECT_GE(world.node(closed).stats().contacts, 10U);
+  EXPECT_GE(world.node(closed).stats().contacts, 3U);  // half are left alone by upkeep
+  const auto* done = world.wait<SearchDone>(closed, world.find(closed, Key{}));
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->closest[0].endpoint, world.at(nearest(world, Key{}, 1)[0]).at);  // not by searches
   std::size_t know_open = 0, know_closed = 0;
   for (std::size_t i = 0; i < 12; ++i) {
     for (const SavedContact& contact : world.node(i).contacts_to_save(world.now())) {

@@ -1,9 +1,9 @@
 // Messages of the native dialect: every type there and back, every field, every bound, hostile spellings.
 #include "swarm/native_message.hpp"
 
-#include <gtest/gtest.h>
-
 #include <functional>
+
+#include <gtest/gtest.h>
 
 #include "dht/base/msgpack.hpp"
 #include "tests/unit/swarm/native_samples.hpp"
@@ -17,7 +17,8 @@ std::vector<Message> read(ByteView bytes) {
   MessageReader reader;
   std::vector<Message> out;
   const auto done = reader.read(bytes, out);
-  EXPECT_TRUE(done) << (done ? "" : done.error().rule) << " " << to_hex(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
+  EXPECT_TRUE(done) << (done ? "" : done.error().rule) << " "
+                    << to_hex(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
   return out;
 }
 template <class T>
@@ -146,25 +147,25 @@ TEST(NativeMessageTest, EveryTruncationIsRefused) {
 TEST(NativeMessageTest, OneSpellingOnly) {
   const auto refuse = [](const char* hex) { return refusal(from_hex(hex).value()); };
   EXPECT_EQ(refuse(""), Code::malformed);
-  EXPECT_EQ(refuse("9205cc05"), Code::non_canonical);          // 5 in two bytes
-  EXPECT_EQ(refuse("9205cd00ff"), Code::non_canonical);        // 255 in three
-  EXPECT_EQ(refuse("9205ce0000ffff"), Code::non_canonical);    // 65,535 in five
+  EXPECT_EQ(refuse("9205cc05"), Code::non_canonical);        // 5 in two bytes
+  EXPECT_EQ(refuse("9205cd00ff"), Code::non_canonical);      // 255 in three
+  EXPECT_EQ(refuse("9205ce0000ffff"), Code::non_canonical);  // 65,535 in five
   EXPECT_EQ(refuse("9205cf00000000ffffffff"), Code::non_canonical);
-  EXPECT_EQ(refuse("92cc0505"), Code::non_canonical);          // the type in two
-  EXPECT_EQ(refuse("dc00020505"), Code::non_canonical);        // the array in three
+  EXPECT_EQ(refuse("92cc0505"), Code::non_canonical);            // the type in two
+  EXPECT_EQ(refuse("dc00020505"), Code::non_canonical);          // the array in three
   EXPECT_EQ(refuse("9205cf0000000100000000"), Code::malformed);  // 2^32 is no piece
-  EXPECT_EQ(refuse("9205ff"), Code::malformed);                // nor is -1
+  EXPECT_EQ(refuse("9205ff"), Code::malformed);                  // nor is -1
   EXPECT_EQ(refuse("9205c3"), Code::malformed);
-  refuse("9205ca00000000");                                    // a float
+  refuse("9205ca00000000");  // a float
   EXPECT_EQ(refuse("90"), Code::malformed);
-  EXPECT_EQ(refuse("01"), Code::malformed);                    // not an array
+  EXPECT_EQ(refuse("01"), Code::malformed);  // not an array
   EXPECT_EQ(refuse("80"), Code::malformed);
-  EXPECT_EQ(refuse("91a0"), Code::malformed);                  // a type that is no number
-  EXPECT_EQ(refuse("9105"), Code::malformed);                  // have without a piece
-  EXPECT_EQ(refuse("93050101"), Code::malformed);              // have of two
-  EXPECT_EQ(refuse("920100"), Code::malformed);                // choke of something
-  EXPECT_EQ(refuse("930c0000"), Code::malformed);              // a block among messages
-  EXPECT_EQ(refuse("9108"), Code::malformed);                  // pieces without bits
+  EXPECT_EQ(refuse("91a0"), Code::malformed);      // a type that is no number
+  EXPECT_EQ(refuse("9105"), Code::malformed);      // have without a piece
+  EXPECT_EQ(refuse("93050101"), Code::malformed);  // have of two
+  EXPECT_EQ(refuse("920100"), Code::malformed);    // choke of something
+  EXPECT_EQ(refuse("930c0000"), Code::malformed);  // a block among messages
+  EXPECT_EQ(refuse("9108"), Code::malformed);      // pieces without bits
   refuse("c1");
 }
 
@@ -186,8 +187,9 @@ TEST(NativeMessageTest, BoundsOfRichMessages) {
               w.array(4).number(19).number(0).number(1).binary(Bytes(max_metadata_part + 1, 0));
             }),
             Code::too_large);
-  EXPECT_EQ(refusal([&](pack::Writer& w) { w.array(2).number(17).map(1).number(0).text(std::string(65, 'a')); }),
-            Code::too_large);
+  EXPECT_EQ(
+      refusal([&](pack::Writer& w) { w.array(2).number(17).map(1).number(0).text(std::string(65, 'a')); }),
+      Code::too_large);
   EXPECT_EQ(refusal([&](pack::Writer& w) { w.array(2).number(17).map(1).number(1).number(65536); }),
             Code::malformed);
   EXPECT_EQ(refusal([&](pack::Writer& w) { w.array(2).number(17).map(1).number(4).binary(Bytes(5, 0)); }),
@@ -200,7 +202,8 @@ TEST(NativeMessageTest, BoundsOfRichMessages) {
 
 TEST(NativeMessageTest, BoundsOfPeerExchange) {
   const Bytes v4(6, 1);
-  const auto exchange = [&](std::uint32_t added, std::uint32_t dropped, const Bytes& endpoint, const Bytes& key) {
+  const auto exchange = [&](std::uint32_t added, std::uint32_t dropped, const Bytes& endpoint,
+                            const Bytes& key) {
     Bytes bytes;
     pack::Writer w{bytes};
     w.array(3).number(21).array(added);
@@ -254,8 +257,8 @@ TEST(NativeMessageTest, UnknownTypesAreSkippedUpToABound) {
 
 TEST(NativeMessageTest, BitfieldsComeInPartsAndInOnePiece) {
   Random random{{3}};
-  for (const std::size_t size : {std::size_t{1}, pieces_part_bytes - 1, pieces_part_bytes, pieces_part_bytes + 1,
-                                 3 * pieces_part_bytes, max_pieces_bytes}) {
+  for (const std::size_t size : {std::size_t{1}, pieces_part_bytes - 1, pieces_part_bytes,
+                                 pieces_part_bytes + 1, 3 * pieces_part_bytes, max_pieces_bytes}) {
     const wire::Pieces pieces{wire::Pieces::Form::bits, test::random_bytes(random, size)};
     EXPECT_EQ(there_and_back(pieces).bits, pieces.bits);
   }
@@ -303,8 +306,8 @@ TEST(NativeMessageTest, BlockHeaders) {
     EXPECT_EQ(read_block_header(bytes).error().code, Code::too_large);
   }
   EXPECT_FALSE(read_block_header({}));
-  EXPECT_FALSE(read_block_header(from_hex("920c0011").value()));    // one number short
-  EXPECT_FALSE(read_block_header(from_hex("9309000011").value()));  // a request
+  EXPECT_FALSE(read_block_header(from_hex("920c0011").value()));      // one number short
+  EXPECT_FALSE(read_block_header(from_hex("9309000011").value()));    // a request
   EXPECT_FALSE(read_block_header(from_hex("930ccc000011").value()));  // not canonical
 }
 

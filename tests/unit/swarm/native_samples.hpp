@@ -41,7 +41,8 @@ inline wire::PeerExchange random_exchange(Random& random) {
     if (random.below(2) == 0) entry.key = random.bytes<32>();
     out.added.push_back(entry);
   }
-  for (auto n = random.below(max_exchange_entries + 1); n > 0; --n) out.dropped.push_back(random_endpoint(random));
+  for (auto n = random.below(max_exchange_entries + 1); n > 0; --n)
+    out.dropped.push_back(random_endpoint(random));
   return out;
 }
 
@@ -55,17 +56,23 @@ inline wire::Hello random_hello(Random& random) {
   return out;
 }
 
-// Number `which` of the variant (below std::variant_size_v<wire::Message>), but for Block: its data is a Buffer, which
-// is the caller's to make. Pieces take all three forms.
+// Number `which` of the variant (below std::variant_size_v<wire::Message>), but for Block: its data is a
+// Buffer, which is the caller's to make. Pieces take all three forms.
 inline wire::Message random_message(Random& random, std::size_t which) {
   const wire::Request request{random_number(random), random_number(random), random_number(random)};
   switch (which) {
-    case 0: return wire::KeepAlive{};
-    case 1: return wire::Choke{};
-    case 2: return wire::Unchoke{};
-    case 3: return wire::Interested{};
-    case 4: return wire::NotInterested{};
-    case 5: return wire::Have{random_number(random)};
+    case 0:
+      return wire::KeepAlive{};
+    case 1:
+      return wire::Choke{};
+    case 2:
+      return wire::Unchoke{};
+    case 3:
+      return wire::Interested{};
+    case 4:
+      return wire::NotInterested{};
+    case 5:
+      return wire::Have{random_number(random)};
     case 6: {
       using Form = wire::Pieces::Form;
       const auto form = static_cast<Form>(random.below(3));
@@ -73,26 +80,37 @@ inline wire::Message random_message(Random& random, std::size_t which) {
       const std::size_t most = random.below(4) == 0 ? 3 * pieces_part_bytes : 200;
       return wire::Pieces{form, random_bytes(random, 1 + random.below(most))};
     }
-    case 7: return request;
-    case 8: return wire::Cancel{request};
-    case 9: return wire::Reject{request};
-    case 10: return wire::Block{random_number(random), random_number(random), {}};
-    case 11: return wire::AllowedFast{random_number(random)};
-    case 12: return random_hash_request(random);
+    case 7:
+      return request;
+    case 8:
+      return wire::Cancel{request};
+    case 9:
+      return wire::Reject{request};
+    case 10:
+      return wire::Block{random_number(random), random_number(random), {}};
+    case 11:
+      return wire::AllowedFast{random_number(random)};
+    case 12:
+      return random_hash_request(random);
     case 13: {
       wire::Hashes out{random_hash_request(random), {}};
       for (auto n = random.below(random.below(4) == 0 ? max_hashes + 1 : 20); n > 0; --n)
         out.hashes.push_back(random.bytes<32>());
       return out;
     }
-    case 14: return wire::HashReject{random_hash_request(random)};
-    case 15: return random_hello(random);
-    case 16: return wire::MetadataRequest{random_number(random)};
+    case 14:
+      return wire::HashReject{random_hash_request(random)};
+    case 15:
+      return random_hello(random);
+    case 16:
+      return wire::MetadataRequest{random_number(random)};
     case 17:
       return wire::MetadataPart{random_number(random), random_number(random),
                                 random_bytes(random, random.below(max_metadata_part + 1))};
-    case 18: return wire::MetadataReject{random_number(random)};
-    default: return random_exchange(random);
+    case 18:
+      return wire::MetadataReject{random_number(random)};
+    default:
+      return random_exchange(random);
   }
 }
 

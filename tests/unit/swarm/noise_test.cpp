@@ -1,15 +1,15 @@
-// Noise against the published vectors (cacophony), handshake hash and transport messages included, and against
-// tampering. The vectors lie beside the checkout; where they do not, one handshake of the channel's own pattern is
-// here.
+// Noise against the published vectors (cacophony), handshake hash and transport messages included, and
+// against tampering. The vectors lie beside the checkout; where they do not, one handshake of the channel's
+// own pattern is here.
 #include "swarm/noise.hpp"
-
-#include <gtest/gtest.h>
 
 #include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "dht/base/random.hpp"
 
@@ -24,7 +24,8 @@ namespace {
 struct Vector {
   Pattern pattern{};
   Cipher cipher{};
-  std::string prologue, psk, init_static, init_ephemeral, init_remote_static, resp_static, resp_ephemeral, hash;
+  std::string prologue, psk, init_static, init_ephemeral, init_remote_static, resp_static, resp_ephemeral,
+      hash;
   std::vector<std::pair<std::string, std::string>> messages;  // payload, ciphertext
 };
 
@@ -84,27 +85,30 @@ void run(const Vector& v) {
 }
 
 Vector embedded() {
-  return {
-      Pattern::ik_psk1,
-      Cipher::chacha_poly,
-      "4a6f686e2047616c74",
-      "54686973206973206d7920417573747269616e20706572737065637469766521",
-      "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
-      "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
-      "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
-      "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
-      "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
-      "186371bec588c76e8deb325921814d59591519641d70e37cde7ab4bc8b17600e3d9062228a6132e257baf34bc156927e5d85a7d3ea9"
-      "3f7524caf13710b226b3b",
-      {{"4c756477696720766f6e204d69736573",
-        "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944902b84cee06d6795dc5f2501c05ba76688c6ce7d2a"
-        "b36d91ce6d3211721f3280f6264f7c2ea2e6b13d78afb983ae1ffb05f1f4e9fa55356622301ebaff6e9f21c1f43208cbd63fb9b408"
-        "2159b8fc5bb3"},
-       {"4d757272617920526f746862617264",
-        "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088430b230ee9def0e1e7c053a14848bbfb1458026c9aa2"
-        "bbbd4b237cb92491392b"},
-       {"462e20412e20486179656b", "3ef532df887f77d7b044cb218ff0674cba4810998d84112690527a"},
-       {"4361726c204d656e676572", "cb6c35ca87c7deef55e8e9bdbd7ccdfb8de119accfadb834cbb56b"}}};
+  return {Pattern::ik_psk1,
+          Cipher::chacha_poly,
+          "4a6f686e2047616c74",
+          "54686973206973206d7920417573747269616e20706572737065637469766521",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          "186371bec588c76e8deb325921814d59591519641d70e37cde7ab4bc8b17600e3d9062228a6132e257baf34bc156927e5d"
+          "85a7d3ea9"
+          "3f7524caf13710b226b3b",
+          {{"4c756477696720766f6e204d69736573",
+            "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944902b84cee06d6795dc5f2501c05ba766"
+            "88c6ce7d2a"
+            "b36d91ce6d3211721f3280f6264f7c2ea2e6b13d78afb983ae1ffb05f1f4e9fa55356622301ebaff6e9f21c1f43208cb"
+            "d63fb9b408"
+            "2159b8fc5bb3"},
+           {"4d757272617920526f746862617264",
+            "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088430b230ee9def0e1e7c053a14848bbfb14"
+            "58026c9aa2"
+            "bbbd4b237cb92491392b"},
+           {"462e20412e20486179656b", "3ef532df887f77d7b044cb218ff0674cba4810998d84112690527a"},
+           {"4361726c204d656e676572", "cb6c35ca87c7deef55e8e9bdbd7ccdfb8de119accfadb834cbb56b"}}};
 }
 
 TEST(NoiseTest, MatchesTheEmbeddedVectorOfTheChannelsPattern) { run(embedded()); }
@@ -118,7 +122,8 @@ bool parse_name(const std::string& name, Vector& into) {
                                                              {"Noise_IKpsk2_25519_", Pattern::ik_psk2}};
   for (const auto& [prefix, pattern] : patterns)
     for (const Cipher cipher : {Cipher::chacha_poly, Cipher::aes_gcm})
-      if (name == std::string{prefix} + (cipher == Cipher::chacha_poly ? "ChaChaPoly" : "AESGCM") + "_BLAKE2b") {
+      if (name ==
+          std::string{prefix} + (cipher == Cipher::chacha_poly ? "ChaChaPoly" : "AESGCM") + "_BLAKE2b") {
         into.pattern = pattern;
         into.cipher = cipher;
         return true;

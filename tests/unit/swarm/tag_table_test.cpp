@@ -1,9 +1,9 @@
 // The gate of accepted streams: tags of contents, the first bytes of dialects, replayed ephemerals.
 #include "swarm/tag_table.hpp"
 
-#include <gtest/gtest.h>
-
 #include <string_view>
+
+#include <gtest/gtest.h>
 
 #include "dht/base/random.hpp"
 #include "swarm/replay_filter.hpp"
@@ -83,7 +83,8 @@ TEST_F(TagTableTest, TakesBothEpochsAtABorder) {
   // The next change, be it of the hour or of the epochs, is not slept through.
   const WallTime change = keys_.next_change(now);
   EXPECT_LE(table_.next_refresh(), change);
-  for (int i = 0; i < 4 && table_.next_refresh() < change + hours{2}; ++i) table_.refresh(table_.next_refresh());
+  for (int i = 0; i < 4 && table_.next_refresh() < change + hours{2}; ++i)
+    table_.refresh(table_.next_refresh());
 }
 
 TEST_F(TagTableTest, KeepsContentsApartAndForgetsTheClosed) {
@@ -109,16 +110,22 @@ TEST_F(TagTableTest, SniffTellsDialectsApartAtEveryLength) {
   for (std::size_t n = 0; n <= native.size(); ++n)
     EXPECT_EQ(sniff(ByteView{native}.first(n), table_), n < 16 ? Dialect::need_more : Dialect::native) << n;
 
-  const std::string_view text = "\x13" "BitTorrent protocol and the rest of the handshake";
+  const std::string_view text =
+      "\x13"
+      "BitTorrent protocol and the rest of the handshake";
   for (std::size_t n = 0; n <= text.size(); ++n)
-    EXPECT_EQ(sniff(as_bytes(text.substr(0, n)), table_), n < 20 ? Dialect::need_more : Dialect::bittorrent_plain);
-  const std::string_view almost = "\x13" "BitTorrent protocoX";
+    EXPECT_EQ(sniff(as_bytes(text.substr(0, n)), table_),
+              n < 20 ? Dialect::need_more : Dialect::bittorrent_plain);
+  const std::string_view almost =
+      "\x13"
+      "BitTorrent protocoX";
   EXPECT_EQ(sniff(as_bytes(almost.substr(0, 19)), table_), Dialect::need_more);
   EXPECT_EQ(sniff(as_bytes(almost), table_), Dialect::unknown_or_mse);
 
   const std::string_view web = "GET / HTTP/1.1\r\nHost: x\r\n";
   for (std::size_t n = 0; n <= web.size(); ++n)
-    EXPECT_EQ(sniff(as_bytes(web.substr(0, n)), table_), n < 16 ? Dialect::need_more : Dialect::unknown_or_mse);
+    EXPECT_EQ(sniff(as_bytes(web.substr(0, n)), table_),
+              n < 16 ? Dialect::need_more : Dialect::unknown_or_mse);
 }
 
 TEST(ReplayFilterTest, RefusesWhatItHasSeenAsLongAsATagCanLive) {

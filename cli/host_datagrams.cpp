@@ -1,0 +1,179 @@
+// UDP of the host: one socket a family on our port, and one a family in the LAN's multicast group.
+//
+// A call into the LAN leaves from our own port, so that its source says where we listen; interface and source address
+// are named for each datagram (IP_PKTINFO, RFC 3542), once for every private interface. TTL 1 keeps it on the link.
+//
+// Group addresses: 239.192.83.76 (organisation-local, RFC 2365) and ff05::5348:1. Site scope, not link scope, since with
+// the latter the system would choose a link-local source, which no peer dials; the hop limit confines it all the same.
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "cli/host_sockets.hpp"
+#include "cli/socket_address.hpp"
+
+namespace shoal::cli::net {
+namespace {
+
+constexpr std::uint16_t lan_port = 47283;
+constexpr int max_batch = 64;                   // datagrams of one event: streams get their turn in between
+constexpr int receive_buffer_bytes = 1 << 20;   // a burst of replies while a turn is running
+
+Endpoint lan_group(Family family) {
+  static constexpr ByteArray<4> v4{239, 192, 83, 76};
+  static constexpr ByteArray<16> v6{0xff, 0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53, 0x48, 0, 1};
+  return {IpAddress::from_bytes(family == Family::v4 ? ByteView{v4} : ByteView{v6}), lan_port};
+}
+
+template <class T>
+void set_option(int fd, int level, int name, const T& value) {
+  // Best effort: without the option the socket still works, if less well.
+  (void)::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+// Room for one control message, aligned as the system wants it.
+union Control {
+  cmsghdr header;
+  char bytes[CMSG_SPACE(sizeof(in6_pktinfo))];
+};
+
+template <class T>
+void put_control(msghdr& message, Control& control, int level, int type, const T& value) {
+  message.msg_control = &control;
+  message.msg_controllen = CMSG_SPACE(sizeof value);
+  control.header.cmsg_level = level;
+  control.header.cmsg_type = type;
+  control.header.cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(&control.header), &value, sizeof value);
+}
+
+void send_call(int fd, const Interface& interface, ByteView bytes) {
+  SocketAddress to = socket_address(lan_group(interface.address.family));
+  iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_name = to.get();
+  message.msg_namelen = to.size;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  Control control{};
+  if (interface.address.family == Family::v4) {
+    in_pktinfo info{};
+    info.ipi_ifindex = static_cast<int>(interface.index);
+    std::memcpy(&info.ipi_spec_dst, interface.address.bytes.data(), 4);
+    put_control(message, control, IPPROTO_IP, IP_PKTINFO, info);
+  } else {
+    in6_pktinfo info{};
+    info.ipi6_ifindex = interface.index;
+    std::memcpy(&info.ipi6_addr, interface.address.bytes.data(), 16);
+    put_control(message, control, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  }
+  (void)::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);  // a lost call is made again in minutes
+}
+
+void join_group(int fd, const Interface& interface) {
+  const IpAddress group = lan_group(interface.address.family).address;
+  if (interface.address.family == Family::v4) {
+    ip_mreqn request{};
+    std::memcpy(&request.imr_multiaddr, group.bytes.data(), 4);
+    request.imr_ifindex = static_cast<int>(interface.index);
+    set_option(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request);
+  } else {
+    ipv6_mreq request{};
+    std::memcpy(&request.ipv6mr_multiaddr, group.bytes.data(), 16);
+    request.ipv6mr_interface = interface.index;
+    set_option(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request);
+  }
+}
+
+}  // namespace
+
+void Datagrams::start(std::vector<udp::socket> sockets, std::vector<Interface> lan) {
+  lan_ = std::move(lan);
+  for (udp::socket& socket : sockets) {
+    const int fd = socket.native_handle();
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_bytes);
+    set_option(fd, IPPROTO_IP, IP_MULTICAST_TTL, 1);
+    if (socket.local_endpoint().address().is_v6()) set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1);
+    await(sockets_.emplace_back(Socket{std::move(socket), swarm::DatagramIn::Via::own_port}));
+  }
+  for (const Family family : {Family::v4, Family::v6})
+    if (own_socket(family) >= 0) join(family);
+}
+
+// A machine without multicast has no LAN discovery, and that is all.
+void Datagrams::join(Family family) {
+  bool any = false;
+  for (const Interface& interface : lan_) any = any || interface.address.family == family;
+  if (!any) return;
+  boost::system::error_code error;
+  udp::socket socket{io_};
+  if (socket.open(family == Family::v4 ? udp::v4() : udp::v6(), error)) return;
+  const int fd = socket.native_handle();
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // every peer of this machine listens to the group
+  if (family == Family::v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  const SocketAddress address = socket_address(lan_group(family));
+  if (::bind(fd, address.get(), address.size) != 0 || socket.non_blocking(true, error)) return;
+  set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+  for (const Interface& interface : lan_)
+    if (interface.address.family == family) join_group(fd, interface);
+  await(sockets_.emplace_back(Socket{std::move(socket), swarm::DatagramIn::Via::lan_group}));
+}
+
+int Datagrams::own_socket(Family family) const {
+  for (const Socket& each : sockets_) {
+    if (each.via != swarm::DatagramIn::Via::own_port) continue;
+    boost::system::error_code error;
+    const bool v6 = each.socket.local_endpoint(error).address().is_v6();
+    if (!error && v6 == (family == Family::v6)) return const_cast<udp::socket&>(each.socket).native_handle();
+  }
+  return -1;
+}
+
+void Datagrams::await(Socket& socket) {
+  socket.socket.async_wait(udp::socket::wait_read, [this, &socket, life = std::weak_ptr{life_}](const auto& error) {
+    if (life.expired() || error == boost::asio::error::operation_aborted) return;
+    receive(socket);
+    await(socket);
+  });
+}
+
+// Errors of a UDP socket are news about datagrams sent before (ECONNREFUSED, EHOSTUNREACH): the next read goes on.
+void Datagrams::receive(Socket& socket) {
+  int failures = 0;
+  for (int count = 0; count < max_batch && failures < max_batch; ++count) {
+    SocketAddress from;
+    from.size = sizeof from.storage;
+    const ssize_t got = ::recvfrom(socket.socket.native_handle(), buffer_.data(), buffer_.size(),
+                                   MSG_DONTWAIT | MSG_TRUNC, from.get(), &from.size);
+    if (got < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      ++failures;
+      continue;
+    }
+    const auto endpoint = endpoint_of(from);
+    if (!endpoint || endpoint->port == 0 || static_cast<std::size_t>(got) > buffer_.size()) continue;
+    sink_.take(swarm::DatagramIn{*endpoint, {buffer_.data(), static_cast<std::size_t>(got)}, socket.via});
+  }
+  sink_.settled();
+}
+
+void Datagrams::send(const swarm::DatagramOut& out) {
+  const int fd = own_socket(out.to.address.family);
+  if (fd < 0) return;
+  if (out.via == swarm::DatagramOut::Via::lan_group) {
+    for (const Interface& interface : lan_)
+      if (interface.address.family == out.to.address.family) send_call(fd, interface, out.bytes);
+    return;
+  }
+  const SocketAddress to = socket_address(out.to);
+  // An error queued on the socket by an earlier datagram (ECONNREFUSED) fails this call once: try again then.
+  for (int attempt = 0; attempt < 2; ++attempt)
+    if (::sendto(fd, out.bytes.data(), out.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.get(), to.size) >= 0 ||
+        errno != ECONNREFUSED)
+      return;
+}
+
+}  // namespace shoal::cli::net

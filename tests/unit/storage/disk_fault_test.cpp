@@ -1,0 +1,200 @@
+// Faults: every call to files and catalog of a small download fails in turn, once or for good, with each kind
+// of error; and the process dies after each. Whatever happens: no have-bit without its bytes, the cause is
+// named, and once it is gone the download ends whole.
+#include <gtest/gtest.h>
+
+#include "disk_fixture.hpp"
+#include "storage/names.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using fixture::Engine;
+using fixture::Faults;
+using fixture::Life;
+using fixture::Made;
+using fixture::pattern;
+using fixture::read_whole;
+using fixture::TempFolder;
+
+Made small_content() {
+  return fixture::make({{"a", pattern(3 * block_bytes + 7, 1)}, {"d/b", pattern(block_bytes, 2)}, {"e", {}}},
+                       2 * block_bytes);
+}
+
+// Reads the truth past everything: each piece that the catalog calls held has its bytes on the disk.
+void expect_no_false_have(const Made& made, const std::string& state, const std::string& out) {
+  if (!std::filesystem::exists(state + "/catalog.sqlite")) return;
+  auto catalog = Catalog::open({state + "/catalog.sqlite"});
+  ASSERT_TRUE(catalog) << catalog.error().rule;
+  const auto found = (*catalog)->find(made.content->id);
+  ASSERT_TRUE(found);
+  if (!*found) return;
+  const std::vector<std::string> parts = part_paths(*made.content);
+  for (std::uint32_t piece = 0; piece < made.content->pieces; ++piece) {
+    if (!(*found)->have.test(piece)) continue;
+    const std::uint32_t file = made.content->file_of_piece[piece];
+    Bytes bytes = read_whole(out + "/" + made.content->disk_path(file));
+    if (bytes.empty()) bytes = read_whole(out + "/" + parts[file]);
+    const std::uint64_t offset = made.content->piece_offset(piece);
+    const std::uint32_t size = made.content->piece_bytes(piece);
+    ASSERT_GE(bytes.size(), offset + size);
+    EXPECT_TRUE(
+        equal(ByteView{bytes}.subspan(offset, size), ByteView{made.files[file].bytes}.subspan(offset, size)));
+  }
+}
+
+// One life under faults; tries a step again a few times, as an engine does when a disk is full for a while.
+bool live(const Made& made, const std::string& state, const std::string& out, Faults& faults) {
+  Life life{state, &faults};
+  if (!life.up()) {
+    EXPECT_NE(std::string_view{life.error.rule}, "");
+    return false;
+  }
+  for (int round = 0; round < 2; ++round) {
+    Engine engine{life, made, out};
+    bool done = engine.start() && engine.download();
+    if (!done && engine.failure && engine.failure->error.code != Code::cancelled && round == 0) {
+      EXPECT_NE(std::string_view{engine.failure->error.rule}, "");
+      static_cast<void>(life.run(DetachJob{0, 0, 0}));
+      continue;
+    }
+    return done;
+  }
+  return false;
+}
+
+void sweep(Faults::How how, Error error) {
+  const Made made = small_content();
+  std::uint64_t total = 0;
+  {
+    TempFolder temp;
+    Faults none;
+    ASSERT_TRUE(live(made, temp.path("state"), temp.path("out"), none));
+    total = none.calls;
+  }
+  ASSERT_GT(total, 60U);
+  int survived = 0;
+  for (std::uint64_t at = 0; at < total; ++at) {
+    SCOPED_TRACE(at);
+    TempFolder temp;
+    Faults faults;
+    faults.how = how;
+    faults.at = at;
+    faults.error = error;
+    survived += live(made, temp.path("state"), temp.path("out"), faults) ? 1 : 0;
+    {
+      // The catalog may have died in its first steps; then it must open all the same.
+      SCOPED_TRACE(faults.last);
+      expect_no_false_have(made, temp.path("state"), temp.path("out"));
+      Faults none;
+      ASSERT_TRUE(live(made, temp.path("state"), temp.path("out"), none));
+    }
+    for (const fixture::HashedFile& file : made.files)
+      ASSERT_EQ(read_whole(temp.path("out/content/" + file.path)), file.bytes);
+    expect_no_false_have(made, temp.path("state"), temp.path("out"));
+    if (testing::Test::HasFailure()) return;
+  }
+  if (how == Faults::How::once) {
+    EXPECT_GT(survived, static_cast<int>(total) / 2);  // most are got over by trying again
+  }
+}
+
+TEST(DiskFaults, EveryCallFailsOnce) { sweep(Faults::How::once, {Code::io, "injected", EIO}); }
+TEST(DiskFaults, EveryCallFailsForGood) { sweep(Faults::How::for_good, {Code::io, "injected", EIO}); }
+TEST(DiskFaults, EveryCallFindsTheDiskFullOnce) {
+  sweep(Faults::How::once, {Code::no_space, "injected", ENOSPC});
+}
+TEST(DiskFaults, EveryCallFindsTheDiskFullForGood) {
+  sweep(Faults::How::for_good, {Code::no_space, "injected", ENOSPC});
+}
+TEST(DiskFaults, EveryCallRunsOutOfDescriptorsOnce) {
+  sweep(Faults::How::once, {Code::busy, "injected", EMFILE});
+}
+
+class DiskFaultTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(life_.up());
+    ASSERT_TRUE(engine_.start());
+  }
+  void fail_next(Error error) {
+    faults_.how = Faults::How::once;
+    faults_.at = faults_.calls;
+    faults_.error = error;
+  }
+  void write(std::uint32_t piece) {
+    for (std::uint32_t block = 0; block < made_.content->blocks_in(piece); ++block)
+      ASSERT_TRUE(life_.run(fixture::write_job(made_, piece, block)));
+  }
+  TempFolder temp_;
+  Faults faults_;
+  Made made_ = small_content();
+  Life life_{temp_.path("state"), &faults_};
+  Engine engine_{life_, made_, temp_.path("out")};
+};
+
+TEST_F(DiskFaultTest, AFullDiskGivesTheBlockBackAndPasses) {
+  write(0);
+  fail_next({Code::no_space, "the disk is full", ENOSPC});
+  WriteJob job = fixture::write_job(made_, 1, 0);
+  job.first = WriteJob::First::no;  // so that the next call is the write itself
+  Done done = life_.run(std::move(job));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().error.code, Code::no_space);
+  EXPECT_EQ(done.error().path, temp_.path("out/content/a"));
+  EXPECT_TRUE(equal(done.error().spent.view(), fixture::block_of(made_, 1, 0)));
+  ASSERT_TRUE(engine_.download());
+}
+
+// The pages are in memory, the disk lost them: only what is read back may count.
+TEST_F(DiskFaultTest, AFailedSyncCountsAsLost) {
+  write(0);
+  write(1);
+  // A commit asks for the stamp, then syncs.
+  faults_.how = Faults::How::once;
+  faults_.at = faults_.calls + 1;
+  faults_.error = {Code::io, "injected", EIO};
+  EXPECT_FALSE(engine_.commit({0}));
+  EXPECT_EQ(faults_.last, "sync");
+  EXPECT_EQ(engine_.failure->error.code, Code::io);
+  EXPECT_EQ(engine_.failure->path, temp_.path("out/content/a"));
+  EXPECT_TRUE(life_.catalog().find(made_.content->id)->value().have.none());
+  // Neither piece of that file may be committed as it is, not even by a sync that works.
+  EXPECT_FALSE(engine_.commit({0}));
+  EXPECT_EQ(engine_.failure->error.code, Code::mismatch);
+  EXPECT_FALSE(engine_.commit({1}));
+  write(2);
+  EXPECT_TRUE(engine_.commit({2}));  // another file
+  ASSERT_TRUE(engine_.hash_again({0, 1}));
+  EXPECT_TRUE(engine_.have.all());
+  EXPECT_EQ(engine_.finished, (std::vector<std::uint32_t>{1, 0}));
+}
+
+TEST_F(DiskFaultTest, AFailedSyncOfAFolderWritesNoBits) {
+  write(0);
+  const std::uint64_t before = faults_.calls;
+  bool seen = false;
+  for (std::uint64_t at = 0; at < 8 && !seen; ++at) {
+    faults_.how = Faults::How::once;
+    faults_.at = faults_.calls + at;
+    if (engine_.commit({0})) break;
+    if (faults_.last == "sync_folder") {
+      seen = true;
+      EXPECT_TRUE(life_.catalog().find(made_.content->id)->value().have.none());
+    }
+    faults_.how = Faults::How::never;
+    ASSERT_TRUE(engine_.hash_again({}));
+    if (!seen) {
+      ASSERT_TRUE(life_.run(HashJob{0, 0}));
+    }
+  }
+  EXPECT_GT(faults_.calls, before);
+  EXPECT_TRUE(seen);
+  faults_.how = Faults::How::never;
+  ASSERT_TRUE(engine_.commit({0}));
+  EXPECT_TRUE(life_.catalog().find(made_.content->id)->value().have.test(0));
+}
+
+}  // namespace
+}  // namespace shoal::storage

@@ -1,0 +1,42 @@
+// Contents made of sizes alone, for tests of leaves that never look at bytes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dht/base/random.hpp"
+#include "storage/content.hpp"
+#include "swarm/peer_handle.hpp"
+
+namespace shoal::swarm::test {
+
+inline storage::ContentPtr make_content(std::uint32_t piece_length,
+                                        const std::vector<std::uint64_t>& lengths) {
+  auto out = std::make_shared<storage::Content>();
+  out->name = "content";
+  out->piece_length = piece_length;
+  for (const std::uint64_t length : lengths) {
+    storage::ContentFile file;
+    file.path = "file" + std::to_string(out->files.size());
+    file.length = length;
+    file.first_piece = out->pieces;
+    file.pieces = static_cast<std::uint32_t>((length + piece_length - 1) / piece_length);
+    out->pieces += file.pieces;
+    out->bytes += length;
+    for (std::uint32_t i = 0; i < file.pieces; ++i)
+      out->file_of_piece.push_back(static_cast<std::uint32_t>(out->files.size()));
+    out->files.push_back(file);
+  }
+  return out;
+}
+
+inline Random make_random(std::uint8_t seed) {
+  Random::Seed raw{};
+  raw[0] = seed;
+  return Random{raw};
+}
+
+inline PeerHandle make_peer(std::uint32_t index, std::uint32_t generation = 1) { return {index, generation}; }
+
+}  // namespace shoal::swarm::test

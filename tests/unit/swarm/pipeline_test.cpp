@@ -1,0 +1,190 @@
+// The download window over simulated links, and its clocks.
+#include "swarm/pipeline.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include <gtest/gtest.h>
+
+namespace shoal::swarm {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using storage::BlockRef;
+using Receipt = Pipeline::Receipt;
+
+const Instant start{seconds{1000}};
+
+// A link that delivers blocks one after the other at `rate`, each `delay` after it was asked for at least.
+struct Link {
+  Pipeline pipeline{500};
+  double rate;
+  Duration delay;
+  Instant now = start, free = start;
+  std::deque<std::pair<Instant, BlockRef>> under_way;
+  std::uint32_t next = 0, most = 0;
+  std::uint64_t bytes = 0;
+
+  void ask() {
+    for (std::uint32_t room = pipeline.room(); room > 0; --room) {
+      const BlockRef block{next++, 0};
+      pipeline.requested(now, block);
+      free = std::max(free, now + delay) + Duration{static_cast<std::int64_t>(16384e6 / rate)};
+      under_way.emplace_back(free, block);
+    }
+    most = std::max(most, pipeline.outstanding());
+  }
+  void run(Duration time) {
+    const Instant end = now + time;
+    ask();
+    while (!under_way.empty() && under_way.front().first <= end) {
+      const auto [when, block] = under_way.front();
+      under_way.pop_front();
+      now = when;
+      EXPECT_EQ(pipeline.arrived(now, block, 16384), Receipt::expected);
+      bytes += 16384;
+      ask();
+    }
+    now = end;
+  }
+};
+
+TEST(Pipeline, FillsFatLongLinks) {
+  for (const auto& [rate, delay] :
+       {std::pair{1e6, milliseconds{20}}, {1e7, milliseconds{100}}, {2e7, milliseconds{300}}}) {
+    Link link{.rate = rate, .delay = delay};
+    link.run(seconds{15});
+    const std::uint64_t before = link.bytes;
+    link.run(seconds{10});
+    EXPECT_GT(static_cast<double>(link.bytes - before), rate * 10 * 0.95) << rate;
+  }
+}
+
+TEST(Pipeline, FollowsTheRateDownToItsFloor) {
+  Link link{.rate = 1e5, .delay = milliseconds{50}};
+  link.run(seconds{30});
+  EXPECT_NEAR(link.pipeline.window(), 1e5 * 2 / 16384, 4);
+  Link slow{.rate = 3000, .delay = milliseconds{50}};
+  slow.run(seconds{100});
+  EXPECT_EQ(slow.pipeline.window(), limits::min_window);
+  Link fast{.rate = 1e9, .delay = milliseconds{1}};
+  fast.run(seconds{3});
+  EXPECT_EQ(fast.pipeline.window(), limits::max_window);
+}
+
+TEST(Pipeline, SlowStartDoublesARoundTrip) {
+  Pipeline pipeline{500};
+  Instant now = start;
+  std::uint32_t next = 0, done = 0;
+  for (int round = 0; round < 4; ++round) {
+    const std::uint32_t window = pipeline.window();
+    while (pipeline.room() > 0) pipeline.requested(now, {next++, 0});
+    now += milliseconds{100};
+    for (const std::uint32_t end = next; done < end; ++done) (void)pipeline.arrived(now, {done, 0}, 16384);
+    EXPECT_EQ(pipeline.window(), window * 2);
+  }
+}
+
+TEST(Pipeline, RespectsTheRemoteQueue) {
+  Pipeline pipeline{500};
+  pipeline.set_remote_queue(2);
+  EXPECT_EQ(pipeline.room(), 2U);
+  Link link{.pipeline = Pipeline{10}, .rate = 1e7, .delay = milliseconds{100}};
+  link.run(seconds{5});
+  EXPECT_EQ(link.most, 10U);
+  pipeline.set_remote_queue(0);
+  EXPECT_EQ(pipeline.room(), 1U);
+}
+
+TEST(Pipeline, StoppedPeersAreNoticedWithinSeconds) {
+  Link link{.rate = 1e6, .delay = milliseconds{20}};
+  link.run(seconds{10});
+  std::vector<BlockRef> released;
+  link.pipeline.overdue(link.now + seconds{4}, released);
+  EXPECT_TRUE(released.empty());
+  const std::uint32_t outstanding = link.pipeline.outstanding();
+  EXPECT_LE(link.pipeline.next_time(), link.now + limits::min_request_timeout);
+  link.pipeline.overdue(link.pipeline.next_time(), released);
+  EXPECT_GE(released.size(), 1U);
+  link.pipeline.overdue(link.now + limits::min_request_timeout, released);
+  EXPECT_EQ(released.size(), outstanding);
+  EXPECT_EQ(link.pipeline.outstanding(), 0U);
+  EXPECT_EQ(link.pipeline.window(), 1U);
+  EXPECT_EQ(link.pipeline.next_time(), never);
+  // It comes back: late blocks are no offence and open the window again.
+  const Instant later = link.now + seconds{8};
+  EXPECT_EQ(link.pipeline.arrived(later, released[0], 16384), Receipt::late);
+  EXPECT_GE(link.pipeline.window(), limits::min_window);
+  EXPECT_EQ(link.pipeline.arrived(later, released[0], 16384), Receipt::unrequested);
+}
+
+TEST(Pipeline, SlowPeersThatDeliverAreNotGivenUp) {
+  Link link{.rate = 16384.0 / 8, .delay = milliseconds{20}};
+  std::vector<BlockRef> released;
+  for (int i = 0; i < 200; ++i) {
+    link.run(seconds{1});
+    link.pipeline.overdue(link.now, released);
+  }
+  EXPECT_TRUE(released.empty());
+}
+
+TEST(Pipeline, SnubbingTakesAMinute) {
+  Pipeline pipeline;
+  pipeline.requested(start, {0, 0});
+  EXPECT_FALSE(pipeline.snubbed(start + seconds{59}));
+  std::vector<BlockRef> released;
+  pipeline.overdue(start + seconds{20}, released);
+  EXPECT_EQ(released.size(), 1U);
+  pipeline.requested(start + seconds{20}, {1, 0});
+  EXPECT_TRUE(pipeline.snubbed(start + seconds{60}));
+  EXPECT_EQ(pipeline.arrived(start + seconds{61}, {1, 0}, 16384), Receipt::expected);
+  EXPECT_FALSE(pipeline.snubbed(start + seconds{200}));
+  pipeline.requested(start + seconds{200}, {2, 0});
+  pipeline.clear(Pipeline::After::late, released);  // choked: no snub
+  EXPECT_FALSE(pipeline.snubbed(start + seconds{400}));
+}
+
+TEST(Pipeline, OurOwnPausesAreExcused) {
+  Pipeline pipeline;
+  pipeline.requested(start, {0, 0});
+  pipeline.excuse(start + seconds{50});
+  std::vector<BlockRef> released;
+  pipeline.overdue(start + seconds{55}, released);
+  EXPECT_TRUE(released.empty());
+  EXPECT_FALSE(pipeline.snubbed(start + seconds{100}));
+  pipeline.overdue(start + seconds{60}, released);
+  EXPECT_EQ(released.size(), 1U);
+}
+
+TEST(Pipeline, KnowsWhatItAsked) {
+  Pipeline pipeline;
+  std::vector<BlockRef> released;
+  for (std::uint32_t i = 0; i < 4; ++i) pipeline.requested(start, {i, 0});
+  EXPECT_EQ(pipeline.arrived(start, {9, 0}, 1), Receipt::unrequested);
+  EXPECT_TRUE(pipeline.rejected({1, 0}));
+  EXPECT_FALSE(pipeline.rejected({1, 0}));
+  EXPECT_EQ(pipeline.arrived(start, {1, 0}, 1), Receipt::unrequested);
+  EXPECT_TRUE(pipeline.cancelled({2, 0}));
+  EXPECT_FALSE(pipeline.cancelled({2, 0}));
+  EXPECT_EQ(pipeline.arrived(start, {2, 0}, 16384), Receipt::late);
+  EXPECT_EQ(pipeline.arrived(start + seconds{1}, {3, 0}, 16384), Receipt::expected);  // out of order
+  EXPECT_EQ(pipeline.outstanding(), 1U);
+  pipeline.clear(Pipeline::After::gone, released);
+  EXPECT_EQ(released, (std::vector<BlockRef>{{0, 0}}));
+  EXPECT_EQ(pipeline.arrived(start, {0, 0}, 1), Receipt::unrequested);
+  EXPECT_EQ(pipeline.total(), 32768U);
+}
+
+TEST(Pipeline, RemembersABoundedNumberOfLateOnes) {
+  Pipeline pipeline{500};
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    pipeline.requested(start, {i, 0});
+    EXPECT_TRUE(pipeline.cancelled({i, 0}));
+  }
+  EXPECT_EQ(pipeline.arrived(start, {0, 0}, 1), Receipt::unrequested);
+  EXPECT_EQ(pipeline.arrived(start, {1999, 0}, 1), Receipt::late);
+}
+
+}  // namespace
+}  // namespace shoal::swarm
