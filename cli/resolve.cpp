@@ -56,7 +56,7 @@ void Resolver::resolve(const storage::HostPort& host, Done done) {
     done(host, {*endpoint});
     return;
   }
-  // Owned by the task alone, so that `done` is neither called nor destroyed on the other thread.
+  // Called on the reactor's thread alone; where the resolver is gone it is destroyed on the other, uncalled.
   auto owned = std::make_shared<Done>(std::move(done));
   std::thread{[mailbox = mailbox_, host, owned = std::move(owned)]() mutable {
     auto found = look_up(host);

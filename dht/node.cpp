@@ -23,6 +23,11 @@ bool position_fits_address(const Key& id, const IpAddress& address) {
   return difference >> (32 - address_bits) == 0;
 }
 
+bool fresher(const SavedContact& a, const SavedContact& b) {
+  if (a.last_seen_unix_ms != b.last_seen_unix_ms) return a.last_seen_unix_ms > b.last_seen_unix_ms;
+  return a.endpoint < b.endpoint;
+}
+
 // FNV-1a by words: a fingerprint of what was sent, for comparing two runs, not against forgery.
 std::uint64_t fold(std::uint64_t hash, ByteView bytes) {
   constexpr std::uint64_t prime = 0x100000001b3ULL;
@@ -216,9 +221,7 @@ void Node::restore(Now now, std::span<const SavedContact> contacts, NodeOutput& 
   state_->last_seen = now.mono;
   std::vector<SavedContact> fresh(contacts.begin(), contacts.end());
   std::erase_if(fresh, [this](const SavedContact& contact) { return !state_->allowed(contact.endpoint); });
-  std::stable_sort(fresh.begin(), fresh.end(), [](const SavedContact& a, const SavedContact& b) {
-    return a.last_seen_unix_ms > b.last_seen_unix_ms;
-  });
+  std::sort(fresh.begin(), fresh.end(), fresher);
   if (fresh.size() > limits::restore_backlog) fresh.resize(limits::restore_backlog);
   state_->backlog.assign(fresh.begin(), fresh.end());
   state_->restore_more(now, out);
@@ -290,9 +293,7 @@ std::vector<SavedContact> Node::contacts_to_save(Now now) const {
     const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - contact.answered);
     out.push_back({contact.endpoint, contact.public_key, contact.id, unix_ms(now.wall - ago)});
   });
-  std::stable_sort(out.begin(), out.end(), [](const SavedContact& a, const SavedContact& b) {
-    return a.last_seen_unix_ms > b.last_seen_unix_ms;
-  });
+  std::sort(out.begin(), out.end(), fresher);
   return out;
 }
 

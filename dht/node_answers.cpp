@@ -70,7 +70,8 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
 bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {
   if (traits.proofs == Proofs::absent) return table.find(endpoint) == nullptr;
   const Proven* proven = known.proven(endpoint, now);
-  return proven == nullptr || proven->position != id;
+  // Who was read-only may have been reached since.
+  return proven == nullptr || proven->position != id || proven->role == SenderRole::read_only;
 }
 
 void NodeState::queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger) {

@@ -101,6 +101,14 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
       out.events.emplace_back(Reachable{});
     }
   }
+  if (const Proven* earlier = known.proven(from, now.mono);
+      !proven && earlier != nullptr && earlier->position == reply.sender && earlier->position_fits &&
+      reply.role == SenderRole::full && table.find(from) == nullptr) {
+    Proven renewed = *earlier;  // proven within 15 min; it had no place then, or was read-only
+    renewed.role = SenderRole::full;
+    known.proved(from, renewed);
+    admit(now, from, reply, transaction);
+  }
   known.answered(from, now.mono);
   table.heard(from, reply.sender, now, round_trip);
   for (Guide& guide : guides) {
@@ -136,13 +144,14 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
 }
 
 void NodeState::admit(Now now, const Endpoint& from, const Reply& reply, const Transaction& transaction) {
+  const Proven* proven = known.proven(from, now.mono);
   Contact contact;
   contact.id = reply.sender;
   contact.endpoint = from;
-  if (reply.proof) contact.public_key = reply.proof->public_key;
+  if (proven != nullptr) contact.public_key = proven->public_key;
   contact.answered = now.mono;
   contact.asked = transaction.sent;
-  contact.proven = now.mono;
+  contact.proven = proven != nullptr ? proven->at : now.mono;
   contact.answered_wall = now.wall;
   contact.round_trip.sample(now.mono - transaction.sent);
   const Admission admission = table.admit(contact, now.mono);

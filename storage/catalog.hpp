@@ -39,8 +39,6 @@ struct Identity {
   std::uint16_t port = 0;  // the one listened on last; 0: none yet
 };
 
-enum class ContentRole : std::uint8_t { download, share };
-
 // What the catalog knows of one file of a content.
 struct FileRecord {
   enum class Progress : std::uint8_t {
@@ -102,8 +100,8 @@ class Catalog {
  public:
   struct Options {
     std::string path;  // of the file; with `vfs` the name in that folder
-    std::string vfs =
-        {};  // empty: the system's files, shared; else of a SqliteVfs, used by this object alone
+    // Empty: the system's files, shared. Else the name of a SqliteVfs; the file is this object's alone.
+    std::string vfs = {};
     Gate* gate = nullptr;  // where several threads use this object
     int busy_ms = 10'000;  // how long to wait for another process
   };

@@ -170,6 +170,7 @@ Result<std::optional<StoredContent>> Catalog::load(const ContentId& id) {
   if (!*found) return std::nullopt;
   GateHold hold{gate_};
   StoredContent out;
+  out.role = (*found)->role;
   out.folder = std::move((*found)->folder);
   out.root_name = std::move((*found)->root_name);
   out.have = std::move((*found)->have);

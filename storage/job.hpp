@@ -22,8 +22,12 @@ namespace shoal::storage {
 
 using JobId = std::uint64_t;
 
+// download: fetched by us, may be written. share: the user's own files, never written.
+enum class ContentRole : std::uint8_t { download, share };
+
 // What the catalog keeps of one content.
 struct StoredContent {
+  ContentRole role = ContentRole::download;
   Bytes info;                          // the info dictionary
   std::vector<Bytes> layers;           // per file: its piece layer (32 bytes a piece), or empty
   std::string folder;                  // absolute path under which `name` lies

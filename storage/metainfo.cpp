@@ -312,7 +312,12 @@ Result<ContentPtr> parse_info(Bytes info) {
   auto content = std::make_shared<Content>();
   content->info = std::move(info);
   const auto document = Document::parse(content->info, {info_depth, info_tokens, bencode::Mode::strict});
-  if (!document) return std::unexpected(document.error());
+  if (!document) {
+    const bool crowded = document.error().code == Code::too_large && content->info.size() > info_tokens;
+    if (crowded)
+      return fail(Code::too_large, "a content has at most some 300000 files");  // or 1000000 empty ones
+    return std::unexpected(document.error());
+  }
   const Value root = document->root();
   if (auto ok = read_header(*content, root); !ok) return std::unexpected(ok.error());
   Walk walk{*content};

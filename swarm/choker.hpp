@@ -20,7 +20,7 @@ namespace shoal::swarm {
 enum class Trade : std::uint8_t { leech, seed };  // our own part in this content
 
 struct ChokerPeer {
-  PeerHandle peer;
+  PeerHandle peer{};
   bool interested = false;  // in us
   bool unchoked = false;    // by us, now
   bool snubbed = false;     // it is unchoking us and gives nothing (Pipeline::snubbed)
@@ -33,10 +33,10 @@ struct ChokerPeer {
 };
 
 struct ChokerInput {
-  std::span<const ChokerPeer> peers;
+  std::span<const ChokerPeer> peers{};
   Trade trade = Trade::leech;
   std::uint32_t slots = limits::regular_slots + limits::optimistic_slots;  // all of them, at least 2
-  PeerHandle optimistic;                                                   // of the last round; nothing: none
+  PeerHandle optimistic{};                                                   // of the last round; nothing: none
   bool new_optimistic = false;                                             // its 30 s are over
   // A seed's turn lasts at least limits::seed_quantum and, if the peer is taking, until it has had so many
   // bytes (but no longer than limits::seed_turn_most): otherwise slow slots would leave nothing but partial
@@ -47,7 +47,7 @@ struct ChokerInput {
 struct ChokerVerdict {
   std::vector<PeerHandle>
       unchoke;            // all that are to be unchoked, the optimistic one last; the others are choked
-  PeerHandle optimistic;  // nothing: nobody is left to try
+  PeerHandle optimistic{};  // nothing: nobody is left to try
 };
 
 [[nodiscard]] ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random);

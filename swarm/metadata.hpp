@@ -26,7 +26,7 @@ class MetadataFetch {
   void remove_peer(PeerHandle peer);  // gone or banned; what it was asked is asked of others
 
   struct Ask {
-    PeerHandle peer;
+    PeerHandle peer{};
     std::uint32_t part = 0;
   };
   // Requests to send now; appends to `out`. Overdue ones are given up here and asked of others.
@@ -54,7 +54,7 @@ class MetadataFetch {
 
  private:
   struct Offer {
-    PeerHandle peer;
+    PeerHandle peer{};
     std::uint32_t total_bytes = 0;
     std::uint32_t in_flight = 0;
     std::uint32_t rejects = 0;

@@ -50,6 +50,7 @@ struct Peer {
   bool said_pieces = false;
   bool choked_by_us = true, we_are_interested = false;
   Instant choke_changed{};
+  std::uint64_t took_before = 0;  // payload it had when its choking last changed
 
   Pipeline pipeline;
   RequestQueue requests;
@@ -62,7 +63,7 @@ struct Peer {
   RateMeter sent_recently{std::chrono::seconds{3}};
   std::vector<std::pair<wire::HashRequest, Instant>> hashes_asked;  // outstanding, at most hash_requests_each
   std::uint32_t hash_rejects = 0;
-  std::uint32_t leaf_reads = 0;      // pieces being hashed for it, at most 1
+  std::uint32_t leaf_reads = 0;      // pieces being hashed for it
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
 
   [[nodiscard]] bool up() const { return stage == Stage::up; }

@@ -50,7 +50,7 @@ class Picker {
 
   // ---- choosing
   struct Ask {
-    PeerHandle peer;
+    PeerHandle peer{};
     std::uint32_t want = 0;         // blocks
     std::uint32_t outstanding = 0;  // requests it has of us now: bounds the duplicates of endgame
     double speed = 0;               // bytes a second it gives; 0: unknown

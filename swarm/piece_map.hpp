@@ -89,7 +89,7 @@ class PieceMap {
   [[nodiscard]] std::span<const std::uint32_t> failed_pieces() const { return failed_; }
   struct Bad {
     BlockRef block;
-    PeerHandle sender;  // nothing: it lay on the disk before this run
+    PeerHandle sender{};  // nothing: it lay on the disk before this run
   };
   // The true leaf hashes of a complete piece, one a block: blocks that differ are freed and told with their
   // senders, the good ones stay, the piece is partial again. With none bad it stays complete: verify it.

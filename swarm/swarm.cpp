@@ -78,6 +78,7 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
       folder_ = stored.folder;
       touched_ = std::move(stored.touched);
       have = &stored.have;
+      share_ = stored.role == storage::ContentRole::share;
     }
   }
   stage_ = Stage::metadata;
@@ -102,7 +103,6 @@ bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, cons
   }
   const Bitfield none{content_->pieces};
   if (have == nullptr || have->size() != content_->pieces) have = &none;
-  was_whole_ = have->all();
   work_ = std::make_unique<Work>(content_, *have, wanted_, random_.fork("picker"));
   if (!layers.empty() && !work_->layers.set_layers(layers)) {
     // Damaged or foreign: they are fetched again, with proofs.
@@ -119,7 +119,7 @@ void Swarm::attach(Turn& turn) {
   job.slot = slot_;
   job.content = content_;
   job.folder = folder_;
-  job.mode = was_whole_ ? storage::AttachJob::Mode::serve : storage::AttachJob::Mode::download;
+  job.mode = share_ ? storage::AttachJob::Mode::serve : storage::AttachJob::Mode::download;
   job.wanted = wanted_;
   job.layers.resize(content_->files.size());
   for (std::uint32_t file = 0; file < content_->files.size(); ++file) job.layers[file] = work_->layers.layer(file);

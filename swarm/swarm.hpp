@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "dht/base/handle.hpp"
@@ -89,9 +90,14 @@ class Swarm {
     std::uint32_t piece = 0;     // check
     std::uint32_t bytes = 0;     // write
   };
-  // A piece of which the hashes of blocks are needed: to blame, or to save what lay on the disk.
+  // A piece of which the hashes of blocks are needed.
   struct LeavesWanted {
-    std::vector<Sha256> on_disk;  // from an earlier run; empty: the piece failed
+    enum class Why : std::uint8_t {
+      ahead,    // it is being fetched: each block is judged as it comes, and a bad one names its sender
+      failed,   // all of it is here and it is wrong: which blocks?
+      salvage,  // it lay on the disk unfinished: which blocks are good?
+    } why = Why::ahead;
+    std::vector<Sha256> on_disk;  // of salvage: what lies there
     std::vector<Sha256> truth;    // gathered so far
     bool asked = false;
     std::uint32_t tries = 0;
@@ -164,8 +170,12 @@ class Swarm {
 
   // swarm_hashes.cpp
   void ask_hashes(Turn& turn);
-  bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece);
-  void want_leaves(Turn& turn, std::uint32_t piece, std::vector<Sha256> on_disk);
+  bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred = {});
+  void want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred = {},
+                   std::vector<Sha256> on_disk = {});
+  [[nodiscard]] const LeavesWanted* truth_of(std::uint32_t piece) const;  // only if complete
+  void keep_leaves(std::uint32_t piece, std::span<const Sha256> leaves);
+  void blame(Turn& turn, PeerHandle sender, std::uint32_t blocks);
   void leaves_known(Turn& turn, std::uint32_t piece);
   void give_up_leaves(Turn& turn, std::uint32_t piece);
   void hashes_failed(Turn& turn, const wire::HashRequest& request);
@@ -195,7 +205,7 @@ class Swarm {
   MetadataFetch fetch_;
   std::string folder_;
   std::vector<std::uint32_t> touched_;
-  bool was_whole_ = false;  // the catalog had every piece
+  bool share_ = false;  // the user's own files: served, never written
   bool complete_ = false, told_seeded_ = false, told_copy_out_ = false;
 
   Slab<Peer, PeerTag> peers_;
@@ -223,11 +233,15 @@ class Swarm {
   std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
   std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
   std::map<wire::HashRequest, std::uint32_t> hashes_asked_;  // request, piece
+  std::map<std::uint32_t, std::vector<Sha256>> leaves_kept_;  // of verified pieces, to be served
+  std::deque<std::uint32_t> leaves_order_;                    // oldest first
+  std::size_t leaves_count_ = 0;
 
   // Uploading.
   std::deque<PeerHandle> upload_turns_;
   UploadSlots slots_;
   ChokeClock choke_clock_;
+  Instant slots_due_{};
   PeerHandle optimistic_;
 
   Instant second_{};  // next look at every peer

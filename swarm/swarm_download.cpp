@@ -20,7 +20,7 @@ constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: 
 
 void Swarm::update_interest(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!peer.known_to_picker) return;
-  const bool interesting = !complete_ && work_->picker.interesting(handle) > 0;
+  const bool interesting = !complete_ && !share_ && work_->picker.interesting(handle) > 0;
   if (interesting == peer.we_are_interested) return;
   peer.we_are_interested = interesting;
   if (interesting)
@@ -31,13 +31,14 @@ void Swarm::update_interest(Turn& turn, PeerHandle handle, Peer& peer) {
 
 // Keeps the peer's pipeline full.
 void Swarm::fill(Turn& turn, PeerHandle handle, Peer& peer) {
-  if (stage_ != Stage::running || complete_ || no_space_ || reading_held_) return;
+  if (stage_ != Stage::running || complete_ || share_ || no_space_ || reading_held_) return;
   if (peer.choking_us || !peer.known_to_picker) return;
   const std::uint32_t room = peer.pipeline.room();
   if (room == 0) return;
   blocks_.clear();
   work_->picker.pick({handle, room, peer.pipeline.outstanding(), peer.pipeline.rate(turn.now.mono)}, blocks_);
   for (const BlockRef block : blocks_) {
+    want_leaves(turn, block.piece, LeavesWanted::Why::ahead, handle);
     peer.pipeline.requested(turn.now.mono, block);
     send(turn, handle, peer,
          wire::Request{block.piece, block.block * storage::block_bytes,
@@ -129,7 +130,14 @@ void Swarm::hold_back(Turn& turn) {
 void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done) {
   turn.pool.give(std::move(done.spent));
   const BlockRef block{pending.piece, pending.request.begin / storage::block_bytes};
-  if (work_->map.written(block, done.leaf) == PieceMap::Progress::piece_complete) judge(turn, block.piece);
+  const LeavesWanted* known = truth_of(block.piece);
+  if (known != nullptr && known->truth[block.block] != done.leaf) {
+    wasted_ += pending.bytes;
+    work_->map.write_failed(block);
+    blame(turn, pending.peer, 1);
+  } else if (work_->map.written(block, done.leaf) == PieceMap::Progress::piece_complete) {
+    judge(turn, block.piece);
+  }
   if (no_space_ && space_retry_ == never && writing_bytes_ == 0 && waiting_writes_.empty() && !committing_) {
     no_space_ = false;
     event(turn, What::resumed);
@@ -142,14 +150,17 @@ void Swarm::judge(Turn& turn, std::uint32_t piece) {
   if (!expected) return;  // judged when its hash has come
   const auto leaves = work_->map.leaves(piece);
   const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
-  if (storage::merkle::piece_root(leaves, shape) == *expected) return accept(turn, piece);
-  wasted_ += content_->piece_bytes(piece);
+  if (storage::merkle::piece_root(leaves, shape) == *expected) {
+    keep_leaves(piece, leaves);
+    return accept(turn, piece);
+  }
   work_->map.failed(piece);
-  want_leaves(turn, piece, {});
+  want_leaves(turn, piece, LeavesWanted::Why::failed);
 }
 
 void Swarm::accept(Turn& turn, std::uint32_t piece) {
   work_->map.verified(piece);
+  leaves_wanted_.erase(piece);
   to_commit_.push_back(piece);
   uncommitted_bytes_ += content_->piece_bytes(piece);
   if (commit_due_ == never) commit_due_ = turn.now.mono + std::chrono::seconds{2};
@@ -186,7 +197,7 @@ void Swarm::checked(Turn& turn, storage::HashDone& done) {
     work_->map.restore(piece, {}, {});
   } else {
     // Some of its blocks may be right: the hashes of the blocks, which a peer has, will tell.
-    want_leaves(turn, piece, std::move(done.leaves));
+    want_leaves(turn, piece, LeavesWanted::Why::salvage, {}, std::move(done.leaves));
   }
 }
 

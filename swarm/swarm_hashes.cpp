@@ -8,7 +8,9 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::size_t asked_of_one = 4;     // requests for hashes outstanding with one peer
+constexpr std::size_t asked_of_one = 8;     // requests for hashes outstanding with one peer
+constexpr std::uint32_t reads_for_one = 8;  // pieces hashed for one peer at the same time
+constexpr std::size_t most_kept = 131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
 constexpr std::uint32_t leaf_tries = 3;     // peers asked for the hashes of a piece's blocks before it is begun anew
 
 storage::HashRequest to_storage(const wire::HashRequest& r) { return {r.root, r.base, r.index, r.length, r.proofs}; }
@@ -21,10 +23,11 @@ wire::HashRequest to_wire(const storage::HashRequest& r) {
 // ---- asking -----------------------------------------------------------------------------------------------------
 
 // Asks the peer with the fewest such questions among those that are likely to know. False: nobody at present.
-bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece) {
+bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred) {
   if (hashes_asked_.contains(request)) return true;
-  PeerHandle best;
-  std::size_t best_load = asked_of_one;
+  PeerHandle best = preferred;
+  if (const Peer* peer = peers_.find(preferred); peer == nullptr || peer->hashes_asked.size() >= asked_of_one) best = {};
+  std::size_t best_load = best ? 0 : asked_of_one;
   const bool leaves = request.base == 0;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up() || !peer.known_to_picker) return;
@@ -46,7 +49,7 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
 
 void Swarm::ask_hashes(Turn& turn) {
   for (auto& [piece, wanted] : leaves_wanted_) {
-    if (wanted.asked) continue;
+    if (wanted.asked || wanted.truth.size() >= content_->blocks_in(piece)) continue;
     const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     if (!request || !ask(turn, to_wire(*request), piece)) continue;
     wanted.asked = true;
@@ -59,14 +62,41 @@ void Swarm::ask_hashes(Turn& turn) {
   }
 }
 
-void Swarm::want_leaves(Turn& turn, std::uint32_t piece, std::vector<Sha256> on_disk) {
-  leaves_wanted_[piece] = {std::move(on_disk), {}, false, 0};
+void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred,
+                        std::vector<Sha256> on_disk) {
+  const auto [entry, fresh] = leaves_wanted_.try_emplace(piece);
+  LeavesWanted& wanted = entry->second;
+  if (!fresh && why == LeavesWanted::Why::ahead) return;
+  wanted.why = why;
+  wanted.on_disk = std::move(on_disk);
   if (content_->blocks_in(piece) == 1) {
     // The root is the block's own hash.
-    leaves_wanted_[piece].truth = {*work_->layers.piece_root(piece)};
-    leaves_known(turn, piece);
-  } else {
-    ask_hashes(turn);
+    if (const auto root = work_->layers.piece_root(piece)) wanted.truth = {*root};
+  } else if (!wanted.asked && wanted.truth.size() < content_->blocks_in(piece)) {
+    const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
+    wanted.asked = request && ask(turn, to_wire(*request), piece, preferred);
+  }
+  if (truth_of(piece) != nullptr && why != LeavesWanted::Why::ahead) leaves_known(turn, piece);
+}
+
+const Swarm::LeavesWanted* Swarm::truth_of(std::uint32_t piece) const {
+  const auto found = leaves_wanted_.find(piece);
+  if (found == leaves_wanted_.end() || found->second.truth.size() < content_->blocks_in(piece)) return nullptr;
+  return &found->second;
+}
+
+// Remembers the hashes of a verified piece's blocks, so that others can be told without reading the disk.
+void Swarm::keep_leaves(std::uint32_t piece, std::span<const Sha256> leaves) {
+  if (leaves.size() < 2) return;  // nobody asks
+  const auto [entry, fresh] = leaves_kept_.try_emplace(piece, leaves.begin(), leaves.end());
+  if (!fresh) return;
+  leaves_order_.push_back(piece);
+  leaves_count_ += leaves.size();
+  while (leaves_count_ > most_kept) {
+    const auto oldest = leaves_kept_.find(leaves_order_.front());
+    leaves_order_.pop_front();
+    leaves_count_ -= oldest->second.size();
+    leaves_kept_.erase(oldest);
   }
 }
 
@@ -150,9 +180,10 @@ void Swarm::layers_complete(Turn& turn, const std::vector<std::uint32_t>& files)
 // The true hashes of a piece's blocks are known. Of a piece that failed: whoever sent a block that differs is to
 // blame. Of one that lay on the disk: blocks that agree are kept.
 void Swarm::leaves_known(Turn& turn, std::uint32_t piece) {
+  if (leaves_wanted_[piece].why == LeavesWanted::Why::ahead) return;  // used as the blocks come
   auto node = leaves_wanted_.extract(piece);
   const LeavesWanted& wanted = node.mapped();
-  if (!wanted.on_disk.empty()) {
+  if (wanted.why == LeavesWanted::Why::salvage) {
     std::vector<bool> good(wanted.on_disk.size());
     for (std::size_t i = 0; i < good.size(); ++i) good[i] = wanted.on_disk[i] == wanted.truth[i];
     work_->map.restore(piece, wanted.on_disk, good);
@@ -160,29 +191,30 @@ void Swarm::leaves_known(Turn& turn, std::uint32_t piece) {
     return;
   }
   const std::vector<PieceMap::Bad> bad = work_->map.blame(piece, wanted.truth);
-  std::uint64_t good_bytes = content_->piece_bytes(piece);
-  std::vector<PeerHandle> senders;
+  std::map<PeerHandle, std::uint32_t> senders;
   for (const PieceMap::Bad& each : bad) {
-    good_bytes -= content_->block_length(piece, each.block.block);
-    if (Peer* sender = peers_.find(each.sender)) {
-      ++sender->bad_blocks;
-      if (std::find(senders.begin(), senders.end(), each.sender) == senders.end()) senders.push_back(each.sender);
-    }
+    wasted_ += content_->block_length(piece, each.block.block);
+    ++senders[each.sender];
   }
-  wasted_ -= std::min(wasted_, good_bytes);
-  for (const PeerHandle handle : senders)
-    if (Peer* sender = peers_.find(handle); sender != nullptr && sender->bad_blocks >= limits::bad_blocks_before_ban)
-      ban(turn, handle);
+  for (const auto& [sender, blocks] : senders) blame(turn, sender, blocks);
   if (bad.empty()) judge(turn, piece);
+}
+
+void Swarm::blame(Turn& turn, PeerHandle sender, std::uint32_t blocks) {
+  Peer* peer = peers_.find(sender);
+  if (peer == nullptr) return;  // from an earlier run, or gone
+  peer->bad_blocks += blocks;
+  if (peer->bad_blocks >= limits::bad_blocks_before_ban) ban(turn, sender);
 }
 
 // Nobody tells: the piece is fetched anew, and nobody is blamed.
 void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
   auto node = leaves_wanted_.extract(piece);
-  if (node.mapped().on_disk.empty())
-    work_->map.reset(piece);
-  else
-    work_->map.restore(piece, {}, {});
+  switch (node.mapped().why) {
+    case LeavesWanted::Why::ahead: break;  // the piece is judged as a whole
+    case LeavesWanted::Why::failed: work_->map.reset(piece); break;
+    case LeavesWanted::Why::salvage: work_->map.restore(piece, {}, {}); break;
+  }
 }
 
 // ---- serving ----------------------------------------------------------------------------------------------------
@@ -198,10 +230,14 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& mes
       send(turn, handle, peer, wire::HashReject{message});
     return;
   }
-  // Hashes of blocks are made from the piece on the disk: rare, and one at a time for each peer.
+  // Hashes of blocks are made from the piece on the disk, once.
   const auto piece = work_->layers.piece_for_leaves(request);
-  if (!piece || !serves(*piece) || peer.leaf_reads >= 1)
-    return send(turn, handle, peer, wire::HashReject{message});
+  if (!piece || !serves(*piece)) return send(turn, handle, peer, wire::HashReject{message});
+  if (const auto kept = leaves_kept_.find(*piece); kept != leaves_kept_.end()) {
+    if (auto hashes = work_->layers.answer_leaves(request, kept->second))
+      return send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});
+  }
+  if (peer.leaf_reads >= reads_for_one) return send(turn, handle, peer, wire::HashReject{message});
   ++peer.leaf_reads;
   submit(turn, storage::HashJob{slot_, *piece},
          {.kind = Kind::serve_leaves, .peer = handle, .hashes = message, .piece = *piece});
@@ -211,6 +247,7 @@ void Swarm::serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& 
   Peer* peer = peers_.find(pending.peer);
   if (peer == nullptr) return;
   --peer->leaf_reads;
+  if (done.leaves.size() == content_->blocks_in(pending.piece)) keep_leaves(pending.piece, done.leaves);
   auto hashes = work_->layers.answer_leaves(to_storage(pending.hashes), done.leaves);
   if (hashes)
     send(turn, pending.peer, *peer, wire::Hashes{pending.hashes, std::move(*hashes)});

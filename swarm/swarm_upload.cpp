@@ -5,6 +5,11 @@
 #include "swarm/swarm.hpp"
 
 namespace shoal::swarm {
+namespace {
+
+constexpr std::uint32_t seed_turn_pieces = 4;  // a turn at a seed brings so many whole pieces, see ChokerInput
+
+}  // namespace
 
 bool Swarm::serves(std::uint32_t piece) const {
   const PieceState state = work_->map.state(piece);
@@ -93,6 +98,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.took_rate = peer.took.rate(turn.now.mono);
     each.gave_total = peer.gave.total();
     each.took_total = peer.took.total();
+    each.took_in_state = peer.choked_by_us ? 0 : peer.took.total() - peer.took_before;
     each.connected_for = turn.now.mono - peer.since;
     each.in_state_for = turn.now.mono - peer.choke_changed;
     peers.push_back(each);
@@ -102,7 +108,13 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   ChokerInput input;
   input.peers = peers;
   input.trade = complete_ ? Trade::seed : Trade::leech;
-  input.slots = due.round ? slots_.round(uplink) : slots_.count();
+  // A round may come early, when a peer becomes interested; the number of slots has its own pace.
+  if (due.round && slots_due_ <= turn.now.mono) {
+    slots_.round(uplink);
+    slots_due_ = turn.now.mono + limits::choke_period;
+  }
+  input.slots = slots_.count();
+  input.seed_turn_bytes = std::uint64_t{seed_turn_pieces} * content_->piece_length;
   input.optimistic = optimistic_;
   input.new_optimistic = due.optimistic;
   const ChokerVerdict verdict = choose_unchoked(input, random_);
@@ -118,6 +130,7 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
   if (peer.choked_by_us == choked) return;
   peer.choked_by_us = choked;
   peer.choke_changed = turn.now.mono;
+  peer.took_before = peer.took.total();
   if (!choked) return send(turn, handle, peer, wire::Unchoke{});
   send(turn, handle, peer, wire::Choke{});
   requests_.clear();

@@ -254,6 +254,15 @@ TEST(Metainfo, WholePathsAreBoundedTogether) {
   EXPECT_EQ(parse(info_of(open + files + close)).error().code, Code::too_large);
 }
 
+TEST(Metainfo, TooManyFilesAreNamedAsSuch) {
+  std::string tree;
+  for (int i = 1'000'000; i < 1'420'000; ++i) tree += "7:" + std::to_string(i) + leaf("6:lengthi0e");
+  const auto content = parse(info_of(tree));
+  ASSERT_FALSE(content);
+  EXPECT_EQ(content.error().code, Code::too_large);
+  EXPECT_NE(std::string_view{content.error().rule}.find("files"), std::string_view::npos);
+}
+
 TEST(Metainfo, HugeDictionariesAreRefusedUnread) {
   Bytes info(max_info_bytes + 1, 'd');
   EXPECT_EQ(parse_info(std::move(info)).error().code, Code::too_large);

@@ -22,7 +22,7 @@ struct Link {
   double rate;
   Duration delay;
   Instant now = start, free = start;
-  std::deque<std::pair<Instant, BlockRef>> under_way;
+  std::deque<std::pair<Instant, BlockRef>> under_way{};
   std::uint32_t next = 0, most = 0;
   std::uint64_t bytes = 0;
 

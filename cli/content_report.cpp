@@ -1,0 +1,132 @@
+// The life of a content, told (content_report.hpp).
+#include "cli/content_report.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/quantity.hpp"
+#include "storage/names.hpp"
+
+namespace shoal::cli {
+namespace {
+
+using What = swarm::ContentEvent::What;
+
+EventLine progress_event(const swarm::ContentStatus& status) {
+  return EventLine{"progress"}
+      .text("phase", phase_name(status.phase))
+      .count("bytes_done", status.bytes_verified)
+      .count("bytes_committed", status.bytes_committed)
+      .count("bytes_wanted", status.bytes_wanted)
+      .count("received", status.received)
+      .count("sent", status.sent)
+      .count("wasted", status.wasted)
+      .count("down_rate", static_cast<std::uint64_t>(status.down_rate))
+      .count("up_rate", static_cast<std::uint64_t>(status.up_rate))
+      .count("peers", status.peers)
+      .count("seeds", status.seeds)
+      .count("candidates", status.candidates);
+}
+
+}  // namespace
+
+ContentReport::ContentReport(Report& report, Doing doing, std::string name, std::string folder)
+    : report_(report), doing_(doing), name_(std::move(name)), folder_(std::move(folder)) {}
+
+void ContentReport::event(const swarm::ContentEvent& event, const swarm::ContentStatus& status) {
+  switch (event.what) {
+    case What::announced:
+    case What::seeded:
+    case What::closed: break;  // the command's own concern
+    case What::published: report_.event(EventLine{"published"}.count("nodes", event.count)); break;
+    case What::metadata: metadata(status); break;
+    case What::attached:
+      report_.event(EventLine{"attached"}.count("have_bytes", status.bytes_verified));
+      progress(status);
+      break;
+    case What::paused_no_space: report_.event(EventLine{"paused"}.text("reason", "no_space")); break;
+    case What::resumed: report_.event(EventLine{"resumed"}); break;
+    case What::file_changed:
+      report_.event(EventLine{"file_changed"}.text("path", storage::escape_for_display(event.path)));
+      break;
+    case What::complete: complete(status); break;
+    case What::copy_out: report_.event(EventLine{"copy_out"}); break;
+    case What::failed:
+      failure_ = failure_of(doing_, event.error, event.path);
+      report_.failure(*failure_);
+      break;
+    case What::no_contact: report_.event(EventLine{"no_contact"}); break;
+    case What::peer_banned: report_.event(EventLine{"peer_banned"}.count("blocks", event.count)); break;
+  }
+  sentence(event);
+}
+
+void ContentReport::sentence(const swarm::ContentEvent& event) {
+  switch (event.what) {
+    case What::paused_no_space:
+      report_.say(event.count > 0
+                      ? fmt::format("the disk of '{}' has too little room: {} more are needed; waiting until there is",
+                                    storage::escape_for_display(folder_), show_size(event.count))
+                      : fmt::format("the disk of '{}' is full; waiting until there is room",
+                                    storage::escape_for_display(folder_)));
+      break;
+    case What::resumed: report_.say("there is room again: going on"); break;
+    case What::file_changed:
+      report_.say(fmt::format("'{}' is no longer what was verified; hashing it again",
+                              storage::escape_for_display(event.path)));
+      break;
+    case What::peer_banned: report_.say("a peer sent corrupt data and is ignored from now on"); break;
+    case What::no_contact:
+      if (!told_no_contact_)
+        report_.say("nobody answers yet; a node to start from can be given with --bootstrap HOST:PORT");
+      told_no_contact_ = true;
+      break;
+    default: break;
+  }
+}
+
+void ContentReport::metadata(const swarm::ContentStatus& status) {
+  if (!status.content) return;
+  const storage::Content& content = *status.content;
+  name_ = content.name;
+  report_.event(EventLine{"metadata"}
+                    .text("name", storage::escape_for_display(content.name))
+                    .count("bytes", content.bytes)
+                    .count("files", content.files.size())
+                    .count("pieces", content.pieces));
+  if (doing_ == Doing::fetching)
+    report_.say(fmt::format("'{}': {} {}, {}", storage::escape_for_display(content.name), content.files.size(),
+                            content.files.size() == 1 ? "file" : "files", show_size(content.bytes)));
+}
+
+void ContentReport::complete(const swarm::ContentStatus& status) {
+  progress(status);
+  const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+  report_.event(EventLine{"complete"}
+                    .count("bytes", status.bytes_wanted)
+                    .count("received", status.received)
+                    .number("seconds", took));
+  if (doing_ != Doing::fetching) return;
+  const double rate = took > 0 ? static_cast<double>(status.received) / took : 0;
+  report_.say(fmt::format("whole and verified: '{}' in '{}', {} received in {} ({})",
+                          storage::escape_for_display(name_), storage::escape_for_display(folder_),
+                          show_size(status.received), show_duration(took), show_rate(rate)));
+}
+
+void ContentReport::progress(const swarm::ContentStatus& status) {
+  EventLine now = progress_event(status);
+  if (last_ == now) return;
+  report_.event(now);
+  last_ = std::move(now);
+}
+
+std::string ContentReport::line(const swarm::ContentStatus& status) const {
+  return progress_line(status, name_, report_.columns(), report_.colour());
+}
+
+std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now, const storage::ContentId& id) {
+  for (swarm::ContentStatus& status : session.contents(now))
+    if (status.id == id) return std::move(status);
+  return std::nullopt;
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,45 @@
+// ContentReport: tells the life of one content, to people and as events. It follows what the session says and decides
+// nothing.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "cli/report.hpp"
+#include "swarm/session.hpp"
+
+namespace shoal::cli {
+
+class ContentReport {
+ public:
+  // `name`: raw, as known so far. `doing`: for the sentence of a failure.
+  ContentReport(Report& report, Doing doing, std::string name, std::string folder);
+
+  // `status`: of this content, after the event.
+  void event(const swarm::ContentEvent& event, const swarm::ContentStatus& status);
+  // Once a second: an event where something changed.
+  void progress(const swarm::ContentStatus& status);
+  [[nodiscard]] std::string line(const swarm::ContentStatus& status) const;
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
+
+ private:
+  void metadata(const swarm::ContentStatus& status);
+  void complete(const swarm::ContentStatus& status);
+  void sentence(const swarm::ContentEvent& event);
+
+  Report& report_;
+  Doing doing_;
+  std::string name_, folder_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::optional<EventLine> last_;
+  std::optional<Failure> failure_;
+  bool told_no_contact_ = false;
+};
+
+// The status of a content, if the session still has it.
+[[nodiscard]] std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now,
+                                                            const storage::ContentId& id);
+
+}  // namespace shoal::cli

@@ -1,0 +1,157 @@
+// `info` and `verify`: what a link or torrent says, and whether a folder holds it.
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/hashing.hpp"
+#include "cli/quantity.hpp"
+#include "cli/source.hpp"
+#include "cli/state.hpp"
+#include "storage/disk_pool.hpp"
+#include "storage/names.hpp"
+#include "storage/posix_vfs.hpp"
+#include "storage/verifier.hpp"
+
+namespace shoal::cli {
+namespace {
+
+void show_link(Report& report, const storage::Link& link) {
+  std::vector<std::string> at;
+  for (const storage::HostPort& each : link.at) at.push_back(each.to_string());
+  report.data("kind: link of a sealed share");
+  if (!link.name.empty()) report.data(fmt::format("name: {}", storage::escape_for_display(link.name)));
+  report.data(fmt::format("id: {}", to_hex(link.id)));
+  for (const std::string& each : at) report.data("at: " + each);
+  report.event(EventLine{"info"}
+                   .text("kind", "link")
+                   .text("name", storage::escape_for_display(link.name))
+                   .text("id", to_hex(link.id))
+                   .list("at", std::move(at)));
+}
+
+std::string file_line(const storage::ContentFile& file) {
+  const std::string path = storage::escape_for_display(file.path);
+  switch (file.kind) {
+    case storage::FileKind::symlink: return fmt::format("{} -> {}", path, storage::escape_for_display(file.target));
+    case storage::FileKind::executable: return fmt::format("{} ({}, executable)", path, show_size(file.length));
+    case storage::FileKind::regular: break;
+  }
+  return fmt::format("{} ({})", path, show_size(file.length));
+}
+
+void show_content(Report& report, const storage::Content& content) {
+  report.data(fmt::format("kind: BitTorrent v2 torrent{}", content.sealed ? ", sealed" : ""));
+  report.data(fmt::format("name: {}", storage::escape_for_display(content.name)));
+  report.data(fmt::format("id: {}", to_hex(content.id)));
+  report.data(fmt::format("size: {} ({} bytes) in {} files", show_size(content.bytes), content.bytes,
+                          content.files.size()));
+  report.data(fmt::format("pieces: {} of {}", content.pieces, show_size(content.piece_length)));
+  std::vector<std::string> files;
+  for (const storage::ContentFile& file : content.files) {
+    if (report.json()) files.push_back(storage::escape_for_display(file.path));
+    report.data("file: " + file_line(file));
+  }
+  report.event(EventLine{"info"}
+                   .text("kind", "torrent")
+                   .text("name", storage::escape_for_display(content.name))
+                   .text("id", to_hex(content.id))
+                   .count("bytes", content.bytes)
+                   .count("pieces", content.pieces)
+                   .count("piece_length", content.piece_length)
+                   .list("files", std::move(files)));
+}
+
+// A link alone does not say which files it names; the catalog does, once they were fetched or shared here.
+Outcome<storage::Torrent> known_content(CommandRoom& room, const storage::Link& link) {
+  const auto state = open_state(room.options.state, Use::catalog_alone, room.environment);
+  if (!state) return std::unexpected(state.error());
+  auto stored = (*state)->catalog->load(link.id);
+  if (!stored) return std::unexpected(catalog_failure(stored.error(), (*state)->catalog_path));
+  if (*stored) {
+    auto content = storage::parse_info(std::move((*stored)->info));
+    if (content && (*content)->id == link.id) return storage::Torrent{*content, std::move((*stored)->layers)};
+  }
+  return give_up(Exit::path, "which files this link names is not known here; fetch it first with shoal get");
+}
+
+std::string verdict_line(const storage::ContentFile& file, const storage::FileReport& report) {
+  const std::string path = storage::escape_for_display(file.path);
+  using Verdict = storage::FileVerdict;
+  switch (report.verdict) {
+    case Verdict::whole: break;
+    case Verdict::missing: return path + ": missing";
+    case Verdict::too_short: return fmt::format("{}: too short, {} pieces bad or missing", path, report.bad_pieces);
+    case Verdict::too_long: return path + ": too long";
+    case Verdict::bad_pieces: return fmt::format("{}: {} of {} pieces bad", path, report.bad_pieces, file.pieces);
+    case Verdict::wrong_kind: return path + ": something else is in its place";
+    case Verdict::unreadable: return fmt::format("{}: unreadable: {}", path, report.error.rule);
+  }
+  return path + ": whole";
+}
+
+Exit judge(Report& report, const storage::Content& content, const storage::VerifyReport& verified) {
+  std::vector<std::string> bad;
+  for (std::size_t i = 0; i < content.files.size(); ++i) {
+    if (verified.files[i].verdict == storage::FileVerdict::whole) continue;
+    bad.push_back(verdict_line(content.files[i], verified.files[i]));
+    report.data(bad.back());
+  }
+  report.event(EventLine{"verified"}
+                   .flag("whole", verified.whole())
+                   .count("files", content.files.size())
+                   .count("whole_files", verified.whole_files)
+                   .count("good_bytes", verified.good_bytes)
+                   .count("bytes", content.bytes)
+                   .list("bad", std::move(bad)));
+  if (verified.whole()) {
+    report.say(fmt::format("whole: {} files, {}", content.files.size(), show_size(content.bytes)));
+    return Exit::done;
+  }
+  if (verified.missing_folders > 0) report.say(fmt::format("{} empty folders are missing", verified.missing_folders));
+  report.failure({Exit::bad_content,
+                  fmt::format("{} of {} files are whole; run shoal get again to mend the others", verified.whole_files,
+                              content.files.size()),
+                  {}});
+  return Exit::bad_content;
+}
+
+}  // namespace
+
+Outcome<Exit> info_command(CommandRoom& room) {
+  const auto source = read_source(room.options.source);
+  if (!source) return std::unexpected(source.error());
+  if (const auto* link = std::get_if<storage::Link>(&*source))
+    show_link(room.report, *link);
+  else
+    show_content(room.report, *std::get<storage::Torrent>(*source).content);
+  return Exit::done;
+}
+
+Outcome<Exit> verify_command(CommandRoom& room) {
+  auto source = read_source(room.options.source);
+  if (!source) return std::unexpected(source.error());
+  storage::Torrent torrent;
+  if (const auto* link = std::get_if<storage::Link>(&*source)) {
+    auto known = known_content(room, *link);
+    if (!known) return std::unexpected(known.error());
+    torrent = std::move(*known);
+  } else {
+    torrent = std::move(std::get<storage::Torrent>(*source));
+  }
+  const auto folder = absolute_paths({room.options.output});
+  if (!folder) return std::unexpected(folder.error());
+  storage::PosixVfs vfs;
+  storage::HashProgress progress;
+  std::optional<PathResult<storage::VerifyReport>> verified;
+  run_bulk(room.reactor, room.report, progress, [&] {
+    storage::ThreadExecutor executor;
+    verified.emplace(
+        storage::verify_content(vfs, folder->front(), *torrent.content, torrent.layers, executor, &progress));
+  });
+  if (!*verified) return std::unexpected(failure_of(Doing::verifying, verified->error().error, verified->error().path));
+  return judge(room.report, *torrent.content, **verified);
+}
+
+}  // namespace shoal::cli

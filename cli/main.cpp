@@ -1,0 +1,30 @@
+// The program: arguments, the process's own settings, a command, an exit code.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/args.hpp"
+#include "cli/commands.hpp"
+#include "cli/reactor.hpp"
+#include "cli/report.hpp"
+#include "dht/base/crypto.hpp"
+
+int main(int argc, char** argv) {
+  using namespace shoal;
+  using namespace shoal::cli;
+  const Parsed parsed = parse_args(argc, argv);
+  std::fputs(parsed.to_stdout.c_str(), stdout);
+  std::fputs(parsed.to_stderr.c_str(), stderr);
+  std::fflush(stdout);
+  if (!parsed.options) return static_cast<int>(parsed.exit);
+  ::signal(SIGPIPE, SIG_IGN);  // a reader that left is told by the failed write
+  crypto::initialise();
+  const Environment environment = [](const char* name) -> const char* { return std::getenv(name); };
+  Report report{parsed.options->form, parsed.options->talk, terminal_of(STDERR_FILENO, environment)};
+  Reactor reactor;
+  CommandRoom room{*parsed.options, report, reactor, environment};
+  return static_cast<int>(run_command(room));
+}

@@ -1,0 +1,86 @@
+// PeerProcess: a command that runs a peer: state, disk, host, names of hosts, signals and the end. What the command
+// itself wants is a Duty; this knows nothing of sharing or fetching.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/args.hpp"
+#include "cli/host.hpp"
+#include "cli/reactor.hpp"
+#include "cli/report.hpp"
+#include "cli/resolve.hpp"
+#include "cli/state.hpp"
+#include "storage/disk.hpp"
+#include "storage/posix_vfs.hpp"
+
+namespace shoal::cli {
+
+struct Duty {
+  virtual ~Duty() = default;
+  // The host runs and the names of `hosts` (below) are looked up, as far as they could be within 3 s.
+  virtual void begin(const std::vector<Endpoint>& hints) = 0;
+  virtual void answered(const swarm::Answer& answer) = 0;
+  virtual void second() {}
+  // A signal asks for the end: which exit code that is now, and what to tell people ("" for nothing).
+  struct Farewell {
+    Exit exit = Exit::done;
+    std::string sentence;
+  };
+  [[nodiscard]] virtual Farewell interrupted() = 0;
+};
+
+class PeerProcess {
+ public:
+  PeerProcess(const Options& options, Report& report, Reactor& reactor, OpenState& state);
+  ~PeerProcess();
+  PeerProcess(const PeerProcess&) = delete;
+  PeerProcess& operator=(const PeerProcess&) = delete;
+
+  // Binds the port and starts the session. Failures: the port is taken (10), the address is not ours (2).
+  [[nodiscard]] Outcome<void> open(swarm::Role role);
+  // Runs until finish(); gives its exit code. `hosts`: whom the duty wants as hints.
+  [[nodiscard]] Exit run(Duty& duty, const std::vector<storage::HostPort>& hosts);
+  // Begins the orderly end; only the first call counts.
+  void finish(Exit exit);
+  [[nodiscard]] bool finishing() const { return finish_.has_value(); }
+
+  [[nodiscard]] Host& host() { return *host_; }
+  [[nodiscard]] swarm::Reach reach() const { return reach_; }
+  [[nodiscard]] bool anybody_answered() const { return answered_; }  // a DHT contact, at any time
+  [[nodiscard]] std::uint32_t contacts() const { return contacts_; }
+  // A port that others asked for comes from the command line, not from the state.
+  [[nodiscard]] const std::vector<Endpoint>& given_bootstrap() const { return bootstrap_; }
+
+ private:
+  void answer(const swarm::Answer& answer);
+  void report_reach(const swarm::ReachAnswer& reach);
+  void check_contacts();
+  void look_up(const std::vector<storage::HostPort>& hosts);
+  void begin();
+  void signalled(int count);
+  void remember_port();
+
+  const Options& options_;
+  Report& report_;
+  Reactor& reactor_;
+  OpenState& state_;
+  storage::PosixVfs vfs_;
+  storage::MutexGate disk_gate_;
+  std::unique_ptr<storage::Disk> disk_;
+  std::unique_ptr<Host> host_;
+  Resolver resolver_;
+  Duty* duty_ = nullptr;
+  swarm::Reach reach_ = swarm::Reach::internet;
+  std::vector<Endpoint> bootstrap_, hints_;
+  std::size_t names_left_ = 0;
+  std::optional<swarm::CommandId> stop_command_;
+  std::optional<Exit> finish_;
+  std::uint32_t contacts_ = 0, quarters_ = 0;
+  std::optional<Endpoint> told_reach_;
+  bool begun_ = false, answered_ = false;
+};
+
+}  // namespace shoal::cli

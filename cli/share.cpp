@@ -1,0 +1,248 @@
+// `share`: survey, hash what is not known unchanged, keep it in the catalog, then serve it until stopped.
+//
+// The link is printed when our own node holds our record: from then on it works. It names addresses of ours; where none
+// of them is global it also names the nodes given with --bootstrap, through which those outside find us.
+#include <algorithm>
+#include <map>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/content_report.hpp"
+#include "cli/hashing.hpp"
+#include "cli/peer_process.hpp"
+#include "cli/quantity.hpp"
+#include "dht/base/crypto.hpp"
+#include "storage/importer.hpp"
+#include "storage/names.hpp"
+
+namespace shoal::cli {
+namespace {
+
+constexpr std::size_t max_shares = 256;         // of --each: each announces and looks up on its own
+constexpr std::size_t max_given_addresses = 2;  // of --bootstrap in a link
+
+struct Shared {
+  storage::ContentPtr content;
+  std::string folder;
+};
+
+// The catalog's memory of what these paths were before.
+struct Before {
+  storage::ShareKey key{};
+  storage::Salt salt{};
+  storage::Earlier earlier;  // content null: nothing
+  std::optional<storage::FoundContent> found;
+};
+
+Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, const std::string& name) {
+  Before out;
+  out.key = storage::share_key(paths, name, storage::ShareKind::sealed);
+  const auto broken = [&](const Error& error) { return std::unexpected(catalog_failure(error, state.catalog_path)); };
+  const auto share = state.catalog->share(out.key);
+  if (!share) return broken(share.error());
+  if (!*share) {
+    crypto::system_random(out.salt);
+    return out;
+  }
+  out.salt = (*share)->salt;
+  if (!(*share)->content) return out;
+  auto stored = state.catalog->load(*(*share)->content);
+  if (!stored) return broken(stored.error());
+  auto found = state.catalog->find(*(*share)->content);
+  if (!found) return broken(found.error());
+  if (!*stored || !*found) return out;
+  auto content = storage::parse_info(std::move((*stored)->info));
+  if (!content || (*content)->id != *(*share)->content) return out;  // damaged: hashed anew
+  out.earlier = {*content, std::move((*stored)->layers), (*found)->stamps()};
+  out.found = std::move(**found);
+  return out;
+}
+
+bool nothing_changed(const storage::Survey& survey, const Before& before) {
+  return before.found && before.found->role == storage::ContentRole::share && before.found->folder == survey.folder &&
+         before.found->root_name == survey.root_name && before.found->have.all() &&
+         storage::unchanged(survey, *before.earlier.content, before.earlier.stamps);
+}
+
+Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey, const Before& before) {
+  storage::PosixVfs vfs;
+  storage::HashProgress progress;
+  storage::ImportOptions options;
+  options.salt = before.salt;
+  options.earlier = before.earlier.content ? &before.earlier : nullptr;
+  options.progress = &progress;
+  std::optional<PathResult<storage::Imported>> imported;
+  const auto begun = std::chrono::steady_clock::now();
+  run_bulk(room.reactor, room.report, progress, [&] {
+    storage::ThreadExecutor executor;
+    imported.emplace(storage::import_content(vfs, survey, options, executor));
+  });
+  if (!*imported)
+    return std::unexpected(failure_of(Doing::reading_share, imported->error().error, imported->error().path));
+  const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  room.report.say(fmt::format("hashed '{}': {} in {}", storage::escape_for_display(survey.name),
+                              show_size(progress.done_bytes.load()), show_duration(took)));
+  return std::move(**imported);
+}
+
+Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<std::string>& paths,
+                        const std::string& name) {
+  storage::PosixVfs vfs;
+  const auto survey = storage::survey(vfs, paths, name);
+  if (!survey) return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
+  if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, 0); !skipped.empty())
+    room.report.say(skipped);
+  auto before = recall(state, paths, name);
+  if (!before) return std::unexpected(before.error());
+  if (nothing_changed(*survey, *before)) {
+    room.report.say(fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey->name)));
+    return Shared{before->earlier.content, survey->folder};
+  }
+  auto imported = hash(room, *survey, *before);
+  if (!imported) return std::unexpected(imported.error());
+  storage::ContentRecord record;
+  record.content = imported->content;
+  record.role = storage::ContentRole::share;
+  record.folder = imported->folder;
+  record.root_name = imported->root_name;
+  record.have = storage::ContentRecord::Have::all;
+  record.layers = std::move(imported->layers);
+  record.stamps = std::move(imported->stamps);
+  record.disk_paths = std::move(imported->disk_paths);
+  if (const auto kept = state.catalog->store_share(before->key, before->salt, record); !kept)
+    return std::unexpected(catalog_failure(kept.error(), state.catalog_path));
+  return Shared{imported->content, imported->folder};
+}
+
+class Shares final : public Duty {
+ public:
+  Shares(CommandRoom& room, PeerProcess& peer, std::vector<Shared> shares)
+      : room_(room), peer_(peer), shares_(std::move(shares)), copies_left_(shares_.size()) {}
+
+  void begin(const std::vector<Endpoint>& hints) override {
+    for (const Shared& share : shares_) {
+      swarm::OpenContent open;
+      open.id = share.content->id;
+      open.folder = share.folder;
+      open.hints = hints;
+      open.seed.until = swarm::SeedUntil::forever;
+      const swarm::CommandId id = peer_.host().command(std::move(open));
+      reports_.try_emplace(id, room_.report, Doing::reading_share, share.content->name, share.folder);
+      of_.emplace(id, &share);
+    }
+  }
+
+  void answered(const swarm::Answer& answer) override {
+    const auto* event = std::get_if<swarm::ContentEvent>(&answer.what);
+    const auto found = reports_.find(answer.command);
+    if (event == nullptr || found == reports_.end()) return;
+    ContentReport& report = found->second;
+    const auto status = status_of(peer_.host().session(), peer_.host().now(), event->id);
+    report.event(*event, status.value_or(swarm::ContentStatus{}));
+    using What = swarm::ContentEvent::What;
+    if (event->what == What::announced && !told_[answer.command]) {
+      told_[answer.command] = true;
+      print_link(*of_.at(answer.command));
+    } else if (event->what == What::failed) {
+      peer_.finish(report.failure()->exit);
+    } else if (event->what == What::copy_out && copied_.insert({answer.command, true}).second) {
+      if (--copies_left_ == 0 && room_.options.serving == Serving::one_copy) {
+        room_.report.say("one full copy is out");
+        peer_.finish(Exit::done);
+      }
+    }
+  }
+
+  void second() override {
+    const swarm::ContentStatus* busiest = nullptr;
+    const auto all = peer_.host().session().contents(peer_.host().now());
+    for (const swarm::ContentStatus& status : all) {
+      if (ContentReport* report = report_of(status.id)) report->progress(status);
+      if (busiest == nullptr || status.up_rate > busiest->up_rate) busiest = &status;
+    }
+    if (busiest == nullptr) return;
+    if (ContentReport* report = report_of(busiest->id)) room_.report.progress(report->line(*busiest));
+  }
+
+  Farewell interrupted() override { return {Exit::done, "stopping"}; }
+
+ private:
+  ContentReport* report_of(const storage::ContentId& id) {
+    for (auto& [command, report] : reports_)
+      if (of_.at(command)->content->id == id) return &report;
+    return nullptr;
+  }
+
+  void print_link(const Shared& share) {
+    storage::Link link;
+    link.id = share.content->id;
+    link.name = share.content->name;
+    bool global = false;
+    for (const Endpoint& endpoint : peer_.host().endpoints()) {
+      link.at.push_back(storage::HostPort::from(endpoint));
+      global = global || endpoint.address.global();
+    }
+    const std::size_t own = link.at.size();
+    if (!global)
+      for (const Endpoint& given : peer_.given_bootstrap())
+        if (link.at.size() < own + max_given_addresses && given.address.global())
+          link.at.push_back(storage::HostPort::from(given));
+    const std::string text = storage::format_link(link);
+    room_.report.event(EventLine{"link"}.text("link", text));
+    room_.report.data(text);
+    room_.report.say(fmt::format("to get it elsewhere:\n  shoal get '{}'", text));
+    room_.report.say(reach_sentence(global));
+  }
+
+  [[nodiscard]] std::string reach_sentence(bool global) const {
+    const std::uint16_t port = peer_.host().port();
+    if (peer_.reach() == swarm::Reach::local)
+      return fmt::format("listening on port {}, for this network alone (--local)", port);
+    if (global)
+      return fmt::format("listening on port {}; whether a firewall keeps others out will show when they call", port);
+    return fmt::format("listening on port {} behind a router: from outside, only those who can be reached themselves get "
+                       "it, unless the router lets TCP and UDP port {} in",
+                       port, port);
+  }
+
+  CommandRoom& room_;
+  PeerProcess& peer_;
+  std::vector<Shared> shares_;
+  std::map<swarm::CommandId, ContentReport> reports_;
+  std::map<swarm::CommandId, const Shared*> of_;
+  std::map<swarm::CommandId, bool> told_, copied_;
+  std::size_t copies_left_;
+};
+
+}  // namespace
+
+Outcome<Exit> share_command(CommandRoom& room) {
+  const auto paths = absolute_paths(room.options.paths);
+  if (!paths) return std::unexpected(paths.error());
+  if (room.options.sharing == Sharing::each && paths->size() > max_shares)
+    return give_up(Exit::usage, "--each takes at most 256 paths; share the others with another command");
+  auto state = open_state(room.options.state, Use::with_identity, room.environment);
+  if (!state) return std::unexpected(state.error());
+  std::vector<Shared> shares;
+  const auto add = [&](const std::vector<std::string>& part) -> Outcome<void> {
+    auto shared = prepare(room, **state, part, room.options.name);
+    if (!shared) return std::unexpected(shared.error());
+    const auto same = [&](const Shared& other) { return other.content->id == shared->content->id; };
+    if (std::none_of(shares.begin(), shares.end(), same)) shares.push_back(std::move(*shared));
+    return {};
+  };
+  if (room.options.sharing == Sharing::each) {
+    for (const std::string& path : *paths)
+      if (auto ok = add({path}); !ok) return std::unexpected(ok.error());
+  } else if (auto ok = add(*paths); !ok) {
+    return std::unexpected(ok.error());
+  }
+  PeerProcess peer{room.options, room.report, room.reactor, **state};
+  if (auto opened = peer.open(swarm::Role::member); !opened) return std::unexpected(opened.error());
+  Shares duty{room, peer, std::move(shares)};
+  return peer.run(duty, {});
+}
+
+}  // namespace shoal::cli

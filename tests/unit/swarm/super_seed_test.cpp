@@ -1,0 +1,82 @@
+// A lone seed's reveals.
+#include "swarm/super_seed.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "contents.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+using test::make_peer;
+using test::make_random;
+
+TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
+  SuperSeed seed{100, make_random(1)};
+  for (std::uint32_t i = 0; i < 5; ++i) seed.add_peer(make_peer(i));
+  std::map<std::uint32_t, int> times;
+  std::vector<std::uint32_t> open[5];
+  for (int round = 0; round < 10; ++round)
+    for (std::uint32_t i = 0; i < 5; ++i) {
+      std::vector<std::uint32_t> out;
+      seed.reveal(make_peer(i), 2, out);
+      for (const std::uint32_t piece : out) {
+        ++times[piece];
+        EXPECT_TRUE(seed.shown(make_peer(i), piece));
+        open[i].push_back(piece);
+      }
+      EXPECT_EQ(open[i].size(), 2U);
+      for (const std::uint32_t piece : open[i]) seed.peer_has(make_peer(i), piece);
+      open[i].clear();
+    }
+  EXPECT_EQ(times.size(), 100U);
+  for (const auto& [piece, count] : times) EXPECT_EQ(count, 1) << piece;
+  EXPECT_EQ(seed.only_ours(), 0U);
+  // Now everything is out: what fewest have, and never what the peer has.
+  std::vector<std::uint32_t> out;
+  seed.reveal(make_peer(0), 4, out);
+  EXPECT_EQ(out.size(), 4U);
+  for (const std::uint32_t piece : out) EXPECT_EQ(times[piece], 1);
+}
+
+TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
+  SuperSeed seed{10, make_random(1)};
+  seed.add_peer(make_peer(0));
+  seed.add_peer(make_peer(1));
+  std::vector<std::uint32_t> first, second;
+  seed.reveal(make_peer(0), 10, first);
+  EXPECT_EQ(first.size(), 10U);
+  seed.peer_has(make_peer(0), first[0]);
+  EXPECT_EQ(seed.only_ours(), 9U);
+  seed.remove_peer(make_peer(0));
+  EXPECT_EQ(seed.only_ours(), 10U);
+  seed.reveal(make_peer(1), 9, second);
+  EXPECT_EQ(second.size(), 9U);
+  EXPECT_FALSE(seed.shown(make_peer(0), first[1]));
+}
+
+TEST(SuperSeed, EndsWithEverythingShown) {
+  SuperSeed seed{10, make_random(1)};
+  seed.add_peer(make_peer(0));
+  for (int i = 0; i < 20; ++i) {
+    std::vector<std::uint32_t> out;
+    seed.reveal(make_peer(0), 3, out);
+    for (const std::uint32_t piece : out) seed.peer_has(make_peer(0), piece);
+  }
+  for (std::uint32_t piece = 0; piece < 10; ++piece) EXPECT_TRUE(seed.shown(make_peer(0), piece));
+}
+
+TEST(SuperSeed, IsUsefulForTheOnlySeedOfAYoungSwarm) {
+  EXPECT_TRUE(super_seeding_useful(true, 0, 5, 0));
+  EXPECT_FALSE(super_seeding_useful(false, 0, 5, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 1, 5, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 0, 1, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 0, 5, 1));
+}
+
+}  // namespace
+}  // namespace shoal::swarm
