@@ -1,4 +1,7 @@
 // `info` and `verify`: what a link or torrent says, and whether a folder holds it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wfree-nonheap-object"  // GCC 12 takes a moved vector of a temporary for no heap object
+#endif
 #include <algorithm>
 #include <optional>
 

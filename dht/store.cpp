@@ -169,7 +169,7 @@ Store::Index Store::victim_of_key(Now now, const List& room, std::uint64_t netwo
     Index oldest;
     std::uint32_t count;
   };
-  std::array<Group, key_capacity> groups;
+  std::array<Group, key_capacity> groups{};
   std::size_t known = 0;
   std::uint32_t ours = 0;
   for (Index i = room.first; i != none; i = at(i).links[by_key].next) {

@@ -79,11 +79,12 @@ void Disk::release_lock(const ContentId& id) {
 Done Disk::perform(LoadJob& job, Worker&) {
   if (auto held = hold_lock(job.id); !held) return failed(held.error());
   auto stored = catalog_.load(job.id);
-  if (!stored) {
+  const auto sequence = stored ? catalog_.sequence(job.id) : std::unexpected(stored.error());
+  if (!sequence) {
     release_lock(job.id);
-    return failed(stored.error());
+    return failed(sequence.error());
   }
-  return Loaded{std::move(*stored)};
+  return Loaded{std::move(*stored), *sequence};
 }
 
 Done Disk::perform(SaveLayersJob& job, Worker&) {

@@ -116,6 +116,7 @@ using Job = std::variant<LoadJob, AttachJob, SaveLayersJob, ReadJob, WriteJob, H
 struct Plain {};
 struct Loaded {
   std::optional<StoredContent> stored;
+  std::uint64_t record_sequence = 0;  // the last one published (ms), known before the metadata may be
 };
 struct Attached {
   enum class FileState : std::uint8_t { absent, partial, whole, changed };  // changed: hash before serving

@@ -379,11 +379,11 @@ class PosixFolder final : public Folder {
                       mode);
       while (fd < 0 && errno == EINTR);
       if (fd < 0) {
-        // O_DIRECTORY with O_NOFOLLOW calls a link "not a folder".
+        // O_DIRECTORY with O_NOFOLLOW calls a link "not a folder". One that is a folder now was a link then.
         const int failed = errno;
         struct stat seen{};
         if (failed == ENOTDIR && ::fstatat(from, part.c_str(), &seen, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISLNK(seen.st_mode))
+            (S_ISLNK(seen.st_mode) || S_ISDIR(seen.st_mode)))
           return os_fail(ELOOP);
         return os_fail(failed);
       }

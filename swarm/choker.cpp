@@ -8,6 +8,8 @@
 namespace shoal::swarm {
 namespace {
 
+constexpr std::int32_t unearned = 9;  // this rank and what is above get no regular slot
+
 struct Ranked {
   const ChokerPeer* peer = nullptr;
   std::int32_t rank = 0;     // lower is better
@@ -19,13 +21,21 @@ bool better(const Ranked& a, const Ranked& b) {
   return std::tuple{a.rank, -a.merit, a.chance} < std::tuple{b.rank, -b.merit, b.chance};
 }
 
-// A leech: who gave most; then, for slots nobody has earned, who owes us least. A snubbing peer earns
-// nothing.
-Ranked rank_as_leech(const ChokerPeer& peer) {
-  if (!peer.snubbed && peer.gave_rate >= limits::least_gift)
-    return {.peer = &peer, .rank = 0, .merit = peer.gave_rate};
+// What it has had of us beyond four times what it gave and a newcomer's credit. Four, because lines are
+// asymmetric and partners in a pair are seldom even.
+bool in_debt(const ChokerPeer& peer, const ChokerInput& input) {
+  return peer.took_total > 4 * peer.gave_total + input.credit_bytes;
+}
+
+// A leech: who gave most; then, for slots nobody has earned, who owes us least. Whoever snubs us or is in
+// debt earns nothing and may hope for the optimistic slot alone, even if others stay empty: pieces are scarce
+// in a young swarm, not uplink, and a rider lags behind, so that it would be interested in everybody and fill
+// every gap.
+Ranked rank_as_leech(const ChokerPeer& peer, const ChokerInput& input) {
+  if (peer.snubbed) return {.peer = &peer, .rank = unearned};
+  if (peer.gave_rate >= limits::least_gift) return {.peer = &peer, .rank = 0, .merit = peer.gave_rate};
   const double debt = static_cast<double>(peer.took_total) - static_cast<double>(peer.gave_total);
-  return {.peer = &peer, .rank = peer.snubbed ? 2 : 1, .merit = -debt};
+  return {.peer = &peer, .rank = in_debt(peer, input) ? unearned : 1, .merit = -debt};
 }
 
 // A seed: whose turn is not over, those who take most first; then who has waited longest; then whose turn is
@@ -68,7 +78,7 @@ ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
   ranked.reserve(input.peers.size());
   for (const ChokerPeer& peer : input.peers) {
     if (!peer.interested) continue;
-    ranked.push_back(input.trade == Trade::leech ? rank_as_leech(peer) : rank_as_seed(peer, input));
+    ranked.push_back(input.trade == Trade::leech ? rank_as_leech(peer, input) : rank_as_seed(peer, input));
     ranked.back().chance = random.next();
   }
   std::sort(ranked.begin(), ranked.end(), better);
@@ -82,8 +92,8 @@ ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
     return one.peer->peer == input.optimistic && !input.new_optimistic && !earned;
   };
   for (const Ranked& one : ranked) {
-    const bool snubs = input.trade == Trade::leech && one.peer->snubbed;
-    if (out.unchoke.size() + limits::optimistic_slots < input.slots && !snubs && !keeps_place(one)) {
+    if (out.unchoke.size() + limits::optimistic_slots < input.slots && one.rank < unearned &&
+        !keeps_place(one)) {
       out.unchoke.push_back(one.peer->peer);
       continue;
     }

@@ -36,8 +36,10 @@ struct ChokerInput {
   std::span<const ChokerPeer> peers{};
   Trade trade = Trade::leech;
   std::uint32_t slots = limits::regular_slots + limits::optimistic_slots;  // all of them, at least 2
-  PeerHandle optimistic{};                                                   // of the last round; nothing: none
+  PeerHandle optimistic{};                                                 // of the last round; nothing: none
   bool new_optimistic = false;                                             // its 30 s are over
+  std::uint64_t credit_bytes =
+      limits::credit_bytes;  // what a peer may have of a leech before it gives anything
   // A seed's turn lasts at least limits::seed_quantum and, if the peer is taking, until it has had so many
   // bytes (but no longer than limits::seed_turn_most): otherwise slow slots would leave nothing but partial
   // pieces behind. Four pieces is a good value.
@@ -46,7 +48,7 @@ struct ChokerInput {
 
 struct ChokerVerdict {
   std::vector<PeerHandle>
-      unchoke;            // all that are to be unchoked, the optimistic one last; the others are choked
+      unchoke;              // all that are to be unchoked, the optimistic one last; the others are choked
   PeerHandle optimistic{};  // nothing: nobody is left to try
 };
 

@@ -21,13 +21,15 @@ inline constexpr Duration contribution_window = seconds{20};  // what "gave most
 inline constexpr Duration newcomer_for =
     seconds{60};  // connected for less: three times as likely to be tried
 inline constexpr std::uint32_t newcomer_weight = 3;
-inline constexpr Duration snub_after = seconds{60};    // unchoked, asked, nothing came: it snubs us
-inline constexpr std::uint32_t regular_slots = 4;      // the textbook's 4 ...
-inline constexpr std::uint32_t optimistic_slots = 1;   // ... + 1, the floor of adaptation
-inline constexpr std::uint32_t max_slots = 50;         // beyond that each gets too little to matter
+inline constexpr Duration snub_after = seconds{60};   // unchoked, asked, nothing came: it snubs us
+inline constexpr std::uint32_t regular_slots = 4;     // the textbook's 4 ...
+inline constexpr std::uint32_t optimistic_slots = 1;  // ... + 1, the floor of adaptation
+inline constexpr std::uint32_t max_slots = 50;        // beyond that each gets too little to matter
+inline constexpr std::uint64_t credit_bytes =
+    256 * 1024;                            // a piece to begin with; a rider with 50 peers gets 12 MiB
 inline constexpr double least_gift = 256;  // bytes a second below which a peer has given us nothing
 inline constexpr Duration seed_turn_most = minutes{2};  // of one peer, however slowly it takes
-inline constexpr Duration seed_quantum = seconds{20};  // a seed's slot is kept that long, then goes round
+inline constexpr Duration seed_quantum = seconds{20};   // a seed's slot is kept that long, then goes round
 
 // ---- asking for blocks
 inline constexpr std::uint32_t max_block_bytes = 16384;  // of one request, either way (BEP 3 as practised)
@@ -74,7 +76,7 @@ inline constexpr std::uint32_t max_endpoints_per_key = 4;  // a record carries v
 inline constexpr std::uint32_t max_bans = 1000;            // remembered; the oldest goes
 inline constexpr std::uint32_t bans_per_address = 4;  // keys banned at an address before the address itself
                                                       // is: a NAT shares one among the honest
-inline constexpr std::uint32_t dials_per_ip = 3;  // a global address, every dial_ip_window
+inline constexpr std::uint32_t dials_per_ip = 3;      // a global address, every dial_ip_window
 inline constexpr Duration dial_ip_window = minutes{10};
 inline constexpr Duration dial_network_gap = seconds{10};  // between dials to one global /24 or /48
 inline constexpr std::uint32_t max_dial_history = 8192;  // addresses remembered; beyond that, no new stranger

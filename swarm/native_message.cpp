@@ -96,7 +96,8 @@ struct MessageWriter {
   void operator()(const wire::HashRequest& m) { write_hash_request(to, hash_request, m, 6); }
   void operator()(const wire::HashReject& m) { write_hash_request(to, hash_reject, m.request, 6); }
   void operator()(const wire::Hashes& m) {
-    SHOAL_CHECK(m.hashes.size() <= max_hashes);
+    // How many are asked for is the other end's choice, so no bug of ours: what cannot be said is refused.
+    if (m.hashes.size() > max_hashes) return (*this)(wire::HashReject{m.request});
     write_hash_request(to, hashes, m.request, 7);
     // Sha256 is an array of bytes: a vector of them lies in memory as the wire has it.
     to.binary({m.hashes.empty() ? nullptr : m.hashes.front().data(), m.hashes.size() * hash_bytes});

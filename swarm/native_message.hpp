@@ -18,7 +18,8 @@
 
 namespace shoal::swarm {
 
-// Bounds of single messages; a sender that exceeds one has a bug and is stopped by SHOAL_CHECK.
+// Bounds of single messages; a sender that exceeds one has a bug and is stopped by SHOAL_CHECK, but for
+// Hashes, whose number the other end chose: too many are written as a HashReject.
 inline constexpr std::size_t max_client_bytes = 64;
 inline constexpr std::size_t max_exchange_entries = 64;  // added, and as many dropped
 inline constexpr std::size_t max_hashes = 1024 + 32;     // a layer's range and its uncles

@@ -20,7 +20,12 @@ bool super_seeding_useful(bool complete, std::uint32_t other_seeds, std::uint32_
 }
 
 SuperSeed::SuperSeed(std::uint32_t pieces, Random random)
-    : pieces_(pieces), random_(std::move(random)), out_(pieces, 0), shown_(pieces, 0), only_ours_(pieces) {
+    : pieces_(pieces),
+      random_(std::move(random)),
+      out_(pieces, 0),
+      shown_(pieces, 0),
+      coming_(pieces, 0),
+      only_ours_(pieces) {
   fresh_.reserve(pieces);
   for (std::uint32_t piece = 0; piece < pieces; ++piece) fresh_.push_back(piece);
   random_.shuffle(fresh_);
@@ -39,13 +44,29 @@ void SuperSeed::add_peer(PeerHandle peer) {
   if (find(peer) != nullptr) return;
   const auto at = std::lower_bound(peers_.begin(), peers_.end(), peer,
                                    [](const Shown& shown, PeerHandle key) { return shown.peer < key; });
-  peers_.insert(at, Shown{.peer = peer, .open = {}, .all = {}, .has = Bitfield{pieces_}});
+  peers_.insert(at,
+                Shown{.peer = peer, .slot = Slot::choked, .open = {}, .all = {}, .has = Bitfield{pieces_}});
+}
+
+void SuperSeed::count_open(const Shown& shown, int sign) {
+  if (shown.slot == Slot::choked) return;
+  for (const std::uint32_t piece : shown.open)
+    coming_[piece] = static_cast<std::uint16_t>(coming_[piece] + sign);
+}
+
+void SuperSeed::set_slot(PeerHandle peer, Slot slot) {
+  Shown* shown = find(peer);
+  if (shown == nullptr || shown->slot == slot) return;
+  count_open(*shown, -1);
+  shown->slot = slot;
+  count_open(*shown, 1);
 }
 
 // What it was shown and did not finish is fresh again for others.
 void SuperSeed::remove_peer(PeerHandle peer) {
   Shown* shown = find(peer);
   if (shown == nullptr) return;
+  count_open(*shown, -1);
   for (const std::uint32_t piece : shown->all) --shown_[piece];
   for (std::uint32_t piece = 0; piece < pieces_; ++piece)
     if (shown->has.test(piece) && --out_[piece] == 0) ++only_ours_;
@@ -58,7 +79,7 @@ void SuperSeed::peer_has(PeerHandle peer, std::uint32_t piece) {
   Shown* shown = find(peer);
   if (shown == nullptr || piece >= pieces_ || !shown->has.set(piece)) return;
   if (out_[piece]++ == 0) --only_ours_;
-  std::erase(shown->open, piece);
+  if (std::erase(shown->open, piece) > 0 && shown->slot == Slot::unchoked) --coming_[piece];
 }
 
 bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
@@ -66,33 +87,36 @@ bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
   return shown != nullptr && std::binary_search(shown->all.begin(), shown->all.end(), piece);
 }
 
+// Of a row of pieces, the best to show a second time: one that is out nowhere and comes to nobody, because
+// those it was shown to are choked; else one that fewest have. One that is on its way to somebody is left
+// alone.
+std::uint32_t SuperSeed::second_choice(const Shown& shown) {
+  std::uint32_t best = pieces_;
+  const auto rank = [&](std::uint32_t piece) { return std::pair{out_[piece], shown_[piece]}; };
+  const std::uint32_t most = std::min(looks, pieces_);
+  for (std::uint32_t i = 0; i < most; ++i) {
+    const std::uint32_t piece = (again_ + i) % pieces_;
+    if (shown.has.test(piece) || (out_[piece] == 0 && coming_[piece] > 0)) continue;
+    if (std::binary_search(shown.all.begin(), shown.all.end(), piece)) continue;
+    if (best == pieces_ || rank(piece) < rank(best)) best = piece;
+  }
+  again_ = pieces_ == 0 ? 0 : (again_ + most) % pieces_;
+  return best;
+}
+
 void SuperSeed::reveal(PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out) {
   Shown* shown = find(peer);
   if (shown == nullptr) return;
-  const auto show = [&](std::uint32_t piece) {
+  while (shown->open.size() < ahead) {
+    while (!fresh_.empty() && (out_[fresh_.back()] > 0 || shown_[fresh_.back()] > 0)) fresh_.pop_back();
+    const std::uint32_t piece = fresh_.empty() ? second_choice(*shown) : fresh_.back();
+    if (piece == pieces_) return;
+    if (!fresh_.empty()) fresh_.pop_back();
     insert_sorted(shown->all, piece);
     shown->open.push_back(piece);
     ++shown_[piece];
+    if (shown->slot == Slot::unchoked) ++coming_[piece];
     out.push_back(piece);
-  };
-  while (shown->open.size() < ahead && !fresh_.empty()) {
-    const std::uint32_t piece = fresh_.back();
-    fresh_.pop_back();
-    if (out_[piece] == 0 && shown_[piece] == 0) show(piece);
-  }
-  // Nothing fresh: what fewest have and fewest were shown, in turn.
-  while (shown->open.size() < ahead && pieces_ > 0) {
-    std::uint32_t best = pieces_;
-    const std::uint32_t most = std::min(looks, pieces_);
-    for (std::uint32_t i = 0; i < most; ++i) {
-      const std::uint32_t piece = (again_ + i) % pieces_;
-      if (shown->has.test(piece) || std::binary_search(shown->all.begin(), shown->all.end(), piece)) continue;
-      if (best == pieces_ || std::pair{out_[piece], shown_[piece]} < std::pair{out_[best], shown_[best]})
-        best = piece;
-    }
-    again_ = (again_ + most) % pieces_;
-    if (best == pieces_) return;
-    show(best);
   }
 }
 

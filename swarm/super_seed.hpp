@@ -1,11 +1,17 @@
 // SuperSeed: which pieces a lone seed reveals to whom (BEP 16 in spirit), so that it uploads each piece about
-// once while the swarm is young. Deviations: several pieces are revealed to a peer at once, so that its
-// pipeline never runs dry; and a peer gets new ones when it has finished those it was shown, without having
-// to prove that it passed them on, because in this dialect every member is authenticated and the choker
-// rotates anyway. A piece that nobody else has by then is shown to a second peer only when no fresh one is
-// left.
+// once while the swarm is young. Without it, rarest first with random ties makes several leeches ask the seed
+// for the same piece: with k pieces on their way and m not yet out, a new choice collides with probability k
+// / m.
 //
-// It decides nothing about choking and sends nothing: it returns the pieces to announce with Have.
+// Deviations: several pieces are revealed to a peer that is unchoked, so that its pipeline never runs dry;
+// and it gets new ones when it has finished those it was shown, without having to prove that it passed them
+// on: rarest first does that, and the choker rotates anyway. A piece that is shown to choked peers alone may
+// be shown to another.
+//
+// It decides nothing about choking and sends nothing: it returns the pieces to announce with Have. Use: while
+// super_seeding_useful, greet peers with "no pieces", reveal(1) to each, so that it is interested; on
+// unchoking set_active and reveal a pipeline's worth, again after each of its Haves; reject requests for
+// pieces not shown(). When it is useful no more, announce the rest to everybody.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +34,9 @@ class SuperSeed {
 
   void add_peer(PeerHandle peer);
   void remove_peer(PeerHandle peer);
+  // Whether we unchoke it.
+  enum class Slot : std::uint8_t { choked, unchoked };
+  void set_slot(PeerHandle peer, Slot slot);
   // A peer says it has the piece (HAVE or its bitfield, also of pieces we never showed it).
   void peer_has(PeerHandle peer, std::uint32_t piece);
   // Whether the peer may ask for the piece: it was shown to it.
@@ -41,6 +50,7 @@ class SuperSeed {
  private:
   struct Shown {
     PeerHandle peer;
+    Slot slot = Slot::choked;
     std::vector<std::uint32_t> open;  // shown and not yet had by it, in order of showing
     std::vector<std::uint32_t> all;   // sorted
     Bitfield has;
@@ -48,12 +58,16 @@ class SuperSeed {
   [[nodiscard]] Shown* find(PeerHandle peer);
   [[nodiscard]] const Shown* find(PeerHandle peer) const;
 
+  void count_open(const Shown& shown, int sign);
+  [[nodiscard]] std::uint32_t second_choice(const Shown& shown);  // pieces_: none
+
   std::uint32_t pieces_;
   Random random_;
-  std::vector<std::uint32_t> fresh_;  // shown to nobody yet, shuffled; taken from the back
-  std::vector<std::uint16_t> out_;    // by piece: peers that have it
-  std::vector<std::uint16_t> shown_;  // by piece: peers it was shown to
-  std::vector<Shown> peers_;          // sorted by handle
+  std::vector<std::uint32_t> fresh_;   // shown to nobody yet, shuffled; taken from the back
+  std::vector<std::uint16_t> out_;     // by piece: peers that have it
+  std::vector<std::uint16_t> shown_;   // by piece: peers it was shown to
+  std::vector<std::uint16_t> coming_;  // by piece: unchoked peers it was shown to that lack it
+  std::vector<Shown> peers_;           // sorted by handle
   std::uint32_t only_ours_;
   std::uint32_t again_ = 0;  // where the search for a second showing goes on
 };

@@ -413,6 +413,7 @@ void Swarm::tick(Turn& turn) {
     for (const PeerHandle handle : all)
       if (Peer* peer = peers_.find(handle)) tick_peer(turn, handle, *peer);
     exchange_peers(turn);
+    if (stage_ == Stage::running) end_super_seed_if_over(turn);
     if (stage_ == Stage::metadata) ask_metadata(turn);
     if (stage_ == Stage::running) ask_hashes(turn);
   }

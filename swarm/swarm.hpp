@@ -29,6 +29,7 @@
 #include "swarm/roster.hpp"
 #include "swarm/replay_filter.hpp"
 #include "swarm/session.hpp"
+#include "swarm/super_seed.hpp"
 #include "swarm/tag_table.hpp"
 #include "swarm/turn.hpp"
 
@@ -186,9 +187,16 @@ class Swarm {
   void want_turn(PeerHandle handle, Peer& peer);
   void block_read(Turn& turn, const Pending& pending, storage::ReadDone& done);
   void choke_round(Turn& turn, ChokeClock::Due due);
+  void interest_changed(Turn& turn, Peer& peer, bool interested);
   void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
   void file_changed(Turn& turn, std::uint32_t piece, const std::string& path);
   [[nodiscard]] bool serves(std::uint32_t piece) const;
+
+  // swarm_super_seed.cpp
+  [[nodiscard]] bool super_seeds();
+  void super_learn(PeerHandle handle);
+  void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
+  void end_super_seed_if_over(Turn& turn);
 
   Slot slot_;
   CommandId command_;
@@ -242,7 +250,10 @@ class Swarm {
   UploadSlots slots_;
   ChokeClock choke_clock_;
   Instant slots_due_{};
+  std::int32_t busy_slots_ = 0;  // peers that are unchoked and interested
   PeerHandle optimistic_;
+  std::optional<SuperSeed> super_;  // while we are the only seed of a young swarm
+  bool super_over_ = false;         // once is enough
 
   Instant second_{};  // next look at every peer
   Instant look_up_due_{};
@@ -256,6 +267,7 @@ class Swarm {
   // Scratch of a turn, kept for its room.
   std::vector<wire::Message> messages_;
   std::vector<BlockRef> blocks_;
+  std::vector<std::uint32_t> shown_;
   std::vector<Buffer> buffers_;
   std::vector<wire::Request> requests_;
 };

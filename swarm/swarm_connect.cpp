@@ -208,7 +208,6 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
   hello.your_address = peer.endpoint.address;
   send(turn, handle, peer, std::move(hello));
   if (stage_ == Stage::running) say_pieces(turn, handle, peer);
-  choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{100});
 }
 
 // Two peers that dial each other at once end up with two connections. Both keep the one that was dialled by the
@@ -237,9 +236,11 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   turn.names.forget(peer->stream);
   if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
   if (peer->up()) --up_;
+  if (!peer->choked_by_us && peer->interested_in_us) --busy_slots_;
   if (work_) {
     release(turn, handle, *peer, Pipeline::After::gone);
     work_->picker.remove_peer(handle);
+    if (super_) super_->remove_peer(handle);
   }
   fetch_.remove_peer(handle);
   if (peer->direction == Direction::outgoing) {
@@ -248,10 +249,8 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
     roster_.failed(turn.now, *listening, why);
   }
   const auto asked = std::move(peer->hashes_asked);
-  if (optimistic_ == handle) {
-    optimistic_ = {};
-    choke_clock_.soon(turn.now.mono + std::chrono::seconds{1});
-  }
+  if (optimistic_ == handle) optimistic_ = {};
+  if (!peer->choked_by_us) choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{50});
   peers_.erase(handle);
   for (const auto& [request, when] : asked) hashes_failed(turn, request);
   roster_wake_ = std::min(roster_wake_, turn.now.mono + std::chrono::milliseconds{100});
@@ -302,6 +301,7 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   peer.pipeline.overdue(now, blocks_);
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
   update_interest(turn, handle, peer);
+  super_reveal(turn, handle, peer);
   // Two seeds have nothing to say to each other.
   if (complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle) &&
       peer.since + limits::handshake_timeout <= now)

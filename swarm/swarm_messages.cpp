@@ -85,10 +85,9 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
   } else if (std::holds_alternative<Unchoke>(message)) {
     peer.choking_us = false;
   } else if (std::holds_alternative<Interested>(message)) {
-    if (!peer.interested_in_us) choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{50});
-    peer.interested_in_us = true;
+    if (!peer.interested_in_us) interest_changed(turn, peer, true);
   } else if (std::holds_alternative<NotInterested>(message)) {
-    peer.interested_in_us = false;
+    if (peer.interested_in_us) interest_changed(turn, peer, false);
   } else if (auto* cancel = std::get_if<Cancel>(&message)) {
     if (peer.requests.cancel(cancel->request)) send(turn, handle, peer, Reject{cancel->request});
   } else if (auto* reject = std::get_if<Reject>(&message)) {
@@ -133,6 +132,13 @@ void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
   if (peer.said_pieces) return;
   peer.said_pieces = true;
   wire::Pieces pieces;
+  if (super_seeds()) {
+    peer.super_seeded = true;
+    super_->add_peer(handle);
+    send(turn, handle, peer, std::move(pieces));
+    super_reveal(turn, handle, peer);
+    return;
+  }
   Bitfield bits{content_->pieces};
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
     if (serves(piece)) bits.set(piece);
@@ -169,6 +175,7 @@ void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
   for (const std::uint32_t piece : std::exchange(peer.early_haves, {}))
     if (piece < content_->pieces) work_->picker.peer_has(handle, piece);
   update_interest(turn, handle, peer);
+  if (super_) super_learn(handle);
   if (stage_ == Stage::running) ask_hashes(turn);
 }
 
@@ -181,6 +188,10 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   }
   if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
   if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
+  if (super_) {
+    super_->peer_has(handle, message.piece);
+    super_reveal(turn, handle, peer);
+  }
   if (!peer.we_are_interested) update_interest(turn, handle, peer);
   if (complete_ && !told_copy_out_ && sent_ > 0 && !peer.was_seed_at_first && work_->picker.is_seed(handle)) {
     told_copy_out_ = true;

@@ -8,6 +8,7 @@ namespace shoal::swarm {
 namespace {
 
 constexpr std::uint32_t seed_turn_pieces = 4;  // a turn at a seed brings so many whole pieces, see ChokerInput
+constexpr std::chrono::milliseconds slot_refill{50};  // several changes make one round
 
 }  // namespace
 
@@ -126,12 +127,24 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   });
 }
 
+// A slot that is free, or has just become so, is not left empty until the next round.
+void Swarm::interest_changed(Turn& turn, Peer& peer, bool interested) {
+  peer.interested_in_us = interested;
+  if (!peer.choked_by_us) busy_slots_ += interested ? 1 : -1;
+  const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots_.count());
+  if (slot_free && (interested ? peer.choked_by_us : true)) choke_clock_.soon(turn.now.mono + slot_refill);
+}
+
 void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
   if (peer.choked_by_us == choked) return;
   peer.choked_by_us = choked;
+  if (peer.interested_in_us) busy_slots_ += choked ? -1 : 1;
   peer.choke_changed = turn.now.mono;
   peer.took_before = peer.took.total();
-  if (!choked) return send(turn, handle, peer, wire::Unchoke{});
+  if (!choked) {
+    send(turn, handle, peer, wire::Unchoke{});
+    return super_reveal(turn, handle, peer);
+  }
   send(turn, handle, peer, wire::Choke{});
   requests_.clear();
   peer.requests.clear(requests_);

@@ -110,7 +110,9 @@ void Streams::write(HostId from, swarm::StreamId stream, Buffer&& bytes) {
   }
   Half& half = c->half[place.end];
   hosts_[from].traffic.stream_bytes_out += bytes.size();
-  if (tap_ != nullptr) tap_->stream(queue_.now(), from, place.id.value() * 2 + place.end, bytes.view());
+  if (tap_ != nullptr)
+    tap_->stream(queue_.now(), from, c->end[1 - place.end].host, place.id.value() * 2 + place.end,
+                 bytes.view());
   half.queued += bytes.size();
   std::size_t most = model_.segment_bytes;
   if (model_.fragment > 0 && bytes.size() > 1) {

@@ -55,7 +55,7 @@ class Tap {
   virtual ~Tap() = default;
   virtual void datagram(Instant at, HostId from, const Endpoint& to, ByteView bytes) = 0;
   // Bytes of one direction of one connection, in order; `connection` is the same number every time.
-  virtual void stream(Instant at, HostId from, std::uint64_t connection, ByteView bytes) = 0;
+  virtual void stream(Instant at, HostId from, HostId to, std::uint64_t connection, ByteView bytes) = 0;
 };
 
 class Streams {

@@ -127,9 +127,9 @@ TEST(Meeting, OnALossyDisorderlyLine) {
   expect_right(world, getter, *content, oracle);
 }
 
-// A getter whose clock is two hours wrong still gets from the address in the link.
+// A getter whose clock is an hour wrong still gets from the address in the link.
 TEST(Meeting, WithClocksThatAreWrong) {
-  for (const auto skew : {-2h, 2h}) {
+  for (const auto skew : {-1h, 1h}) {
     World world{6};
     const MachineId sharer = start(world);
     const MachineId getter = start(world, {.clock_skew = skew});

@@ -17,7 +17,7 @@ struct Recorder final : Tap {
   void datagram(Instant, HostId, const Endpoint&, ByteView bytes) override {
     datagrams.push_back(to_vector(bytes));
   }
-  void stream(Instant, HostId, std::uint64_t connection, ByteView bytes) override {
+  void stream(Instant, HostId, HostId, std::uint64_t connection, ByteView bytes) override {
     append(streams[connection], bytes);
   }
 };

@@ -2,6 +2,7 @@
 // take a fixed time a pair, may be lost, and may be kept out by a NAT. The same seed gives the same run.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,7 +47,7 @@ class LittleWorld {
     bool alive = true;
     bool behind_nat = false;
     std::set<Endpoint> opened;
-    std::vector<Seen> events;
+    std::deque<Seen> events;  // pointers to events stay good
     std::chrono::milliseconds clock_error{};
     Instant wake = never;
   };

@@ -171,14 +171,14 @@ TEST(NativeCodec, WhatItAcceptsAfterABitFlipIsCanonical) {
 class Spelled {
  public:
   Spelled() {
-    bytes_.push_back(native_first_byte);
-    append_be(bytes_, native_network_id);
+    bytes_[0] = native_first_byte;
+    store_be(bytes_.data() + 1, native_network_id);
   }
   pack::Writer writer() { return pack::Writer{bytes_}; }
   Bytes& bytes() { return bytes_; }
 
  private:
-  Bytes bytes_;
+  Bytes bytes_ = Bytes(5);
 };
 
 TEST(NativeCodec, RefusesWhatIsNotCanonicalOrNotKnown) {

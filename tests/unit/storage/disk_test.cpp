@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -651,10 +654,49 @@ TEST_F(DiskTest, DescriptorsStayBounded) {
   EXPECT_LT(descriptors(), before);
 }
 
+TEST_F(DiskTest, AFullDiskStopsTheDownloadUntilThereIsRoom) {
+  const Made made = fixture::make({{"f", pattern(40 * block_bytes)}}, 2 * block_bytes);
+  temp_.folder("out");
+  // A file system of its own, where the machine lets us mount one; a limit of the process elsewhere.
+  const bool mounted = ::mount("tmpfs", out_.c_str(), "tmpfs", 0, "size=256k") == 0;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  {
+    Life life{state_, nullptr};
+    Engine engine{life, made, out_};
+    ASSERT_TRUE(engine.start());
+    const rlimit tight{256 << 10, before.rlim_max};
+    if (!mounted) ::setrlimit(RLIMIT_FSIZE, &tight);
+    if (mounted) {
+      EXPECT_LT(engine.attached.free_bytes, made.content->bytes);
+    }
+    EXPECT_FALSE(engine.download());
+    ASSERT_TRUE(engine.failure);
+    EXPECT_EQ(engine.failure->error.code, mounted ? Code::no_space : Code::too_large);
+    EXPECT_EQ(engine.failure->spent.size(), block_bytes);
+    EXPECT_FALSE(engine.failure->path.empty());
+    EXPECT_FALSE(engine.have.all());
+    const std::uint32_t got = engine.have.count();
+    if (mounted) {
+      EXPECT_GT(got, 0U);
+      ASSERT_EQ(::mount("tmpfs", out_.c_str(), "tmpfs", MS_REMOUNT, "size=8m"), 0);
+    }
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    ASSERT_TRUE(engine.download()) << engine.failure->error.rule;
+    expect_whole(made);
+  }
+  ::signal(SIGXFSZ, handler);
+  if (mounted) {
+    EXPECT_EQ(::umount(out_.c_str()), 0);
+  }
+}
+
 TEST_F(DiskTest, SequenceContactsAndLayersReachTheCatalog) {
   const Made made = four_files();
   Life life{state_, nullptr};
   ASSERT_TRUE(life.run(SaveSequenceJob{made.content->id, 77}));
+  EXPECT_EQ(life.get<Loaded>(LoadJob{made.content->id})->record_sequence, 77U);  // before there is metadata
   ASSERT_TRUE(life.run(SaveContactsJob{"native4", {{Bytes(6, 1), {}, 5}}}));
   EXPECT_EQ(life.catalog().contacts("native4")->size(), 1U);
   Made bare = made;

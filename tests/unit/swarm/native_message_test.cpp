@@ -78,6 +78,15 @@ TEST(NativeMessageTest, EveryFieldArrives) {
   EXPECT_EQ(part.data, (Bytes{1, 2, 3}));
 }
 
+TEST(NativeMessageTest, MoreHashesThanFitAreRefusedNotSent) {
+  Random random{{}};
+  const wire::HashRequest range{random.bytes<32>(), 0, 0, 4096, 0};
+  EXPECT_EQ(there_and_back(wire::Hashes{range, std::vector<Sha256>(max_hashes)}).hashes.size(), max_hashes);
+  const auto out = read(test::encoded(wire::Hashes{range, std::vector<Sha256>(max_hashes + 1)}));
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(std::get<wire::HashReject>(out[0]).request, range);
+}
+
 TEST(NativeMessageTest, HelloAndExchangeArriveWhole) {
   wire::Hello hello{"shoal 0.1", 6881, 1234, 500, IpAddress::parse("2001:db8::1").value()};
   auto back = there_and_back(hello);

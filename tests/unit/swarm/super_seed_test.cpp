@@ -43,6 +43,24 @@ TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
   for (const std::uint32_t piece : out) EXPECT_EQ(times[piece], 1);
 }
 
+TEST(SuperSeed, WhatTheChokedWereShownMayGoToOthers) {
+  SuperSeed seed{6, make_random(1)};
+  for (std::uint32_t i = 0; i < 3; ++i) seed.add_peer(make_peer(i));
+  seed.set_slot(make_peer(0), SuperSeed::Slot::unchoked);
+  std::vector<std::uint32_t> coming, waiting, again;
+  seed.reveal(make_peer(0), 4, coming);
+  seed.reveal(make_peer(1), 2, waiting);
+  ASSERT_EQ(waiting.size(), 2U);
+  seed.reveal(make_peer(2), 6, again);
+  std::sort(waiting.begin(), waiting.end());
+  std::sort(again.begin(), again.end());
+  EXPECT_EQ(again, waiting) << "not what is on its way to the unchoked one";
+  seed.set_slot(make_peer(0), SuperSeed::Slot::choked);
+  again.clear();
+  seed.reveal(make_peer(2), 6, again);
+  EXPECT_EQ(again.size(), 4U);
+}
+
 TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
   SuperSeed seed{10, make_random(1)};
   seed.add_peer(make_peer(0));

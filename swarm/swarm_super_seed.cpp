@@ -1,0 +1,76 @@
+// A lone seed's pieces, shown to each peer a few at a time so that the young swarm gets every piece once
+// before it gets one twice (super_seed.hpp decides which). Until it ends the seed says "no pieces" to who
+// connects and shows pieces by Have; when every piece is out, or another seed is there, everybody is shown
+// the rest.
+//
+// Not for one peer alone, who should simply get everything, nor for contents of very many pieces: the rest is
+// shown by a Have a piece.
+#include <algorithm>
+#include <utility>
+
+#include "swarm/super_seed.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::uint32_t most_pieces =
+    16'384;                                // beyond that the Haves at the end cost more than 100 KiB a peer
+constexpr std::uint32_t ahead_choked = 1;  // enough to be of interest
+constexpr std::uint32_t ahead_least = 4;   // of an unchoked peer: its pipeline never runs dry ...
+constexpr std::uint32_t ahead_most = 64;
+constexpr double ahead_seconds = 2;  // ... for as long as news of a finished piece takes
+
+}  // namespace
+
+// Whether the peer that is greeted now is to see pieces one by one.
+bool Swarm::super_seeds() {
+  if (super_over_ || !complete_ || content_->pieces == 0 || content_->pieces > most_pieces) return false;
+  if (super_) return true;
+  std::uint32_t least = ~std::uint32_t{0};
+  for (std::uint32_t piece = 0; piece < content_->pieces && least > 0; ++piece)
+    least = std::min(least, work_->picker.availability(piece));
+  if (!super_seeding_useful(complete_, work_->picker.seeds(), up_, least)) {
+    super_over_ = least > 0;
+    return false;
+  }
+  super_.emplace(content_->pieces, random_.fork("super seed"));
+  // Those who were greeted before know everything; what they have counts.
+  peers_.for_each([&](PeerHandle handle, Peer&) {
+    if (!work_->picker.knows(handle)) return;
+    super_->add_peer(handle);
+    super_learn(handle);
+  });
+  return true;
+}
+
+// Takes up what the peer has by now.
+void Swarm::super_learn(PeerHandle handle) {
+  for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
+    if (work_->picker.has(handle, piece)) super_->peer_has(handle, piece);
+}
+
+void Swarm::super_reveal(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (!super_ || !peer.super_seeded) return;
+  const double rate = peer.took.rate(turn.now.mono);
+  const auto ahead = static_cast<std::uint32_t>(
+      std::min<double>(ahead_most, ahead_least + rate * ahead_seconds / content_->piece_length));
+  shown_.clear();
+  super_->reveal(handle, peer.choked_by_us ? ahead_choked : ahead, shown_);
+  for (const std::uint32_t piece : shown_)
+    if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
+}
+
+// Every piece is out, or somebody else seeds: no more secrets.
+void Swarm::end_super_seed_if_over(Turn& turn) {
+  if (!super_ || (complete_ && super_->only_ours() > 0 && work_->picker.seeds() == 0)) return;
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (!peer.up() || !std::exchange(peer.super_seeded, false)) return;
+    for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
+      if (serves(piece) && !super_->shown(handle, piece)) send(turn, handle, peer, wire::Have{piece});
+  });
+  super_.reset();
+  super_over_ = true;
+}
+
+}  // namespace shoal::swarm
