@@ -12,7 +12,9 @@ namespace shoal::dht {
 namespace {
 
 constexpr std::size_t per_network = 4;  // candidates of one /24 or /48; the first alone counts for the end
-constexpr std::uint32_t sweeps = 6;     // questions for the edge of a region: with 6, 99 % of it is found
+constexpr std::uint32_t sweeps = 6;     // questions for the rest of a region: with 6, 99 % of it is found
+constexpr std::uint32_t sweeps_crowded = 32;
+constexpr double crowded_at = 2.5;                // times the nodes that a region should have
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
 }  // namespace
@@ -89,6 +91,7 @@ void Lookup::ask(std::uint16_t index, Ask::Form form, std::vector<Ask>& out) {
   Candidate& candidate = pool_[index];
   candidate.state = State::asked;
   candidate.form = form;
+  ++candidate.outstanding;
   ++queries_;
   out.push_back({index, candidate.node.endpoint, form});
 }
@@ -134,22 +137,42 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
   return again.empty() ? sweep(path, slots, region, out) : used;
 }
 
+// Who may know of others in the region: those at hand outside of it, and its own nodes once they have
+// answered.
 bool Lookup::may_sweep(const Candidate& candidate, const Region& region) const {
-  return candidate.state == State::answered && candidate.full_target && !candidate.swept &&
-         in_region(candidate, region);
+  if (candidate.swept) return false;
+  if (in_region(candidate, region)) return candidate.state == State::answered && candidate.full_target;
+  return candidate.state == State::heard || candidate.state == State::answered;
 }
 
-// Farthest first: they know best who else stands at the edge. Not in a network that has shown itself whole.
+// More where the region holds more names than it should: somebody crowds it (THREATS D6).
+std::uint32_t Lookup::sweep_budget(const Region& region) const {
+  if (!wants_whole_region() || order_.size() <= limits::k || queries_ >= limits::queries) return 0;
+  const auto crowd = std::count_if(order_.begin(), order_.end(),
+                                   [&](std::uint16_t index) { return in_region(pool_[index], region); });
+  return static_cast<double>(crowd) > crowded_at * limits::region_nodes ? sweeps_crowded : sweeps;
+}
+
+// In turn the nearest outside the region, whom no crowd around the key has chosen for us, and the farthest
+// inside, who know best who else stands at the edge. Not in a network that has shown itself whole.
 std::size_t Lookup::sweep(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out) {
   std::size_t used = 0;
-  if (!wants_whole_region() || order_.size() <= limits::k) return used;
-  for (std::size_t i = order_.size();
-       i-- > 0 && used < slots && swept_ < sweeps && queries_ < limits::queries;) {
-    Candidate& candidate = pool_[order_[i]];
-    if (candidate.path != path || !may_sweep(candidate, region)) continue;
-    candidate.swept = true;
+  const std::uint32_t budget = sweep_budget(region);
+  const auto fits = [&](std::uint16_t index, bool inside) {
+    const Candidate& candidate = pool_[index];
+    return candidate.path == path && in_region(candidate, region) == inside && may_sweep(candidate, region);
+  };
+  while (used < slots && swept_ < budget) {
+    const auto outside =
+        std::find_if(order_.begin(), order_.end(), [&](auto index) { return fits(index, false); });
+    const auto inside =
+        std::find_if(order_.rbegin(), order_.rend(), [&](auto index) { return fits(index, true); });
+    if (outside == order_.end() && inside == order_.rend()) break;
+    const bool go_out = outside != order_.end() && (swept_ % 2 == 0 || inside == order_.rend());
+    const std::uint16_t index = go_out ? *outside : *inside;
+    pool_[index].swept = true;
     ++swept_;
-    ask(order_[i], Ask::Form::approach, out);
+    ask(index, Ask::Form::approach, out);
     ++used;
   }
   return used;
@@ -211,16 +234,25 @@ bool Lookup::path_finished(std::uint8_t path, const Region& region) const {
     }
     if (candidate.counts) ++counted_nodes;
   }
-  if (!wants_whole_region() || order_.size() <= limits::k || swept_ >= sweeps || queries_ >= limits::queries)
-    return true;
+  const bool may_ask = swept_ < sweep_budget(region);
   return std::none_of(order_.begin(), order_.end(), [&](std::uint16_t index) {
-    return pool_[index].path == path && may_sweep(pool_[index], region);
+    const Candidate& candidate = pool_[index];
+    if (candidate.path != path) return false;
+    const bool asked = candidate.state == State::asked || candidate.state == State::slow;
+    if (candidate.swept && asked && wants_whole_region()) return true;
+    return may_ask && may_sweep(candidate, region);
   });
 }
 
 bool Lookup::finished(const Region& region) const {
   for (std::uint8_t path = 0; path < rules_.paths; ++path)
     if (!path_finished(path, region)) return false;
+  // Before the first answer nobody is given up who may still speak: it may be a slow link, or the only other
+  // node.
+  if (answers_ == 0 && std::any_of(order_.begin(), order_.end(), [this](std::uint16_t index) {
+        return pool_[index].outstanding > 0 && pool_[index].state != State::failed;
+      }))
+    return false;
   if (rules_.goal != Goal::records || values_ == 0) return true;
   if (values_ >= limits::records_wanted) return true;
   // Samples that were asked for, or would be.
@@ -236,6 +268,7 @@ void Lookup::answered(const Answer& answer) {
   SHOAL_CHECK(answer.candidate < pool_.size());
   Candidate& candidate = pool_[answer.candidate];
   if (candidate.state == State::failed) return;
+  if (candidate.outstanding > 0) --candidate.outstanding;
   ++answers_;
   candidate.state = State::answered;
   candidate.replied = true;
@@ -270,6 +303,9 @@ void Lookup::overdue(std::uint16_t candidate) {
   if (c.form == Ask::Form::more) {
     c.state = State::answered;
     c.repeats = limits::repeats_per_node;
+  } else if (!c.retried && order_.size() <= limits::k && c.form != Ask::Form::approach) {
+    c.retried = true;
+    c.state = State::heard;
   } else {
     c.state = State::overdue;
   }
@@ -278,7 +314,8 @@ void Lookup::overdue(std::uint16_t candidate) {
 void Lookup::failed(std::uint16_t candidate) {
   Candidate& c = pool_[candidate];
   ++failures_;
-  if (c.state == State::answered || c.state == State::failed) return;
+  if (c.outstanding > 0) --c.outstanding;
+  if (c.state == State::answered || c.state == State::failed || c.outstanding > 0) return;
   if (c.form == Ask::Form::more) {
     c.state = State::answered;
     c.repeats = limits::repeats_per_node;

@@ -8,7 +8,9 @@
 // - Ends when the k nearest alive have answered; a store's lookup, and one that has found no record, asks the
 // whole
 //   region as well, so that Sybils around a key crowd nobody out (THREATS A2).
-//   Replies name only the nearest to the key, so those at the region's edge are asked for nodes around random points.
+//   Replies name only the nearest to the key, so those at the region's edge are asked for nodes around random
+//   points.
+// - In a tiny network a silent candidate is asked once more: there, a lost packet would decide.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
 // region's
 //   prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the estimate said.
@@ -122,6 +124,8 @@ class Lookup {
     std::uint8_t depth = 1;
     std::uint8_t path = 0;
     std::uint8_t repeats = 0;
+    std::uint8_t outstanding = 0;  // queries in flight
+    bool retried = false;
     bool replied = false;      // at least once
     bool full_target = false;  // has answered the full target
     bool swept = false;        // was asked for others of the region

@@ -68,7 +68,7 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
 }
 
 bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {
-  if (traits.proofs == Proofs::absent) return table.find(endpoint) == nullptr;
+  if (traits.proofs == Proofs::absent) return !known.validated(endpoint, now);
   const Proven* proven = known.proven(endpoint, now);
   // Who was read-only may have been reached since.
   return proven == nullptr || proven->position != id || proven->role == SenderRole::read_only;

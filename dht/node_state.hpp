@@ -12,53 +12,17 @@
 #include "dht/clock_skew.hpp"
 #include "dht/external_vote.hpp"
 #include "dht/guard.hpp"
-#include "dht/lookup.hpp"
 #include "dht/node.hpp"
 #include "dht/responder.hpp"
 #include "dht/routing_table.hpp"
+#include "dht/search.hpp"
 #include "dht/size_estimate.hpp"
 #include "dht/store.hpp"
-#include "dht/store_back.hpp"
 #include "dht/tokens.hpp"
 #include "dht/transactions.hpp"
 #include "dht/upkeep.hpp"
 
 namespace shoal::dht {
-
-enum class SearchKind : std::uint8_t { records, nodes, put, ping, ask, upkeep };
-
-struct Search {
-  enum class Phase : std::uint8_t { waiting, looking, putting, asking, done };
-  SearchKind kind = SearchKind::nodes;
-  Phase phase = Phase::waiting;
-  Key target;
-  std::size_t paths = 1;
-  Instant started{};
-  std::optional<Lookup> lookup;
-  std::optional<StoreBack> store_back;
-  Bytes record;  // of a put
-  Salt salt{};
-  Endpoint to;                // of a ping or ask
-  std::uint8_t attempts = 0;  // sent so far
-  std::uint8_t outstanding = 0;
-  std::vector<std::uint64_t> seen;  // marks of the records looked at
-  SearchStats stats;
-};
-
-// Answered, but not for the table (read-only, its position unproven or private): a lookup may start there.
-struct Guide {
-  NodeInfo node;
-  Standing standing = Standing::unknown;
-  Instant answered{};
-};
-
-// An endpoint without a name, being asked for its first answer.
-struct Introduction {
-  Endpoint endpoint;
-  Purpose purpose = Purpose::bootstrap;
-  std::uint8_t attempts = 0;
-  std::uint8_t outstanding = 0;
-};
 
 struct NodeState {
   NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> dialect, Random source);

@@ -120,6 +120,7 @@ class Disk {
   // disk_commit.cpp
   struct CommitBatch;
   [[nodiscard]] Outcome<void> check_commit(Slot& slot, CommitBatch& batch);
+  [[nodiscard]] Outcome<void> prepare_files(Slot& slot, CommitBatch& batch);
   [[nodiscard]] Outcome<void> sync_data(Slot& slot, CommitBatch& batch);
   [[nodiscard]] Outcome<void> sync_folders(Slot& slot, const CommitBatch& batch);
   [[nodiscard]] Outcome<void> give_final_names(Slot& slot, CommitBatch& batch);

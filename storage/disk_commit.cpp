@@ -11,6 +11,14 @@
 
 namespace shoal::storage {
 
+namespace {
+
+// From so many files or folders in a commit on, one sync of the whole file system is cheaper than one of
+// each, although it waits for what others wrote as well.
+constexpr std::size_t many_files = 32;
+
+}  // namespace
+
 struct Disk::CommitBatch {
   struct Part {  // of one file
     std::vector<std::uint32_t> pieces;
@@ -20,6 +28,7 @@ struct Disk::CommitBatch {
   };
   std::vector<std::uint32_t> pieces;  // rising, each once
   std::map<std::uint32_t, Part> files;
+  bool everything_synced = false;  // the folders too
 };
 
 Done Disk::perform(CommitJob& job, Worker&) {
@@ -33,6 +42,7 @@ Done Disk::perform(CommitJob& job, Worker&) {
     return failed(Error{Code::malformed, "the piece is not of this content"});
 
   auto outcome = check_commit(*slot, batch);
+  if (outcome) outcome = prepare_files(*slot, batch);
   if (outcome) outcome = sync_data(*slot, batch);
   if (outcome) outcome = sync_folders(*slot, batch);
   if (!outcome) return failed(std::move(outcome.error()));
@@ -82,31 +92,45 @@ Disk::Outcome<void> Disk::check_commit(Slot& slot, CommitBatch& batch) {
   return {};
 }
 
-Disk::Outcome<void> Disk::sync_data(Slot& slot, CommitBatch& batch) {
+// What is done to the files themselves before they are synced, and their stamps.
+Disk::Outcome<void> Disk::prepare_files(Slot& slot, CommitBatch& batch) {
   for (auto& [file, part] : batch.files) {
     const ContentFile& described = slot.content->files[file];
     auto lease = acquire(slot, file, Access::read);
     if (!lease) return std::unexpected(std::move(lease.error()));
     File& open = lease->file();
     auto stamp = open.stamp();
-    if (!stamp) return std::unexpected(slot.fault(stamp.error(), file));
-    Result<void> done;
-    if (part.becomes_whole && !part.in_place) {
-      if (stamp->size != described.length) done = open.resize(described.length);
+    if (stamp && part.becomes_whole && !part.in_place) {
+      if (stamp->size != described.length) {
+        if (auto sized = open.resize(described.length); !sized)
+          return std::unexpected(slot.fault(sized.error(), file));
+      }
       // Some file systems have no such bit; the content is whole without it.
-      if (done && described.kind == FileKind::executable) static_cast<void>(open.set_executable());
+      if (described.kind == FileKind::executable) static_cast<void>(open.set_executable());
+      stamp = open.stamp();
     }
-    if (done) {
-      done = open.sync();
-      if (!done) sync_failed(slot, batch, file);
-    }
-    if (!done) return std::unexpected(slot.fault(done.error(), file));
-    stamp = open.stamp();
     if (!stamp) return std::unexpected(slot.fault(stamp.error(), file));
     part.stamp = *stamp;
     if (!part.in_place) continue;
     const FileStamp& expected = lease->recheck ? *lease->recheck : lease->state.stamp;
     if (*stamp != expected) return std::unexpected(file_changed(slot, file, expected));
+  }
+  return {};
+}
+
+// Many small files at once: a sync of each would cost a flush of the disk's cache each. Where the one sync
+// for all fails, those of each tell whose bytes are lost.
+Disk::Outcome<void> Disk::sync_data(Slot& slot, CommitBatch& batch) {
+  if (batch.files.size() > many_files)
+    batch.everything_synced = slot.folder->sync_everything().value_or(false);
+  if (batch.everything_synced) return {};
+  for (const auto& [file, part] : batch.files) {
+    auto lease = acquire(slot, file, Access::read);
+    if (!lease) return std::unexpected(std::move(lease.error()));
+    if (auto done = lease->file().sync(); !done) {
+      sync_failed(slot, batch, file);
+      return std::unexpected(slot.fault(done.error(), file));
+    }
   }
   return {};
 }
@@ -125,6 +149,7 @@ void Disk::sync_failed(Slot& slot, const CommitBatch& batch, std::uint32_t file)
 // The folders from each part file up to the root, unless they are synced since something was made in them. A
 // folder is noted before it is synced: what is made in it meanwhile takes the note away again.
 Disk::Outcome<void> Disk::sync_folders(Slot& slot, const CommitBatch& batch) {
+  if (batch.everything_synced) return {};
   for (const auto& [file, part] : batch.files) {
     if (slot.mode == AttachJob::Mode::serve || part.in_place) continue;
     for (std::string folder = folder_of(slot.path_of(file));; folder = folder_of(folder)) {
@@ -171,6 +196,7 @@ Disk::Outcome<void> Disk::give_final_names(Slot& slot, CommitBatch& batch) {
     if (!entry) return std::unexpected(slot.fault(entry.error(), file));
     if (entry->stamp != part.stamp) return std::unexpected(file_changed(slot, file, part.stamp));
   }
+  if (folders.size() > many_files && slot.folder->sync_everything().value_or(false)) return {};
   for (const std::string& folder : folders) {
     if (auto done = slot.folder->sync_folder(folder); !done)
       return std::unexpected(Fault{done.error(), slot.full_path(folder)});

@@ -87,8 +87,11 @@ Disk::Outcome<Disk::FilePtr> Disk::create_part(Slot& slot, std::uint32_t file) {
     created = slot.folder->open(path, OpenMode::create);
   }
   if (!created) return std::unexpected(Fault{created.error(), slot.full_path(path)});
-  // Tells at once whether the file system takes a file of this size.
-  if (auto sized = (*created)->resize(slot.content->files[file].length); !sized) {
+  // Tells at once whether the file system takes a file of this size. One of a single block gets it by the
+  // write.
+  const std::uint64_t length = slot.content->files[file].length;
+  const auto sized = length > block_bytes ? (*created)->resize(length) : Result<void>{};
+  if (!sized) {
     static_cast<void>(slot.folder->remove(path));
     return std::unexpected(Fault{sized.error(), slot.full_path(path)});
   }

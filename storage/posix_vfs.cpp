@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
@@ -199,6 +200,8 @@ Result<std::pair<std::string_view, std::string>> split(std::string_view path) {
 class PosixFolder final : public Folder {
  public:
   PosixFolder(Descriptor root, PosixVfs::Resolve resolve) : root_(std::move(root)), resolve_(resolve) {
+    struct stat seen{};
+    if (::fstat(root_.get(), &seen) == 0) device_ = seen.st_dev;
     if (resolve_ == PosixVfs::Resolve::walk) return;
     // Older kernels have no openat2, and some sandboxes forbid it: then walk.
     open_how how = how_of(O_PATH | O_DIRECTORY, 0);
@@ -218,6 +221,7 @@ class PosixFolder final : public Folder {
     if (::fstat(fd->get(), &seen) != 0) return os_fail(errno);
     if (S_ISDIR(seen.st_mode)) return fail(Code::exists, "a folder lies where a file should be", EISDIR);
     if (!S_ISREG(seen.st_mode)) return fail(Code::unsafe, "what lies there is no regular file");
+    if (seen.st_dev != device_) crossed_.store(true, std::memory_order_relaxed);
     return std::make_unique<PosixFile>(std::move(*fd));
   }
 
@@ -286,6 +290,17 @@ class PosixFolder final : public Folder {
       return os_fail(errno);
     }
     return {};
+  }
+
+  // Errors of writing back are reported by syncfs since Linux 5.8; what it does not cover are other file
+  // systems mounted beneath the root.
+  Result<bool> sync_everything() override {
+    if (crossed_.load(std::memory_order_relaxed)) return false;
+    while (::syncfs(root_.get()) != 0) {
+      if (errno == EINTR) continue;
+      return os_fail(errno);
+    }
+    return true;
   }
 
   Result<Entry> stat(std::string_view path) override {
@@ -433,6 +448,8 @@ class PosixFolder final : public Folder {
 
   Descriptor root_;
   PosixVfs::Resolve resolve_;
+  dev_t device_ = 0;
+  std::atomic<bool> crossed_{false};  // a file was opened that lies on another file system
 };
 
 // mkdir -p of the user's own path, the folders that hold new ones synced. Links are followed.

@@ -58,7 +58,7 @@ class File {
     }
     return {};
   }
-  [[nodiscard]] virtual Result<void> resize(std::uint64_t size) = 0;                      // sparse
+  [[nodiscard]] virtual Result<void> resize(std::uint64_t size) = 0;  // sparse
   [[nodiscard]] virtual Result<void> sync() = 0;  // data durable (fdatasync); an error means: treat as lost
   [[nodiscard]] virtual Result<FileStamp> stamp() = 0;
   [[nodiscard]] virtual Result<void> set_executable() = 0;
@@ -76,7 +76,10 @@ class Folder {
                                             std::string_view to) = 0;         // refuses to replace
   [[nodiscard]] virtual Result<void> remove(std::string_view path) = 0;       // a file or link
   [[nodiscard]] virtual Result<void> sync_folder(std::string_view path) = 0;  // "" is the root
-  [[nodiscard]] virtual Result<Entry> stat(std::string_view path) = 0;        // not_found if absent
+  // Makes all files and names beneath the root durable at once, where the system can; false: it cannot, each
+  // must be synced. For commits of many small files.
+  [[nodiscard]] virtual Result<bool> sync_everything() { return false; }
+  [[nodiscard]] virtual Result<Entry> stat(std::string_view path) = 0;  // not_found if absent
   [[nodiscard]] virtual Result<std::string> read_symlink(std::string_view path) = 0;
   [[nodiscard]] virtual Result<std::vector<Entry>> list(
       std::string_view path) = 0;  // sorted by name, bytewise

@@ -8,7 +8,10 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::int32_t unearned = 9;  // this rank and what is above get no regular slot
+constexpr std::int32_t indebted = 8;  // from this rank on, no regular slot; and tried rarely
+constexpr std::int32_t snubbing = 9;
+constexpr std::uint64_t debtor_blanks = 8;  // a partner: all of us together try a rider an eighth of the time
+constexpr std::uint64_t least_trade = 16384;  // a block each way makes a partner
 
 struct Ranked {
   const ChokerPeer* peer = nullptr;
@@ -21,21 +24,29 @@ bool better(const Ranked& a, const Ranked& b) {
   return std::tuple{a.rank, -a.merit, a.chance} < std::tuple{b.rank, -b.merit, b.chance};
 }
 
-// What it has had of us beyond four times what it gave and a newcomer's credit. Four, because lines are
-// asymmetric and partners in a pair are seldom even.
-bool in_debt(const ChokerPeer& peer, const ChokerInput& input) {
-  return peer.took_total > 4 * peer.gave_total + input.credit_bytes;
+// Peers that have given to us and taken from us: with these we trade.
+std::uint32_t partners(std::span<const ChokerPeer> peers) {
+  return static_cast<std::uint32_t>(std::count_if(peers.begin(), peers.end(), [](const ChokerPeer& peer) {
+    return peer.gave_total >= least_trade && peer.took_total >= least_trade;
+  }));
 }
 
-// A leech: who gave most; then, for slots nobody has earned, who owes us least. Whoever snubs us or is in
-// debt earns nothing and may hope for the optimistic slot alone, even if others stay empty: pieces are scarce
-// in a young swarm, not uplink, and a rider lags behind, so that it would be interested in everybody and fill
-// every gap.
-Ranked rank_as_leech(const ChokerPeer& peer, const ChokerInput& input) {
-  if (peer.snubbed) return {.peer = &peer, .rank = unearned};
+// It had the chance to give, and has had of us more than four times what it gave and a newcomer's credit.
+// Four, because lines are asymmetric and the two of a pair are seldom even.
+bool in_debt(const ChokerPeer& peer, const ChokerInput& input) {
+  return peer.refusals >= limits::refusals_before_debt &&
+         peer.took_total > 4 * peer.gave_total + input.credit_bytes;
+}
+
+// A leech: who gave most; then, for slots nobody has earned, who owes us least. Whoever snubs us, or is in
+// debt while others trade, earns nothing even if slots stay empty: in a young swarm pieces are scarce, not
+// uplink, and a rider lags behind, so that it is interested in everybody and would fill every gap. Where
+// nobody trades with us (we stand between the seed and one who reaches us alone) there is no debt.
+Ranked rank_as_leech(const ChokerPeer& peer, const ChokerInput& input, std::uint32_t traders) {
+  if (peer.snubbed) return {.peer = &peer, .rank = snubbing};
   if (peer.gave_rate >= limits::least_gift) return {.peer = &peer, .rank = 0, .merit = peer.gave_rate};
   const double debt = static_cast<double>(peer.took_total) - static_cast<double>(peer.gave_total);
-  return {.peer = &peer, .rank = in_debt(peer, input) ? unearned : 1, .merit = -debt};
+  return {.peer = &peer, .rank = traders > 0 && in_debt(peer, input) ? indebted : 1, .merit = -debt};
 }
 
 // A seed: whose turn is not over, those who take most first; then who has waited longest; then whose turn is
@@ -53,55 +64,67 @@ Ranked rank_as_seed(const ChokerPeer& peer, const ChokerInput& input) {
 }
 
 // One of those left, by lot; newcomers have limits::newcomer_weight lots. The present one, if its time is
-// over, takes part only when it is alone.
-PeerHandle draw(const std::vector<const ChokerPeer*>& left, PeerHandle present, Random& random) {
-  const auto lots = [&](const ChokerPeer& peer) -> std::uint64_t {
-    if (peer.peer == present && left.size() > 1) return 0;
-    return peer.connected_for < limits::newcomer_for ? limits::newcomer_weight : 1;
+// over, takes part only when it is alone. Those in debt compete with `blanks` besides; when a blank is drawn,
+// one of the others has the slot, if there is one.
+PeerHandle draw(const std::vector<Ranked>& left, PeerHandle present, std::uint64_t blanks, Random& random) {
+  const auto lots = [&](const Ranked& one) -> std::uint64_t {
+    if (one.peer->peer == present && left.size() > 1) return 0;
+    return one.peer->connected_for < limits::newcomer_for ? limits::newcomer_weight : 1;
   };
-  std::uint64_t all = 0;
-  for (const ChokerPeer* peer : left) all += lots(*peer);
-  if (all == 0) return {};
-  std::uint64_t ticket = random.below(all);
-  for (const ChokerPeer* peer : left) {
-    if (ticket < lots(*peer)) return peer->peer;
-    ticket -= lots(*peer);
-  }
-  return {};
+  const auto among = [&](bool debtors, std::uint64_t all) -> PeerHandle {
+    for (const Ranked& one : left)
+      if (debtors || one.rank != indebted) all += lots(one);
+    if (all == 0) return {};
+    std::uint64_t ticket = random.below(all);
+    for (const Ranked& one : left) {
+      if (!debtors && one.rank == indebted) continue;
+      if (ticket < lots(one)) return one.peer->peer;
+      ticket -= lots(one);
+    }
+    return {};
+  };
+  const bool debtors =
+      std::any_of(left.begin(), left.end(), [](const Ranked& one) { return one.rank == indebted; });
+  if (const PeerHandle drawn = among(true, debtors ? blanks : 0)) return drawn;
+  return debtors ? among(false, 0) : PeerHandle{};
 }
 
 }  // namespace
 
 ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
   SHOAL_CHECK(input.slots > limits::optimistic_slots);
+  const bool leech = input.trade == Trade::leech;
+  const std::uint32_t traders = leech ? partners(input.peers) : 0;
   std::vector<Ranked> ranked;
   ranked.reserve(input.peers.size());
   for (const ChokerPeer& peer : input.peers) {
     if (!peer.interested) continue;
-    ranked.push_back(input.trade == Trade::leech ? rank_as_leech(peer, input) : rank_as_seed(peer, input));
+    ranked.push_back(leech ? rank_as_leech(peer, input, traders) : rank_as_seed(peer, input));
     ranked.back().chance = random.next();
   }
   std::sort(ranked.begin(), ranked.end(), better);
 
   ChokerVerdict out;
-  std::vector<const ChokerPeer*> left;
-  bool present_left = false;
-  // The optimistic one keeps its place until its time is over, unless it has earned a regular slot meanwhile.
+  std::vector<Ranked> left;
+  bool stays = false;
+  // The optimistic one keeps its place until its time is over, unless it has earned a regular slot meanwhile,
+  // or is in debt: an idle uplink gives a whole content in 30 s.
   const auto keeps_place = [&](const Ranked& one) {
-    const bool earned = input.trade == Trade::leech && one.rank == 0;
-    return one.peer->peer == input.optimistic && !input.new_optimistic && !earned;
+    return one.peer->peer == input.optimistic && !input.new_optimistic && one.rank != indebted;
   };
   for (const Ranked& one : ranked) {
-    if (out.unchoke.size() + limits::optimistic_slots < input.slots && one.rank < unearned &&
-        !keeps_place(one)) {
+    const bool room = out.unchoke.size() + limits::optimistic_slots < input.slots;
+    const bool earned = leech && one.rank == 0;
+    if (room && one.rank < indebted && (earned || !keeps_place(one))) {
       out.unchoke.push_back(one.peer->peer);
       continue;
     }
-    left.push_back(one.peer);
-    present_left = present_left || one.peer->peer == input.optimistic;
+    // Those in debt take part in the draws every 30 s, not in those that fill a gap.
+    if (one.rank == indebted && !input.new_optimistic) continue;
+    left.push_back(one);
+    stays = stays || keeps_place(one);
   }
-  const bool stays = present_left && !input.new_optimistic;
-  out.optimistic = stays ? input.optimistic : draw(left, input.optimistic, random);
+  out.optimistic = stays ? input.optimistic : draw(left, input.optimistic, debtor_blanks * traders, random);
   if (out.optimistic) out.unchoke.push_back(out.optimistic);
   return out;
 }

@@ -27,6 +27,9 @@ struct ChokerPeer {
   double gave_rate = 0;     // payload bytes a second it gave us, over limits::contribution_window
   double took_rate = 0;     // ... it took from us
   std::uint64_t gave_total = 0, took_total = 0;  // payload bytes of this connection
+  // Choke rounds at which it was unchoked by us, had pieces that we lack, and choked us nevertheless. Who has
+  // nothing for us (a newcomer, one whom we alone can reach) refuses nothing.
+  std::uint32_t refusals = 0;
   std::uint64_t took_in_state = 0;  // payload bytes we sent it since in_state_for began; 0 where choked
   Duration connected_for{};
   Duration in_state_for{};  // since it was last unchoked or choked by us, or connected

@@ -26,7 +26,8 @@ inline constexpr std::uint32_t regular_slots = 4;     // the textbook's 4 ...
 inline constexpr std::uint32_t optimistic_slots = 1;  // ... + 1, the floor of adaptation
 inline constexpr std::uint32_t max_slots = 50;        // beyond that each gets too little to matter
 inline constexpr std::uint64_t credit_bytes =
-    256 * 1024;                            // a piece to begin with; a rider with 50 peers gets 12 MiB
+    256 * 1024;  // a piece to begin with; a rider with 50 peers gets 12 MiB
+inline constexpr std::uint32_t refusals_before_debt = 1;  // rounds: a fair peer may have had no slot left
 inline constexpr double least_gift = 256;  // bytes a second below which a peer has given us nothing
 inline constexpr Duration seed_turn_most = minutes{2};  // of one peer, however slowly it takes
 inline constexpr Duration seed_quantum = seconds{20};   // a seed's slot is kept that long, then goes round

@@ -64,6 +64,7 @@ struct Peer {
   RateMeter sent_recently{std::chrono::seconds{3}};
   std::vector<std::pair<wire::HashRequest, Instant>> hashes_asked;  // outstanding, at most hash_requests_each
   std::uint32_t hash_rejects = 0;
+  std::uint32_t refusals = 0;        // ChokerPeer::refusals
   std::uint32_t leaf_reads = 0;      // pieces being hashed for it
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
 

@@ -60,6 +60,8 @@ struct ContentStatus {
   std::uint64_t wasted = 0;              // payload received twice or failed
   double down_rate = 0, up_rate = 0;     // payload bytes a second, recent
   std::uint32_t peers = 0, seeds = 0, banned = 0, candidates = 0;
+  // Peers that we serve (unchoked, interested), that serve us, and requests that wait: theirs with us, ours with them.
+  std::uint32_t serving = 0, served_by = 0, waiting_here = 0, waiting_there = 0;
 };
 
 struct DhtStatus {

@@ -120,7 +120,7 @@ void Swarm::attach(Turn& turn) {
   job.content = content_;
   job.folder = folder_;
   job.mode = share_ ? storage::AttachJob::Mode::serve : storage::AttachJob::Mode::download;
-  job.wanted = wanted_;
+  if (!open_.only.empty()) job.wanted = wanted_;  // empty: everything, empty folders too
   job.layers.resize(content_->files.size());
   for (std::uint32_t file = 0; file < content_->files.size(); ++file) job.layers[file] = work_->layers.layer(file);
   submit(turn, std::move(job), {.kind = Kind::attach});
@@ -465,6 +465,13 @@ ContentStatus Swarm::status(Now now) const {
   out.down_rate = down_.rate(now.mono);
   out.up_rate = up_rate_.rate(now.mono);
   out.peers = up_;
+  peers_.for_each([&](PeerHandle, const Peer& peer) {
+    if (!peer.up()) return;
+    out.serving += !peer.choked_by_us && peer.interested_in_us ? 1 : 0;
+    out.served_by += !peer.choking_us && peer.we_are_interested ? 1 : 0;
+    out.waiting_here += peer.requests.size() + peer.reads;
+    out.waiting_there += peer.pipeline.outstanding();
+  });
   out.banned = roster_.bans();
   out.candidates = roster_.size();
   return out;

@@ -69,9 +69,14 @@ void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, 
   if (!fresh && why == LeavesWanted::Why::ahead) return;
   wanted.why = why;
   wanted.on_disk = std::move(on_disk);
-  if (content_->blocks_in(piece) == 1) {
+  const bool alone = content_->blocks_in(piece) == 1;
+  if (alone && work_->layers.shape(content_->file_of_piece[piece]).piece_height == 0) {
     // The root is the block's own hash.
     if (const auto root = work_->layers.piece_root(piece)) wanted.truth = {*root};
+  } else if (alone && why == LeavesWanted::Why::failed) {
+    // The last piece of a longer file: its root is that of a padded tree. The piece is wrong, so its only block is,
+    // whatever the true hash may be; this stands for it and equals no block's.
+    wanted.truth = {Sha256{}};
   } else if (!wanted.asked && wanted.truth.size() < content_->blocks_in(piece)) {
     const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     wanted.asked = request && ask(turn, to_wire(*request), piece, preferred);

@@ -36,9 +36,10 @@ bool Swarm::super_seeds() {
   }
   super_.emplace(content_->pieces, random_.fork("super seed"));
   // Those who were greeted before know everything; what they have counts.
-  peers_.for_each([&](PeerHandle handle, Peer&) {
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!work_->picker.knows(handle)) return;
     super_->add_peer(handle);
+    if (!peer.choked_by_us) super_->set_slot(handle, SuperSeed::Slot::unchoked);
     super_learn(handle);
   });
   return true;

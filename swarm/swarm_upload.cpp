@@ -99,6 +99,9 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.took_rate = peer.took.rate(turn.now.mono);
     each.gave_total = peer.gave.total();
     each.took_total = peer.took.total();
+    const bool refuses = !peer.choked_by_us && peer.choking_us && work_->picker.interesting(handle) > 0;
+    if (due.round && refuses && peer.choke_changed + limits::choke_period <= turn.now.mono) ++peer.refusals;
+    each.refusals = peer.refusals;
     each.took_in_state = peer.choked_by_us ? 0 : peer.took.total() - peer.took_before;
     each.connected_for = turn.now.mono - peer.since;
     each.in_state_for = turn.now.mono - peer.choke_changed;
@@ -141,6 +144,7 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
   if (peer.interested_in_us) busy_slots_ += choked ? -1 : 1;
   peer.choke_changed = turn.now.mono;
   peer.took_before = peer.took.total();
+  if (super_) super_->set_slot(handle, choked ? SuperSeed::Slot::choked : SuperSeed::Slot::unchoked);
   if (!choked) {
     send(turn, handle, peer, wire::Unchoke{});
     return super_reveal(turn, handle, peer);

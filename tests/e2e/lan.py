@@ -12,6 +12,7 @@ import re
 import select
 import socket
 import threading
+import time
 
 from harness import MIB, check, ip, link_without, main, same, say
 
@@ -32,7 +33,6 @@ class Recorder:
         self.thread.start()
 
     def _read(self):
-        import time
         while True:
             ready, _, _ = select.select([self.socket, self.done], [], [])
             if self.socket in ready:
@@ -62,7 +62,7 @@ def network(world):
 
 def body(world, options):
     a, b = network(world)
-    recorder = Recorder("bridge")
+    recorder = Recorder("to-a")  # all that `a` sends and gets, and the groups that `b` sends to
     path = world.file("secret-plans.bin", size=8 * MIB)
     sharer = world.peer("sharer", "share", path, net=[], namespace=a)
     link = sharer.link

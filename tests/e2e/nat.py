@@ -63,7 +63,8 @@ def body(world, options):
     def share(name, place, path):
         sharer = world.peer(name, "share", path, *told, net=[], namespace=places[place])
         link = sharer.link
-        check(sharer.event("published")["nodes"] >= 1, f"{name} is published nowhere")
+        published = sharer.event("published", lambda e: e["nodes"] >= 1)
+        say(f"{name}: published at another node after {published['seen'] - sharer.started:.1f} s")
         return sharer, link
 
     def get(name, place, link, path, *more):

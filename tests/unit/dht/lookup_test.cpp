@@ -68,6 +68,23 @@ class ToyNetwork {
   Random& random() { return random_; }
   std::vector<NodeInfo>& nodes() { return nodes_; }
   std::vector<char>& dead() { return dead_; }
+  // Adds a node that names only its accomplices and keeps nothing.
+  void add_sybil(const Key& id, const Endpoint& endpoint) {
+    by_endpoint_[endpoint] = nodes_.size();
+    nodes_.push_back({id, endpoint});
+    dead_.push_back(0);
+    tables_.emplace_back();
+    sybils_.push_back(nodes_.back());
+  }
+  [[nodiscard]] bool is_sybil(std::size_t number) const { return number + sybils_.size() >= nodes_.size(); }
+  std::vector<NodeInfo> accomplices(const Key& target) {
+    std::vector<NodeInfo> out = sybils_;
+    random_.shuffle(out);
+    out.resize(std::min<std::size_t>(out.size(), 16));
+    std::sort(out.begin(), out.end(),
+              [&](const NodeInfo& a, const NodeInfo& b) { return closer(target, a.id, b.id); });
+    return out;
+  }
   std::size_t number_of(const Endpoint& endpoint) { return by_endpoint_.at(endpoint); }
 
  private:
@@ -75,6 +92,7 @@ class ToyNetwork {
   std::vector<NodeInfo> nodes_;
   std::map<Endpoint, std::size_t> by_endpoint_;
   std::vector<char> dead_;
+  std::vector<NodeInfo> sybils_;
   std::vector<std::optional<RoutingTable>> tables_;
 };
 
@@ -122,7 +140,9 @@ Trail drive(ToyNetwork& net, Lookup& lookup, const Region& region, const std::se
       target.bytes = net.random().bytes<32>();
       for (int bit = 0; bit < region.prefix_bits; ++bit) target.set_bit(bit, lookup.target().bit(bit));
     }
-    const std::vector<NodeInfo> heard = net.closest_known(number, target, limits::nodes_in_reply);
+    const bool sybil = net.is_sybil(number);
+    const std::vector<NodeInfo> heard =
+        sybil ? net.accomplices(target) : net.closest_known(number, target, limits::nodes_in_reply);
     const ByteArray<8> token{1};
     Lookup::Answer answer;
     answer.candidate = ask.candidate;
@@ -130,7 +150,7 @@ Trail drive(ToyNetwork& net, Lookup& lookup, const Region& region, const std::se
     answer.standing = Standing::full;
     if (ask.form != Ask::Form::more) answer.heard = heard;
     answer.token = token;
-    if (ask.form == Ask::Form::records && holders.contains(ask.to)) answer.held = answer.fresh = 1;
+    if (ask.form == Ask::Form::records && holders.contains(ask.to) && !sybil) answer.held = answer.fresh = 1;
     lookup.answered(answer);
   }
   EXPECT_TRUE(lookup.finished(region));
@@ -349,6 +369,37 @@ TEST(Lookup, OneCandidateAnAddressAndOneOfANetworkCounts) {
   asks.clear();
   local.next(region_of(1000), asks);
   EXPECT_EQ(asks.size(), limits::alpha);
+}
+
+// THREATS D6: nodes ground to sit around one key, who hide everybody else and keep nothing.
+TEST(Lookup, SybilsAroundAKeyHideNoRecord) {
+  struct Case {
+    std::size_t sybils;
+    std::uint32_t networks;
+    int least;  // per cent
+  };
+  for (const Case& attack : {Case{20, 20, 99}, Case{100, 10, 99}, Case{100, 100, 95}}) {
+    int found = 0;
+    constexpr int rounds = 20;
+    for (int i = 0; i < rounds; ++i) {
+      ToyNetwork net{600, 50 + static_cast<std::uint64_t>(i)};
+      const Key target{net.random().bytes<32>()};
+      for (std::uint32_t s = 0; s < attack.sybils; ++s) {
+        Key id{net.random().bytes<32>()};
+        for (int bit = 0; bit < 14; ++bit) id.set_bit(bit, target.bit(bit));
+        net.add_sybil(id, {public_host(5000 + s % attack.networks, 10 + s / attack.networks), 4000});
+      }
+      const Region region = region_of(600);
+      Lookup store = lookup_from(net, 1, target, {Goal::store, Targets::truncated, 1});
+      drive(net, store, region);
+      std::set<Endpoint> holders;
+      for (const Place& place : store.places(region)) holders.insert(place.endpoint);
+      Lookup get = lookup_from(net, 2, target, {Goal::records, Targets::truncated, 1});
+      drive(net, get, region, holders);
+      found += get.values() > 0 ? 1 : 0;
+    }
+    EXPECT_GE(found * 100, attack.least * rounds) << attack.sybils << " in " << attack.networks;
+  }
 }
 
 TEST(Lookup, WithNobodyToAskItIsOver) {

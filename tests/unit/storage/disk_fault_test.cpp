@@ -25,7 +25,12 @@ Made small_content() {
 // Reads the truth past everything: each piece that the catalog calls held has its bytes on the disk.
 void expect_no_false_have(const Made& made, const std::string& state, const std::string& out) {
   if (!std::filesystem::exists(state + "/catalog.sqlite")) return;
-  auto catalog = Catalog::open({state + "/catalog.sqlite"});
+  Faults none;
+  auto folder = PosixVfs{}.open_folder(state, Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  fixture::FaultyFolder unsynced{std::move(*folder), none};
+  SqliteVfs sqlite{"truth", unsynced};
+  auto catalog = Catalog::open({"catalog.sqlite", sqlite.name()});
   ASSERT_TRUE(catalog) << catalog.error().rule;
   const auto found = (*catalog)->find(made.content->id);
   ASSERT_TRUE(found);

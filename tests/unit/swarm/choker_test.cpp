@@ -113,6 +113,38 @@ TEST(Choker, UnearnedSlotsGoToWhoOwesLeast) {
   EXPECT_EQ(riders, 0);
 }
 
+// Who took much, could give and does not: no regular slot while others trade, and a rare optimistic one.
+TEST(Choker, DebtorsWaitWhileOthersTrade) {
+  Random random = make_random(8);
+  std::vector<ChokerPeer> peers;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    peers.push_back(old_peer(i));
+    peers[i].took_total = 10'000'000;
+  }
+  const ChokerInput input{.peers = peers, .new_optimistic = true};
+  EXPECT_EQ(choose_unchoked(input, random).unchoke.size(), 4U) << "nobody refused anything";
+  for (ChokerPeer& peer : peers) peer.refusals = 5;
+  EXPECT_EQ(choose_unchoked(input, random).unchoke.size(), 4U) << "nobody trades with us at all";
+  for (std::uint32_t i = 4; i < 8; ++i) {
+    peers.push_back(old_peer(i));
+    peers[i].interested = false;  // partners that want nothing at the moment
+    peers[i].gave_total = peers[i].took_total = 5'000'000;
+  }
+  int unchoked = 0;
+  constexpr int rounds = 3500;
+  const ChokerInput trading{.peers = peers, .new_optimistic = true};
+  for (int i = 0; i < rounds; ++i) {
+    const auto verdict = choose_unchoked(trading, random);
+    EXPECT_LE(verdict.unchoke.size(), 1U);
+    unchoked += static_cast<int>(verdict.unchoke.size());
+  }
+  EXPECT_NEAR(unchoked, rounds * 4 / (4 + 8 * 4), rounds / 40);  // 4 lots beside 8 blanks a partner
+  // Its slot lasts one round, and gaps between the draws are not filled with debtors.
+  EXPECT_TRUE(choose_unchoked({.peers = peers, .optimistic = make_peer(0)}, random).unchoke.empty());
+  peers[0].gave_total = 3'000'000;  // it gives after all
+  EXPECT_EQ(choose_unchoked({.peers = peers}, random).unchoke.size(), 1U);
+}
+
 // A seed with many takers, all as fast as they are served: each gets an equal part of the time.
 TEST(Choker, ASeedGivesEqualTurns) {
   Random random = make_random(5);
