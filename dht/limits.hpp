@@ -26,12 +26,15 @@ inline constexpr auto passed_on_for = minutes{45};     // an entry not heard for
                                                        // a cycle of 300 entries at 6 s takes 30 min
 
 // ---- lookup
-inline constexpr std::size_t alpha = 5;          // fresh queries at once
-inline constexpr std::size_t alpha_raised = 10;  // when soft timeouts occur
-inline constexpr std::size_t candidates = 384;   // a lookup; room for 100 Sybils in the region and more
-inline constexpr std::size_t queries = 256;      // a lookup, everything counted
-inline constexpr std::size_t seeds = 24;         // own contacts a lookup starts with
-inline constexpr std::size_t paths = 8;          // disjoint ones
+inline constexpr std::size_t alpha = 5;           // fresh queries at once
+inline constexpr std::size_t alpha_raised = 10;   // when soft timeouts occur
+inline constexpr std::size_t candidates = 384;    // a lookup; room for 100 Sybils in the region and more
+inline constexpr std::size_t queries = 256;       // a lookup, everything counted
+inline constexpr std::size_t seeds = 24;          // own contacts a lookup starts with
+inline constexpr std::size_t seeds_outside = 12;  // of these at least, or besides, from outside the region
+inline constexpr std::size_t seeds_looked_at =
+    160;                                 // a far bucket may hold 100 Sybils nearer than anybody else
+inline constexpr std::size_t paths = 8;  // disjoint ones
 inline constexpr std::size_t records_per_search = 512;
 inline constexpr std::size_t records_wanted = 50;     // DESIGN 5: about 50 random announcers are tried
 inline constexpr std::size_t repeats_per_node = 6;    // further samples asked of a node that holds more

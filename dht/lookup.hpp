@@ -1,21 +1,19 @@
 // Lookup: one iterative search (Maymounkov & Mazieres 2002), as a leaf: it is told of answers and silences,
-// and says whom to ask next and when it is done. It sends nothing and knows no clock but the instants handed
-// in.
+// and says whom to ask next and when it is done. It sends nothing and knows no clock but the instants that
+// are handed in.
 //
-// - alpha fresh queries at once, more when some become slow. A slow query (soft timeout) gives its slot back;
-// a late
-//   answer still counts until the hard timeout.
-// - Ends when the k nearest alive have answered; a store's lookup, and one that has found no record, asks the
-// whole
-//   region as well, so that Sybils around a key crowd nobody out (THREATS A2).
-//   Replies name only the nearest to the key, so those at the region's edge are asked for nodes around random
-//   points.
+// - alpha fresh queries at once, more when some become slow. A slow query (soft timeout) gives its slot
+//   back; a late answer still counts until the hard timeout.
+// - Ends when the k nearest alive have answered; a store's lookup, and one that has found no record, asks
+//   the whole region as well, so that Sybils around a key crowd nobody out (THREATS A2). Replies name only
+//   the nearest to the key, so some inside and outside are asked for nodes around random points of it.
 // - In a tiny network a silent candidate is asked once more: there, a lost packet would decide.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
-// region's
-//   prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the estimate said.
+//   region's prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the
+//   estimate said.
 // - Disjoint paths (S/Kademlia): a candidate belongs to the path that heard of it first.
 // - k nearest: for global addresses one of a network (/24, /48) counts; one candidate an IP.
+//
 // Every list is bounded by limits.hpp. Depth: 1 = from our own table, a referral adds one.
 #pragma once
 
@@ -143,6 +141,7 @@ class Lookup {
   std::size_t next_on_path(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out);
   void ask_for_more(std::size_t slots, std::vector<Ask>& out);
   [[nodiscard]] bool may_sweep(const Candidate& candidate, const Region& region) const;
+  [[nodiscard]] std::uint32_t sweep_budget(const Region& region) const;
   std::size_t sweep(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out);
   [[nodiscard]] bool path_finished(std::uint8_t path, const Region& region) const;
   [[nodiscard]] std::size_t in_flight(std::uint8_t path) const;

@@ -5,6 +5,7 @@
 #include "dht/limits.hpp"
 #include "dht/node_state.hpp"
 #include "dht/record.hpp"
+#include "dht/seeds.hpp"
 
 namespace shoal::dht {
 namespace {
@@ -117,13 +118,7 @@ void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
     ++lookups_running;
   table.touch(search.target, now.mono);
   std::vector<NodeInfo> seeds;
-  contact_scratch.clear();
-  table.closest(search.target, limits::seeds, RoutingTable::Choice::fit, now.mono, contact_scratch);
-  if (contact_scratch.size() < limits::k) {
-    contact_scratch.clear();
-    table.closest(search.target, limits::seeds, RoutingTable::Choice::any, now.mono, contact_scratch);
-  }
-  for (const Contact* contact : contact_scratch) seeds.push_back({contact->id, contact->endpoint});
+  choose_seeds(table, search.target, size.region(), now.mono, seeds);
   if (seeds.size() < limits::k)
     for (const Guide& guide : guides) seeds.push_back(guide.node);
   for (const RecentLookup& lookup : recent)

@@ -6,8 +6,8 @@
 namespace shoal::swarm {
 namespace {
 
-// DESIGN 5: refreshed every 25 +- 5 min, so that a record of 60 min survives one missed refresh and the announcers
-// of a swarm do not march in step.
+// DESIGN 5: refreshed every 25 +- 5 min, so that a record of 60 min survives one missed refresh and the
+// announcers of a swarm do not march in step.
 constexpr std::chrono::minutes refresh_least{20};
 constexpr std::chrono::minutes refresh_spread{10};
 constexpr std::chrono::milliseconds gather{250};
@@ -41,7 +41,8 @@ std::vector<Publication> Announcer::build(Now now, dht::RecordInputs facts) {
   live_keys_ = std::move(live);
 
   const auto spread = static_cast<std::uint64_t>(Duration{refresh_spread}.count());
-  const Instant refresh = now.mono + refresh_least + Duration{static_cast<std::int64_t>(random_.below(spread))};
+  const Instant refresh =
+      now.mono + refresh_least + Duration{static_cast<std::int64_t>(random_.below(spread))};
   const Instant change = now.mono + (keys_.next_change(now.wall) - now.wall);
   due_ = std::min(refresh, change);
   return out;

@@ -1,6 +1,7 @@
-// Announcer: what our records of one content say and when they are due. A leaf: it knows the keys and the clock it
-// is handed, and no node; the session puts what it builds. Records are published under every epoch valid at the
-// time (two near a border), each by a signing key of its own; the sequence never falls, over restarts either.
+// Announcer: what our records of one content say and when they are due. A leaf: it knows the keys and the
+// clock it is handed, and no node; the session puts what it builds. Records are published under every epoch
+// valid at the time (two near a border), each by a signing key of its own; the sequence never falls, over
+// restarts either.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +36,8 @@ class Announcer {
   [[nodiscard]] std::vector<Key> take_stale_keys();
   [[nodiscard]] const std::vector<Key>& live_keys() const { return live_keys_; }  // of the last build
 
-  // Next publication: 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward: to a
-  // quarter of a second from now, so that several reasons make one publication.
+  // Next publication: 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward:
+  // to a quarter of a second from now, so that several reasons make one publication.
   [[nodiscard]] Instant due() const { return due_; }
   void soon(Now now);
 

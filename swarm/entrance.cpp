@@ -14,8 +14,9 @@ constexpr std::size_t tag_bytes = std::tuple_size_v<dht::ChannelTag>;
 
 bool Entrance::accept(Now now, StreamId stream, const Endpoint& from) {
   if (waiting_.size() >= most_waiting) return false;
-  const auto same = std::count_if(waiting_.begin(), waiting_.end(),
-                                  [&](const auto& entry) { return entry.second.from.address == from.address; });
+  const auto same = std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
+    return entry.second.from.address == from.address;
+  });
   if (from.address.global() && same >= limits::half_open_per_ip) return false;
   waiting_[stream] = {from, now.mono + limits::handshake_timeout, {}};
   return true;

@@ -1,6 +1,6 @@
-// Entrance: accepted streams that have not yet shown what they are. The first bytes decide: a tag that one of our
-// contents accepts (tag_table.hpp) leads to its swarm; anything else gets silence and a closed stream. Nothing is
-// computed for an unknown tag but one look-up (THREATS A31, A32).
+// Entrance: accepted streams that have not yet shown what they are. The first bytes decide: a tag that one of
+// our contents accepts (tag_table.hpp) leads to its swarm; anything else gets silence and a closed stream.
+// Nothing is computed for an unknown tag but one look-up (THREATS A31, A32).
 //
 // Bounds: 64 streams waiting, 4 from one global address; 10 s each; less than 16 bytes kept of each.
 #pragma once
@@ -32,7 +32,8 @@ class Entrance {
   [[nodiscard]] bool accept(Now now, StreamId stream, const Endpoint& from);
   [[nodiscard]] Admission received(StreamId stream, ByteView bytes);
   void forget(StreamId stream) { waiting_.erase(stream); }
-  [[nodiscard]] std::vector<StreamId> expire(Now now);  // those to be closed: they said too little for too long
+  [[nodiscard]] std::vector<StreamId> expire(
+      Now now);  // those to be closed: they said too little for too long
   [[nodiscard]] Instant next_wake() const;
 
  private:

@@ -1,7 +1,7 @@
-// Lan: when to call into the local network, and whom heard there to believe. The call is a native ping to a multicast
-// group (TTL 1): it says where a node listens and nothing of any content. Whoever hears one asks the caller for
-// records of its own contents, by unicast. Calls: one at the start or when a content is opened, then every 5 min,
-// never two within 5 s (THREATS A35).
+// Lan: when to call into the local network, and whom heard there to believe. The call is a native ping to a
+// multicast group (TTL 1): it says where a node listens and nothing of any content. Whoever hears one asks
+// the caller for records of its own contents, by unicast. Calls: one at the start or when a content is
+// opened, then every 5 min, never two within 5 s (THREATS A35).
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 #include "dht/base/endpoint.hpp"
 #include "dht/base/time.hpp"
-#include "swarm/session.hpp"
+#include "swarm/config.hpp"
 
 namespace shoal::swarm {
 
@@ -27,11 +27,13 @@ class Lan {
   [[nodiscard]] std::vector<Family> families() const {
     std::vector<Family> out;
     for (const Family family : {Family::v4, Family::v6})
-      if (std::any_of(subnets_.begin(), subnets_.end(), [&](const Subnet& s) { return s.address.family == family; }))
+      if (std::any_of(subnets_.begin(), subnets_.end(),
+                      [&](const Subnet& s) { return s.address.family == family; }))
         out.push_back(family);
     return out;
   }
-  // Whether to ask the sender of a call: it is on a subnet of ours, not ourselves, and was not heard just before.
+  // Whether to ask the sender of a call: it is on a subnet of ours, not ourselves, and was not heard just
+  // before.
   [[nodiscard]] bool admit(Now now, const Endpoint& from, std::uint16_t own_port) {
     if (!enabled_) return false;
     const auto near = [&](const Subnet& s) { return s.contains(from.address); };

@@ -106,4 +106,7 @@ inline constexpr std::uint32_t exchange_dropped = 50;
 inline constexpr std::uint32_t exchange_taken = 64;   // of a message; the rest is not read
 inline constexpr std::uint32_t exchange_strikes = 3;  // too many or too often: no more is taken from it
 
+// ---- the disk
+inline constexpr Duration space_retry = seconds{5};  // a full disk is tried again so often
+
 }  // namespace shoal::swarm::limits

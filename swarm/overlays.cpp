@@ -44,8 +44,8 @@ void Overlays::start(Now now, const SessionConfig& config) {
       if (contacts.overlay != overlay.name) continue;
       for (const storage::StoredContact& contact : contacts.contacts)
         if (const auto endpoint = Endpoint::from_compact(contact.endpoint))
-          saved.push_back({*endpoint, contact.public_key, dht::position_of(contact.public_key, endpoint->address),
-                           contact.last_seen_ms});
+          saved.push_back({*endpoint, contact.public_key,
+                           dht::position_of(contact.public_key, endpoint->address), contact.last_seen_ms});
     }
     overlay.node.restore(now, saved, node_output_);
     settle(overlay);
@@ -87,7 +87,8 @@ void Overlays::bootstrap(Now now, const std::vector<Endpoint>& nodes) {
   }
 }
 
-// The purpose is noted before the node's output is settled, so that a search that ends at once finds its owner.
+// The purpose is noted before the node's output is settled, so that a search that ends at once finds its
+// owner.
 void Overlays::started(Overlay& overlay, dht::SearchId search, Purpose purpose) {
   overlay.purposes.emplace(search, std::move(purpose));
   settle(overlay);
@@ -201,7 +202,8 @@ bool Overlays::reachable(Family family) const {
 }
 
 bool Overlays::has_contacts() const {
-  return std::any_of(overlays_.begin(), overlays_.end(), [](const Overlay& overlay) { return overlay.has_contact; });
+  return std::any_of(overlays_.begin(), overlays_.end(),
+                     [](const Overlay& overlay) { return overlay.has_contact; });
 }
 
 std::vector<storage::SaveContactsJob> Overlays::contacts_to_save(Now now) const {
@@ -220,8 +222,9 @@ std::vector<DhtStatus> Overlays::status() const {
   for (const Overlay& overlay : overlays_) {
     const dht::NodeStats stats = overlay.node.stats();
     out.push_back({overlay.family, stats.position, static_cast<std::uint32_t>(stats.contacts),
-                   static_cast<std::uint32_t>(stats.records), stats.network_size, overlay.node.external_endpoint(),
-                   !stats.read_only, stats.queries_in, stats.queries_out, stats.bytes_in, stats.bytes_out});
+                   static_cast<std::uint32_t>(stats.records), stats.network_size,
+                   overlay.node.external_endpoint(), !stats.read_only, stats.queries_in, stats.queries_out,
+                   stats.bytes_in, stats.bytes_out});
   }
   return out;
 }

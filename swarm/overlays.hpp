@@ -1,6 +1,6 @@
-// Overlays: the DHT side of a session. One dht::Node for each dialect and address family in use, and what each of
-// their searches is for. It routes between the session and the nodes and decides nothing: what was found comes back
-// as values.
+// Overlays: the DHT side of a session. One dht::Node for each dialect and address family in use, and what
+// each of their searches is for. It routes between the session and the nodes and decides nothing: what was
+// found comes back as values.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 #include "dht/node.hpp"
 #include "swarm/announcer.hpp"
+#include "swarm/config.hpp"
 #include "swarm/io.hpp"
-#include "swarm/session.hpp"
 
 namespace shoal::swarm {
 
@@ -70,7 +70,8 @@ class Overlays {
   [[nodiscard]] std::vector<Bytes> dump_records() const;
   [[nodiscard]] std::uint64_t digest() const;
 
-  // A ping for the local group: whoever hears it learns where a node of ours listens, and nothing of any content.
+  // A ping for the local group: whoever hears it learns where a node of ours listens, and nothing of any
+  // content.
   [[nodiscard]] Bytes lan_ping(Random& random) const;
 
   // What has gathered since the last call; the caller hands it on within the same turn.

@@ -1,5 +1,5 @@
-// Peer: the state of one connection of a swarm, from the dial to the last byte. Values and small rules alone: who may
-// ask, what is under way, when it is overdue. The swarm routes its messages.
+// Peer: the state of one connection of a swarm, from the dial to the last byte. Values and small rules alone:
+// who may ask, what is under way, when it is overdue. The swarm routes its messages.
 #pragma once
 
 #include <cstdint>
@@ -29,19 +29,19 @@ struct Peer {
   Endpoint endpoint;  // of the stream
   Direction direction{};
   Stage stage = Stage::dialling;
-  Instant since{};       // of this stage
-  Instant heard{};       // the last bytes
-  Instant spoke{};       // the last bytes given to the host
+  Instant since{};  // of this stage
+  Instant heard{};  // the last bytes
+  Instant spoke{};  // the last bytes given to the host
   std::unique_ptr<WireCodec> wire;
   std::optional<crypto::PublicKey> expected_key;  // whom we dialled
   crypto::PublicKey key{};                        // proven
-  std::uint64_t paid = 0;                         // payload not yet written that counts against the limit already
-  std::uint64_t unsent = 0;                       // bytes with the host that are not in the socket yet
+  std::uint64_t paid = 0;    // payload not yet written that counts against the limit already
+  std::uint64_t unsent = 0;  // bytes with the host that are not in the socket yet
 
   // What it said of itself.
   std::optional<wire::Hello> hello;
-  std::optional<wire::Pieces> pieces;  // kept until we know the content
-  std::vector<std::uint32_t> early_haves;         // likewise
+  std::optional<wire::Pieces> pieces;      // kept until we know the content
+  std::vector<std::uint32_t> early_haves;  // likewise
   bool known_to_picker = false;
   bool was_seed_at_first = false;
   bool choking_us = true, interested_in_us = false;
@@ -57,15 +57,15 @@ struct Peer {
   RequestQueue requests;
   MetadataServe metadata;
   Exchange exchange;
-  std::uint32_t reads = 0;           // blocks being read for it
+  std::uint32_t reads = 0;  // blocks being read for it
   std::uint64_t reading_bytes = 0;
-  bool in_turn = false;              // waits in the swarm's queue of uploads
+  bool in_turn = false;  // waits in the swarm's queue of uploads
   RateMeter gave{limits::contribution_window}, took{limits::contribution_window};  // payload
   RateMeter sent_recently{std::chrono::seconds{3}};
   std::vector<std::pair<wire::HashRequest, Instant>> hashes_asked;  // outstanding, at most hash_requests_each
   std::uint32_t hash_rejects = 0;
-  std::uint32_t refusals = 0;        // ChokerPeer::refusals
-  std::uint32_t leaf_reads = 0;      // pieces being hashed for it
+  std::uint32_t refusals = 0;    // ChokerPeer::refusals
+  std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
 
   [[nodiscard]] bool up() const { return stage == Stage::up; }

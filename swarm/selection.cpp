@@ -14,7 +14,8 @@ struct Element {
 
 Element element_at(std::string_view pattern, std::size_t at) {
   switch (pattern[at]) {
-    case '?': return {Element::Kind::one, at + 1};
+    case '?':
+      return {Element::Kind::one, at + 1};
     case '*':
       if (pattern.substr(at).starts_with("**")) return {Element::Kind::star_star, at + 2};
       return {Element::Kind::star, at + 1};
@@ -22,7 +23,8 @@ Element element_at(std::string_view pattern, std::size_t at) {
       if (const std::size_t close = pattern.find(']', at + 2); close != std::string_view::npos)
         return {Element::Kind::set, close + 1, at + 1, close};
       break;
-    default: break;
+    default:
+      break;
   }
   return {Element::Kind::literal, at + 1};
 }
@@ -41,11 +43,16 @@ bool in_set(std::string_view set, char c) {
 
 bool matches_one(std::string_view pattern, std::size_t at, const Element& element, char c) {
   switch (element.kind) {
-    case Element::Kind::literal: return pattern[at] == c;
-    case Element::Kind::one: return c != '/';
-    case Element::Kind::set: return in_set(pattern.substr(element.begin, element.end - element.begin), c);
-    case Element::Kind::star: return c != '/';
-    case Element::Kind::star_star: return true;
+    case Element::Kind::literal:
+      return pattern[at] == c;
+    case Element::Kind::one:
+      return c != '/';
+    case Element::Kind::set:
+      return in_set(pattern.substr(element.begin, element.end - element.begin), c);
+    case Element::Kind::star:
+      return c != '/';
+    case Element::Kind::star_star:
+      return true;
   }
   return false;
 }

@@ -9,11 +9,14 @@
 
 namespace shoal::swarm {
 
-// `*` matches anything but '/', `**` anything, `?` one byte but '/', `[a-z]` and `[!a-z]` one of a set; a pattern that
-// names a folder takes what is in it. Linear memory, no recursion: at most |pattern| x |path| steps.
+// `*` matches anything but '/', `**` anything, `?` one byte but '/', `[a-z]` and `[!a-z]` one of a set; a
+// pattern that names a folder takes what is in it. Linear memory, no recursion: at most |pattern| x |path|
+// steps.
 [[nodiscard]] bool glob_match(std::string_view pattern, std::string_view path);
 
-// Per file; every file where `globs` is empty. Symbolic links and empty files are wanted with the rest by their names.
-[[nodiscard]] std::vector<bool> wanted_files(const storage::Content& content, const std::vector<std::string>& globs);
+// Per file; every file where `globs` is empty. Symbolic links and empty files are wanted with the rest by
+// their names.
+[[nodiscard]] std::vector<bool> wanted_files(const storage::Content& content,
+                                             const std::vector<std::string>& globs);
 
 }  // namespace shoal::swarm

@@ -16,8 +16,8 @@
 namespace shoal::swarm {
 namespace {
 
-// What a token bucket may let through at once: half a second (DESIGN 10), and at least two blocks, or nothing whole
-// would ever pass a slow limit.
+// What a token bucket may let through at once: half a second (DESIGN 10), and at least two blocks, or nothing
+// whole would ever pass a slow limit.
 TokenBucket bucket(std::uint64_t rate) {
   return {rate, std::max<std::uint64_t>(rate / 2, 2 * BufferPool::standard)};
 }
@@ -58,7 +58,9 @@ struct Session::State {
         up(bucket(config.up_rate)),
         down(bucket(config.down_rate)) {}
 
-  Turn turn(Now now, std::vector<Output>& out) { return {now, out, pool, names, *overlays, dials, replays, up, down}; }
+  Turn turn(Now now, std::vector<Output>& out) {
+    return {now, out, pool, names, *overlays, dials, replays, up, down};
+  }
   void begin(Now now) {
     overlays.emplace(now, config, random);
     overlays->start(now, config);
@@ -98,7 +100,7 @@ struct Session::State {
   void reschedule(Slot slot, const Swarm& swarm);
 };
 
-// ---- inputs -----------------------------------------------------------------------------------------------------
+// ---- inputs
 
 void Session::State::on(Turn& turn, DatagramIn& in) {
   turn.down.spend(turn.now.mono, in.bytes.size());
@@ -136,9 +138,14 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
     return;
   }
   switch (auto admission = entrance.received(in.stream, in.bytes); admission.verdict) {
-    case Entrance::Verdict::wait: break;
-    case Entrance::Verdict::refuse: turn.out.push_back(Close{in.stream}); break;
-    case Entrance::Verdict::admit: admit(turn, in.stream, std::move(admission)); break;
+    case Entrance::Verdict::wait:
+      break;
+    case Entrance::Verdict::refuse:
+      turn.out.push_back(Close{in.stream});
+      break;
+    case Entrance::Verdict::admit:
+      admit(turn, in.stream, std::move(admission));
+      break;
   }
 }
 
@@ -196,7 +203,8 @@ void Session::State::on(Turn& turn, Tick&) {
   for (const StreamId stream : entrance.expire(turn.now)) turn.out.push_back(Close{stream});
   if (lan.due() <= turn.now.mono) {
     for (const Family family : lan.families())
-      turn.out.push_back(DatagramOut{{{family, {}}, 0}, overlays->lan_ping(random), DatagramOut::Via::lan_group});
+      turn.out.push_back(
+          DatagramOut{{{family, {}}, 0}, overlays->lan_ping(random), DatagramOut::Via::lan_group});
     lan.sent(turn.now);
   }
   if (save_contacts_due <= turn.now.mono) save_contacts(turn);
@@ -206,7 +214,7 @@ void Session::State::on(Turn& turn, CommandIn& in) {
   std::visit([&](auto& command) { run(turn, in.command, command); }, in.what);
 }
 
-// ---- commands ---------------------------------------------------------------------------------------------------
+// ---- commands
 
 void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
   const bool open = std::any_of(swarms.begin(), swarms.end(),
@@ -220,8 +228,10 @@ void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
     return;
   }
   const Slot slot = ++last_slot;
-  const auto [entry, fresh] = swarms.try_emplace(slot, slot, id, config, std::move(command), random.fork("swarm"));
+  const auto [entry, fresh] =
+      swarms.try_emplace(slot, slot, id, config, std::move(command), random.fork("swarm"));
   SHOAL_CHECK(fresh);
+  if (reading_paused) entry->second.pause_reading(turn, true);
   entry->second.start(turn);
   Announcer& announcer = entry->second.announcer();
   entrance.tags().add(turn.now.wall, slot, announcer.keys(), announcer.exchange());
@@ -259,7 +269,7 @@ void Session::State::run(Turn& turn, CommandId id, Stop&) {
   save_contacts(turn);
 }
 
-// ---- the end of a turn ------------------------------------------------------------------------------------------
+// ---- the end of a turn
 
 void Session::State::settle(Turn& turn) {
   // A search may end at once and its result start another; each search starts at most one, so this ends.
@@ -315,8 +325,8 @@ void Session::State::reap() {
   leaving.clear();
 }
 
-// Keeps what the session must know of a swarm that was touched: when it wants to wake, whether it has blocks to send,
-// whether it is gone.
+// Keeps what the session must know of a swarm that was touched: when it wants to wake, whether it has blocks
+// to send, whether it is gone.
 void Session::State::reschedule(Slot slot, const Swarm& swarm) {
   if (swarm.gone()) {
     if (std::find(leaving.begin(), leaving.end(), slot) == leaving.end()) leaving.push_back(slot);
@@ -347,12 +357,13 @@ void Session::State::serve(Turn& turn) {
   }
 }
 
-// A limit on what comes in is kept by not reading: the TCP window does the rest. It resumes with 20 ms worth in hand,
-// so that a stream is not stopped and started for every read.
+// A limit on what comes in is kept by not reading: the TCP window does the rest. It resumes with 20 ms worth
+// in hand, so that a stream is not stopped and started for every read.
 void Session::State::pause_reading(Turn& turn) {
   if (down.unlimited()) return;
   const std::int64_t available = down.available(turn.now.mono);
-  const bool pause = reading_paused ? available < static_cast<std::int64_t>(down.rate() / 50) : available <= 0;
+  const bool pause =
+      reading_paused ? available < static_cast<std::int64_t>(down.rate() / 50) : available <= 0;
   if (pause == reading_paused) return;
   reading_paused = pause;
   for (auto& [slot, swarm] : swarms) swarm.pause_reading(turn, pause);
@@ -373,7 +384,7 @@ void Session::State::finish_stop(Turn& turn) {
   stopping.reset();
 }
 
-// ---- the public face --------------------------------------------------------------------------------------------
+// ---- the public face
 
 Session::Session(SessionConfig config, BufferPool& pool)
     : state_(std::make_unique<State>(std::move(config), pool)) {}

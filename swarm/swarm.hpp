@@ -1,13 +1,18 @@
-// Swarm: the hub of one content. It holds the peers and the leaves that decide (piece map, picker, choker, roster,
-// metadata, exchange) and routes between them: messages of peers in, completions of disk jobs in, records of the DHT
-// in; messages, disk jobs, dials and answers out. It knows no socket and no thread, and of the wire only the seam.
+// Swarm: the hub of one content. It holds the peers and the leaves that decide (piece map, picker, choker,
+// roster, metadata, exchange) and routes between them: messages of peers in, completions of disk jobs in,
+// records of the DHT in; messages, disk jobs, dials and answers out. It knows no socket and no thread, and of
+// the wire only the seam.
 //
-// Sources: swarm.cpp (life of the content, disk and commits), swarm_connect.cpp (finding, dialling, greeting, leaving),
-// swarm_messages.cpp (what peers say), swarm_download.cpp (what to ask for, what became of it), swarm_hashes.cpp
-// (hashes of pieces and blocks: fetching, serving, blame), swarm_upload.cpp (what others ask for, choking).
+// Sources: swarm.cpp (life of the content), swarm_disk.cpp (what comes of disk jobs, commits),
+// swarm_connect.cpp (finding, dialling, greeting, leaving), swarm_messages.cpp (what peers say),
+// swarm_download.cpp (what to ask for, what became of it), swarm_hashes.cpp (hashes of pieces and blocks:
+// fetching, serving, blame), swarm_upload.cpp (what others ask for, choking).
 //
-// Invariants: a piece is announced and served only after its bytes hashed to its root; a have-bit reaches the catalog
-// only through a commit job that was sent after the writes were done; every table has a bound of limits.hpp.
+// Invariants: a piece is announced and served only after its bytes hashed to its root; a have-bit reaches the
+// catalog only through a commit job that was sent after the writes were done; every table has a bound of
+// limits.hpp.
+//
+// Length: a hub's header is the table of contents of its sources, each of which is a duty of its own.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +27,13 @@
 #include "storage/piece_layers.hpp"
 #include "swarm/announcer.hpp"
 #include "swarm/choker.hpp"
+#include "swarm/config.hpp"
 #include "swarm/metadata.hpp"
 #include "swarm/peer.hpp"
 #include "swarm/picker.hpp"
 #include "swarm/piece_map.hpp"
-#include "swarm/roster.hpp"
 #include "swarm/replay_filter.hpp"
-#include "swarm/session.hpp"
+#include "swarm/roster.hpp"
 #include "swarm/super_seed.hpp"
 #include "swarm/tag_table.hpp"
 #include "swarm/turn.hpp"
@@ -76,7 +81,8 @@ class Swarm {
   enum class Stage : std::uint8_t { loading, metadata, attaching, running, closing, detaching, gone };
   // Everything that exists only once the content is known.
   struct Work {
-    Work(const storage::ContentPtr& content, const Bitfield& have, const std::vector<bool>& wanted, Random random)
+    Work(const storage::ContentPtr& content, const Bitfield& have, const std::vector<bool>& wanted,
+         Random random)
         : map(content, have, wanted), picker(map, std::move(random)), layers(content) {}
     PieceMap map;
     Picker picker;
@@ -84,7 +90,17 @@ class Swarm {
   };
   // What a disk job under way is for.
   struct Pending {
-    enum class Kind : std::uint8_t { load, attach, plain, read, write, check, serve_leaves, commit, detach } kind{};
+    enum class Kind : std::uint8_t {
+      load,
+      attach,
+      plain,
+      read,
+      write,
+      check,
+      serve_leaves,
+      commit,
+      detach
+    } kind{};
     PeerHandle peer{};
     wire::Request request{};     // read, write
     wire::HashRequest hashes{};  // serve_leaves
@@ -115,6 +131,8 @@ class Swarm {
   void attached(Turn& turn, storage::Attached& attached);
   void fail(Turn& turn, const Error& error, std::string path = {});
   void job_failed(Turn& turn, Pending& pending, storage::JobFailure& failure);
+  void write_failed(Turn& turn, const Pending& pending, storage::JobFailure& failure);
+  void commit_failed(Turn& turn, storage::JobFailure& failure);
   void commit_if_due(Turn& turn);
   void committed(Turn& turn, storage::Committed& done);
   void check_done(Turn& turn);
@@ -223,13 +241,14 @@ class Swarm {
 
   // Downloading.
   std::uint64_t writing_bytes_ = 0;
-  bool reading_held_ = false;
+  bool reading_held_ = false;     // by the disk
+  bool reading_limited_ = false;  // by the session's limit
   std::uint64_t seen_supply_ = 0;
   std::vector<std::uint32_t> to_commit_;
   std::uint64_t uncommitted_bytes_ = 0;
   Instant commit_due_ = never;
   bool committing_ = false;
-  std::size_t committing_count_ = 0;  // of to_commit_, from the front
+  std::size_t committing_count_ = 0;   // of to_commit_, from the front
   std::uint32_t commit_failures_ = 0;  // in a row
   std::deque<std::uint32_t> to_check_;
   std::uint32_t checking_ = 0;
@@ -240,7 +259,7 @@ class Swarm {
   // Hashes.
   std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
   std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
-  std::map<wire::HashRequest, std::uint32_t> hashes_asked_;  // request, piece
+  std::map<wire::HashRequest, std::uint32_t> hashes_asked_;   // request, piece
   std::map<std::uint32_t, std::vector<Sha256>> leaves_kept_;  // of verified pieces, to be served
   std::deque<std::uint32_t> leaves_order_;                    // oldest first
   std::size_t leaves_count_ = 0;

@@ -11,13 +11,14 @@ namespace {
 
 // How often a content is looked up: soon again while nobody is found, rarely once there are peers enough.
 constexpr std::chrono::seconds first_gap{5};
-constexpr std::chrono::seconds lonely_gap{20};     // an unreachable sharer must find a getter that waits a minute
+constexpr std::chrono::seconds lonely_gap{
+    20};  // an unreachable sharer must find a getter that waits a minute
 constexpr std::chrono::minutes contented_gap{5};
 constexpr std::uint32_t few_peers = 4;
 
 }  // namespace
 
-// ---- the DHT ----------------------------------------------------------------------------------------------------
+// ---- the DHT
 
 void Swarm::announce(Turn& turn) {
   dht::RecordInputs facts;
@@ -56,7 +57,8 @@ void Swarm::look_up(Turn& turn) {
     look_up_gap_ = lonely_gap;
   // A tenth more or less, so that contents do not march in step.
   const auto spread = static_cast<std::uint64_t>(look_up_gap_.count() / 5);
-  look_up_due_ = turn.now.mono + look_up_gap_ - look_up_gap_ / 10 + Duration{static_cast<std::int64_t>(random_.below(spread))};
+  look_up_due_ = turn.now.mono + look_up_gap_ - look_up_gap_ / 10 +
+                 Duration{static_cast<std::int64_t>(random_.below(spread))};
 }
 
 void Swarm::hint(Turn& turn, const Endpoint& who, Source source) {
@@ -77,7 +79,8 @@ void Swarm::records(Turn& turn, RecordsFound& found) {
       // Who was asked for its own record may be dialled where it answered.
       if (found.asked && received.served_by == *found.asked) {
         const Candidate* known = roster_.find(*found.asked);
-        roster_.add(turn.now, *found.asked, opened->exchange, known != nullptr ? known->source : Source::lan, seed);
+        roster_.add(turn.now, *found.asked, opened->exchange, known != nullptr ? known->source : Source::lan,
+                    seed);
       }
       break;
     }
@@ -92,7 +95,8 @@ void Swarm::lookup_ended(Turn& turn, const LookupEnded& ended) {
 void Swarm::published(Turn& turn, std::uint32_t nodes) { event(turn, What::published, nodes); }
 
 void Swarm::overlay_connected(Turn& turn) {
-  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone)
+  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||
+      stage_ == Stage::gone)
     return;
   update_rules(turn);
   announcer_.soon(turn.now);
@@ -112,10 +116,11 @@ void Swarm::update_rules(Turn& turn) {
   roster_.set_rules(std::move(rules));
 }
 
-// ---- dialling ---------------------------------------------------------------------------------------------------
+// ---- dialling
 
 void Swarm::find_peers(Turn& turn) {
-  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone)
+  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||
+      stage_ == Stage::gone)
     return;
   while (const auto who = roster_.next_ask(turn.now, turn.dials.limits))
     turn.overlays.ask(turn.now, slot_, *who, announcer_.keys().current(turn.now.wall).key);
@@ -127,7 +132,8 @@ void Swarm::find_peers(Turn& turn) {
   const bool open = peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials;
   const Instant next = roster_.next_time(turn.dials.limits);
   // Where there is no room for more, a peer that leaves calls again; at the latest in a second.
-  roster_wake_ = next == never ? never : std::max(next, turn.now.mono + (open ? Duration{1000} : Duration{1'000'000}));
+  roster_wake_ =
+      next == never ? never : std::max(next, turn.now.mono + (open ? Duration{1000} : Duration{1'000'000}));
 }
 
 void Swarm::dial(Turn& turn, const Candidate& candidate) {
@@ -157,6 +163,7 @@ void Swarm::connected(Turn& turn, PeerHandle handle) {
   params.tag = dht::dial_tag(epoch, params.remote, turn.now.wall);
   peer->wire = NativeWire::make_initiator(params, random_, turn.pool);
   dirty_.push_back(handle);
+  if (reading_held_ || reading_limited_) turn.out.push_back(PauseRead{peer->stream, true});
   flush(turn);
 }
 
@@ -164,7 +171,8 @@ void Swarm::accepted(Turn& turn, StreamId stream, const Endpoint& from, const Ta
                      ByteView first_bytes) {
   const auto of_address = [&] {
     std::uint32_t count = 0;
-    peers_.for_each([&](PeerHandle, const Peer& each) { count += each.endpoint.address == from.address ? 1U : 0U; });
+    peers_.for_each(
+        [&](PeerHandle, const Peer& each) { count += each.endpoint.address == from.address ? 1U : 0U; });
     return count;
   };
   const bool closing = stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone;
@@ -187,6 +195,7 @@ void Swarm::accepted(Turn& turn, StreamId stream, const Endpoint& from, const Ta
   peer.wire = NativeWire::make_responder(params, random_, turn.pool);
   const PeerHandle handle = peers_.emplace(std::move(peer));
   turn.names.adopt(stream, {slot_, handle});
+  if (reading_held_ || reading_limited_) turn.out.push_back(PauseRead{stream, true});
   received(turn, handle, first_bytes);
 }
 
@@ -210,8 +219,8 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
   if (stage_ == Stage::running) say_pieces(turn, handle, peer);
 }
 
-// Two peers that dial each other at once end up with two connections. Both keep the one that was dialled by the
-// greater key; so neither closes the one that the other keeps.
+// Two peers that dial each other at once end up with two connections. Both keep the one that was dialled by
+// the greater key; so neither closes the one that the other keeps.
 bool Swarm::keeps(Turn& turn, PeerHandle handle) {
   const Peer& fresh = *peers_.find(handle);
   PeerHandle other;
@@ -219,15 +228,17 @@ bool Swarm::keeps(Turn& turn, PeerHandle handle) {
     if (each != handle && peer.up() && peer.key == fresh.key) other = each;
   });
   if (!other) return true;
-  const Direction favoured = announcer_.exchange().public_key > fresh.key ? Direction::outgoing : Direction::incoming;
+  const Direction favoured =
+      announcer_.exchange().public_key > fresh.key ? Direction::outgoing : Direction::incoming;
   const Peer& old = *peers_.find(other);
-  // Of two in the same direction the newer one lives: the other end would not dial again without having lost the older.
+  // Of two in the same direction the newer one lives: the other end would not dial again without having lost
+  // the older.
   if (old.direction != fresh.direction && fresh.direction != favoured) return false;
   drop(turn, other, Roster::Why::not_needed);
   return true;
 }
 
-// ---- leaving ----------------------------------------------------------------------------------------------------
+// ---- leaving
 
 void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   Peer* peer = peers_.find(handle);
@@ -273,7 +284,8 @@ void Swarm::ban(Turn& turn, PeerHandle handle) {
 
 void Swarm::strike(Turn& turn, PeerHandle handle) {
   Peer* peer = peers_.find(handle);
-  if (peer != nullptr && ++peer->strikes >= limits::strikes_before_ban) drop(turn, handle, Roster::Why::misbehaved);
+  if (peer != nullptr && ++peer->strikes >= limits::strikes_before_ban)
+    drop(turn, handle, Roster::Why::misbehaved);
 }
 
 void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
@@ -285,7 +297,8 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
     case Peer::Stage::handshake:
       if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
       return;
-    case Peer::Stage::up: break;
+    case Peer::Stage::up:
+      break;
   }
   if (peer.heard + limits::idle_timeout <= now) return drop(turn, handle, Roster::Why::lost);
   if (peer.spoke + limits::keepalive <= now) send(turn, handle, peer, wire::KeepAlive{});
@@ -316,7 +329,8 @@ void Swarm::exchange_peers(Turn& turn) {
     const bool seed = work_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
     connected.push_back({*listening, peer.key, seed});
   });
-  std::sort(connected.begin(), connected.end(), [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
+  std::sort(connected.begin(), connected.end(),
+            [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
   connected.erase(std::unique(connected.begin(), connected.end(),
                               [](const auto& a, const auto& b) { return a.endpoint == b.endpoint; }),
                   connected.end());
@@ -328,6 +342,7 @@ void Swarm::exchange_peers(Turn& turn) {
 }
 
 void Swarm::pause_reading(Turn& turn, bool paused) {
+  reading_limited_ = paused;
   if (reading_held_) return;  // held already, by the disk
   peers_.for_each([&](PeerHandle, Peer& peer) {
     if (!paused) peer.pipeline.excuse(turn.now.mono);

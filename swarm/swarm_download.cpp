@@ -8,15 +8,15 @@
 namespace shoal::swarm {
 namespace {
 
-// Bytes given to the disk and not yet written: beyond the first figure streams are not read, below the second they
-// are again. A second's worth of a fast disk; bounds memory whatever the number of peers.
+// Bytes given to the disk and not yet written: beyond the first figure streams are not read, below the second
+// they are again. A second's worth of a fast disk; bounds memory whatever the number of peers.
 constexpr std::uint64_t hold_above = 12ULL << 20;
 constexpr std::uint64_t resume_below = 4ULL << 20;
 constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: keeps every worker busy
 
 }  // namespace
 
-// ---- asking -----------------------------------------------------------------------------------------------------
+// ---- asking
 
 void Swarm::update_interest(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!peer.known_to_picker) return;
@@ -59,7 +59,7 @@ void Swarm::release(Turn&, PeerHandle handle, Peer& peer, Pipeline::After after)
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
 }
 
-// ---- what comes -------------------------------------------------------------------------------------------------
+// ---- what comes
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) {
   const auto bytes = static_cast<std::uint32_t>(message.data.size());
@@ -95,8 +95,9 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) 
   pending.request = {block.piece, message.begin, bytes};
   writing_bytes_ += bytes;
   submit(turn,
-         storage::WriteJob{slot_, block, std::move(message.data),
-                           arrival.first_of_piece ? storage::WriteJob::First::yes : storage::WriteJob::First::no},
+         storage::WriteJob{
+             slot_, block, std::move(message.data),
+             arrival.first_of_piece ? storage::WriteJob::First::yes : storage::WriteJob::First::no},
          pending);
 }
 
@@ -118,14 +119,14 @@ void Swarm::hold_back(Turn& turn) {
   if (hold == reading_held_) return;
   reading_held_ = hold;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
-    turn.out.push_back(PauseRead{peer.stream, hold});
+    if (!reading_limited_) turn.out.push_back(PauseRead{peer.stream, hold});
     if (hold) return;
     peer.pipeline.excuse(turn.now.mono);
     fill(turn, handle, peer);
   });
 }
 
-// ---- written, verified ------------------------------------------------------------------------------------------
+// ---- written, verified
 
 void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done) {
   turn.pool.give(std::move(done.spent));
@@ -172,7 +173,7 @@ void Swarm::accept(Turn& turn, std::uint32_t piece) {
   commit_if_due(turn);
 }
 
-// ---- what lay on the disk before --------------------------------------------------------------------------------
+// ---- what lay on the disk before
 
 void Swarm::check_next(Turn& turn) {
   while (checking_ < checks_at_once && !to_check_.empty()) {

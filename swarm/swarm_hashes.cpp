@@ -10,23 +10,28 @@ namespace {
 
 constexpr std::size_t asked_of_one = 8;     // requests for hashes outstanding with one peer
 constexpr std::uint32_t reads_for_one = 8;  // pieces hashed for one peer at the same time
-constexpr std::size_t most_kept = 131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
-constexpr std::uint32_t leaf_tries = 3;     // peers asked for the hashes of a piece's blocks before it is begun anew
+constexpr std::size_t most_kept =
+    131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
+constexpr std::uint32_t leaf_tries =
+    3;  // peers asked for the hashes of a piece's blocks before it is begun anew
 
-storage::HashRequest to_storage(const wire::HashRequest& r) { return {r.root, r.base, r.index, r.length, r.proofs}; }
+storage::HashRequest to_storage(const wire::HashRequest& r) {
+  return {r.root, r.base, r.index, r.length, r.proofs};
+}
 wire::HashRequest to_wire(const storage::HashRequest& r) {
   return {r.root, r.base_layer, r.index, r.length, r.proof_layers};
 }
 
 }  // namespace
 
-// ---- asking -----------------------------------------------------------------------------------------------------
+// ---- asking
 
 // Asks the peer with the fewest such questions among those that are likely to know. False: nobody at present.
 bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred) {
   if (hashes_asked_.contains(request)) return true;
   PeerHandle best = preferred;
-  if (const Peer* peer = peers_.find(preferred); peer == nullptr || peer->hashes_asked.size() >= asked_of_one) best = {};
+  if (const Peer* peer = peers_.find(preferred); peer == nullptr || peer->hashes_asked.size() >= asked_of_one)
+    best = {};
   std::size_t best_load = best ? 0 : asked_of_one;
   const bool leaves = request.base == 0;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
@@ -50,7 +55,8 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
 void Swarm::ask_hashes(Turn& turn) {
   for (auto& [piece, wanted] : leaves_wanted_) {
     if (wanted.asked || wanted.truth.size() >= content_->blocks_in(piece)) continue;
-    const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
+    const auto request =
+        work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     if (!request || !ask(turn, to_wire(*request), piece)) continue;
     wanted.asked = true;
   }
@@ -74,11 +80,12 @@ void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, 
     // The root is the block's own hash.
     if (const auto root = work_->layers.piece_root(piece)) wanted.truth = {*root};
   } else if (alone && why == LeavesWanted::Why::failed) {
-    // The last piece of a longer file: its root is that of a padded tree. The piece is wrong, so its only block is,
-    // whatever the true hash may be; this stands for it and equals no block's.
+    // The last piece of a longer file: its root is that of a padded tree. The piece is wrong, so its only
+    // block is, whatever the true hash may be; this stands for it and equals no block's.
     wanted.truth = {Sha256{}};
   } else if (!wanted.asked && wanted.truth.size() < content_->blocks_in(piece)) {
-    const auto request = work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
+    const auto request =
+        work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     wanted.asked = request && ask(turn, to_wire(*request), piece, preferred);
   }
   if (truth_of(piece) != nullptr && why != LeavesWanted::Why::ahead) leaves_known(turn, piece);
@@ -86,7 +93,8 @@ void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, 
 
 const Swarm::LeavesWanted* Swarm::truth_of(std::uint32_t piece) const {
   const auto found = leaves_wanted_.find(piece);
-  if (found == leaves_wanted_.end() || found->second.truth.size() < content_->blocks_in(piece)) return nullptr;
+  if (found == leaves_wanted_.end() || found->second.truth.size() < content_->blocks_in(piece))
+    return nullptr;
   return &found->second;
 }
 
@@ -105,7 +113,7 @@ void Swarm::keep_leaves(std::uint32_t piece, std::span<const Sha256> leaves) {
   }
 }
 
-// ---- what comes back --------------------------------------------------------------------------------------------
+// ---- what comes back
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message) {
   const auto asked = std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
@@ -180,10 +188,10 @@ void Swarm::layers_complete(Turn& turn, const std::vector<std::uint32_t>& files)
   if (!job.layers.empty()) submit(turn, std::move(job), {.kind = Kind::plain});
 }
 
-// ---- blame ------------------------------------------------------------------------------------------------------
+// ---- blame
 
-// The true hashes of a piece's blocks are known. Of a piece that failed: whoever sent a block that differs is to
-// blame. Of one that lay on the disk: blocks that agree are kept.
+// The true hashes of a piece's blocks are known. Of a piece that failed: whoever sent a block that differs is
+// to blame. Of one that lay on the disk: blocks that agree are kept.
 void Swarm::leaves_known(Turn& turn, std::uint32_t piece) {
   if (leaves_wanted_[piece].why == LeavesWanted::Why::ahead) return;  // used as the blocks come
   auto node = leaves_wanted_.extract(piece);
@@ -216,13 +224,18 @@ void Swarm::blame(Turn& turn, PeerHandle sender, std::uint32_t blocks) {
 void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
   auto node = leaves_wanted_.extract(piece);
   switch (node.mapped().why) {
-    case LeavesWanted::Why::ahead: break;  // the piece is judged as a whole
-    case LeavesWanted::Why::failed: work_->map.reset(piece); break;
-    case LeavesWanted::Why::salvage: work_->map.restore(piece, {}, {}); break;
+    case LeavesWanted::Why::ahead:
+      break;  // the piece is judged as a whole
+    case LeavesWanted::Why::failed:
+      work_->map.reset(piece);
+      break;
+    case LeavesWanted::Why::salvage:
+      work_->map.restore(piece, {}, {});
+      break;
   }
 }
 
-// ---- serving ----------------------------------------------------------------------------------------------------
+// ---- serving
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
   if (!work_ || stage_ != Stage::running) return send(turn, handle, peer, wire::HashReject{message});

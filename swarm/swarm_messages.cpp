@@ -11,7 +11,7 @@ constexpr std::size_t most_early_haves = 4096;  // what a peer may gain while we
 
 }  // namespace
 
-// ---- bytes and messages -----------------------------------------------------------------------------------------
+// ---- bytes and messages
 
 void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   Peer* peer = peers_.find(handle);
@@ -114,7 +114,7 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
   }
 }
 
-// ---- greeting ---------------------------------------------------------------------------------------------------
+// ---- greeting
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message) {
   if (peer.hello) return strike(turn, handle);
@@ -199,7 +199,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   }
 }
 
-// ---- metadata ---------------------------------------------------------------------------------------------------
+// ---- metadata
 
 void Swarm::ask_metadata(Turn& turn) {
   std::vector<MetadataFetch::Ask> asks;
@@ -212,7 +212,8 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataRequest&
   const auto part = content_ ? peer.metadata.part(content_->info, message.part) : std::nullopt;
   if (part)
     send(turn, handle, peer,
-         wire::MetadataPart{message.part, static_cast<std::uint32_t>(content_->info.size()), to_vector(*part)});
+         wire::MetadataPart{message.part, static_cast<std::uint32_t>(content_->info.size()),
+                            to_vector(*part)});
   else
     send(turn, handle, peer, wire::MetadataReject{message.part});
 }
@@ -222,20 +223,28 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer&, wire::MetadataPart& message
   switch (fetch_.part(turn.now.mono, handle, message.part, message.total_bytes, message.data)) {
     case MetadataFetch::Verdict::taken:
     case MetadataFetch::Verdict::discarded:
-    case MetadataFetch::Verdict::mismatch: break;
-    case MetadataFetch::Verdict::complete: adopt(turn, fetch_.take(), {}, nullptr); return;
-    case MetadataFetch::Verdict::strike: strike(turn, handle); break;
+    case MetadataFetch::Verdict::mismatch:
+      break;
+    case MetadataFetch::Verdict::complete:
+      adopt(turn, fetch_.take(), {}, nullptr);
+      return;
+    case MetadataFetch::Verdict::strike:
+      strike(turn, handle);
+      break;
   }
   ask_metadata(turn);
 }
 
-// ---- peer exchange ----------------------------------------------------------------------------------------------
+// ---- peer exchange
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::PeerExchange& message) {
   switch (peer.exchange.take(turn.now.mono, message)) {
-    case Exchange::Verdict::taken: break;
-    case Exchange::Verdict::discarded: return;
-    case Exchange::Verdict::strike: return strike(turn, handle);
+    case Exchange::Verdict::taken:
+      break;
+    case Exchange::Verdict::discarded:
+      return;
+    case Exchange::Verdict::strike:
+      return strike(turn, handle);
   }
   for (const wire::ExchangeEntry& entry : message.added)
     roster_.add(turn.now, entry.endpoint, entry.key, Source::exchange, entry.seed);

@@ -7,7 +7,8 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::uint32_t seed_turn_pieces = 4;  // a turn at a seed brings so many whole pieces, see ChokerInput
+constexpr std::uint32_t seed_turn_pieces =
+    4;  // a turn at a seed brings so many whole pieces, see ChokerInput
 constexpr std::chrono::milliseconds slot_refill{50};  // several changes make one round
 
 }  // namespace
@@ -23,10 +24,18 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message
   const RequestQueue::Verdict verdict =
       serve ? peer.requests.push(*content_, message) : peer.requests.refused(*content_, message);
   switch (verdict) {
-    case RequestQueue::Verdict::queued: want_turn(handle, peer); break;
-    case RequestQueue::Verdict::reject: send(turn, handle, peer, wire::Reject{message}); break;
-    case RequestQueue::Verdict::invalid: strike(turn, handle); break;
-    case RequestQueue::Verdict::flood: drop(turn, handle, Roster::Why::misbehaved); break;
+    case RequestQueue::Verdict::queued:
+      want_turn(handle, peer);
+      break;
+    case RequestQueue::Verdict::reject:
+      send(turn, handle, peer, wire::Reject{message});
+      break;
+    case RequestQueue::Verdict::invalid:
+      strike(turn, handle);
+      break;
+    case RequestQueue::Verdict::flood:
+      drop(turn, handle, Roster::Why::misbehaved);
+      break;
   }
 }
 
@@ -53,8 +62,7 @@ bool Swarm::serve_one(Turn& turn) {
     peer->reading_bytes += request.length;
     turn.up.spend(turn.now.mono, request.length);
     Buffer into = turn.pool.take(std::max<std::size_t>(BufferPool::standard, request.length + lead + 64));
-    submit(turn,
-           storage::ReadJob{slot_, request.piece, request.begin, request.length, std::move(into), lead},
+    submit(turn, storage::ReadJob{slot_, request.piece, request.begin, request.length, std::move(into), lead},
            {.kind = Kind::read, .peer = handle, .request = request});
     want_turn(handle, *peer);
     return true;
@@ -76,14 +84,15 @@ void Swarm::block_read(Turn& turn, const Pending& pending, storage::ReadDone& do
   up_rate_.add(turn.now.mono, length);
   peer->took.add(turn.now.mono, length);
   done.data.drop_front(done.data.size() - length);
-  send(turn, pending.peer, *peer, wire::Block{pending.request.piece, pending.request.begin, std::move(done.data)});
+  send(turn, pending.peer, *peer,
+       wire::Block{pending.request.piece, pending.request.begin, std::move(done.data)});
   // The codec's buffers reach the host in this turn's flush, which counts them as unsent.
   flush(turn);
   want_turn(pending.peer, *peer);
   if (complete_ && open_.seed.until == SeedUntil::ratio) check_done(turn);
 }
 
-// ---- choking ----------------------------------------------------------------------------------------------------
+// ---- choking
 
 void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   std::vector<ChokerPeer> peers;
@@ -99,7 +108,9 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.took_rate = peer.took.rate(turn.now.mono);
     each.gave_total = peer.gave.total();
     each.took_total = peer.took.total();
-    const bool refuses = !peer.choked_by_us && peer.choking_us && work_->picker.interesting(handle) > 0;
+    // Who unchokes us and sends nothing refuses as well.
+    const bool nothing = peer.choking_us || each.gave_rate < limits::least_gift;
+    const bool refuses = !peer.choked_by_us && nothing && work_->picker.interesting(handle) > 0;
     if (due.round && refuses && peer.choke_changed + limits::choke_period <= turn.now.mono) ++peer.refusals;
     each.refusals = peer.refusals;
     each.took_in_state = peer.choked_by_us ? 0 : peer.took.total() - peer.took_before;
@@ -126,7 +137,8 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   std::vector<PeerHandle> unchoke = verdict.unchoke;
   std::sort(unchoke.begin(), unchoke.end());
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
-    if (peer.up()) set_choked(turn, handle, peer, !std::binary_search(unchoke.begin(), unchoke.end(), handle));
+    if (peer.up())
+      set_choked(turn, handle, peer, !std::binary_search(unchoke.begin(), unchoke.end(), handle));
   });
 }
 
@@ -155,7 +167,7 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
   for (const wire::Request& request : requests_) send(turn, handle, peer, wire::Reject{request});
 }
 
-// ---- a file that is no longer what was verified -----------------------------------------------------------------
+// ---- a file that is no longer what was verified
 
 // Its pieces are hashed again before another byte of them is served (DESIGN 9).
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {

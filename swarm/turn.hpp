@@ -1,5 +1,5 @@
-// Turn: what one turn of the session hands down to the swarms: the time, where outputs go, and the names that only
-// the session gives out. A value of references, valid for the turn alone.
+// Turn: what one turn of the session hands down to the swarms: the time, where outputs go, and the names that
+// only the session gives out. A value of references, valid for the turn alone.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct StreamOwner {
   PeerHandle peer;
 };
 
-// Names of streams and jobs. A job's name tells its swarm (slot 0: the session itself), so that a completion finds
-// its way without a table, and one that comes after its swarm is gone finds nothing.
+// Names of streams and jobs. A job's name tells its swarm (slot 0: the session itself), so that a completion
+// finds its way without a table, and one that comes after its swarm is gone finds nothing.
 class Names {
  public:
   [[nodiscard]] StreamId next_stream(StreamOwner owner) {
@@ -66,7 +66,8 @@ struct Turn {
   TokenBucket& down;  // all bytes from sockets
 
   void answer(CommandId command, AnswerBody body) const { out.push_back(Answer{command, std::move(body)}); }
-  // Everything given to a stream counts against the limit, once: payload when its read was begun, the rest here.
+  // Everything given to a stream counts against the limit, once: payload when its read was begun, the rest
+  // here.
   void write(StreamId stream, Buffer&& bytes, std::uint64_t paid = 0) const {
     if (bytes.size() > paid) up.spend(now.mono, bytes.size() - paid);
     out.push_back(Write{stream, std::move(bytes)});

@@ -5,6 +5,8 @@ namespace of its own: its peers meet nobody else, and whatever becomes of the sc
 and mounts away with it. An ordinary user gets the same through a user namespace. Nothing waits by sleeping: scripts
 wait for an event, an exit or a condition, each with a generous deadline.
 
+E2E_KEEP=1 keeps the files of a script that failed, E2E_SLOWNESS=5 stretches its deadlines five times.
+
 Exit: 0 passed, 1 failed (the events and messages of every process follow), 77 this machine permits no namespaces.
 """
 import argparse
@@ -254,7 +256,10 @@ class World:
             subprocess.run(["umount", mount], check=False)
         for namespace in self.namespaces:
             subprocess.run(["ip", "netns", "del", namespace], check=False)
-        shutil.rmtree(self.root, ignore_errors=True)
+        if kind is not None and "E2E_KEEP" in os.environ:
+            print(f"kept, since E2E_KEEP is set: {self.root}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.root, ignore_errors=True)
         return False
 
     # ---- folders and files

@@ -36,10 +36,10 @@ def body(world, options):
             check(not (name == "no-colour" and re.search(r"\x1b\[[0-9;]*m", shown)), f"colour: {shown!r}")
             check("\r" in shown.replace("\r\n", "") or "\x1b[" in shown, f"nothing was repainted in place: {shown!r}")
             painted = [p for p in re.split(r"[\r\n]+", ESCAPES.sub("", shown)) if p.strip()]
-            live = [p for p in painted if "%" in p or "/s" in p]
+            live = [p for p in painted if "%" in p]
             check(len(live) >= 2, f"{name}: no live line: {painted}")
             check(all(len(p) <= width for p in live), f"{name}: wider than {width}: {max(live, key=len)!r}")
-            check(any("/s" in p for p in live), f"{name}: no rate: {live}")
+            check(width < 60 or any("/s" in p for p in live), f"{name}: no rate: {live}")
     say(f"live line, such as: {live[-1].strip()}")
 
     quiet = get("quiet", "12M", "--quiet")

@@ -10,6 +10,7 @@
 
 #include "dht/limits.hpp"
 #include "dht/routing_table.hpp"
+#include "dht/seeds.hpp"
 #include "tests/unit/dht/announcements.hpp"
 
 namespace shoal::dht {
@@ -159,7 +160,10 @@ Trail drive(ToyNetwork& net, Lookup& lookup, const Region& region, const std::se
 
 Lookup lookup_from(ToyNetwork& net, std::size_t number, const Key& target, const LookupRules& rules) {
   Lookup lookup{target, rules, net.nodes()[number].id, at_second(0).mono};
-  lookup.seed(net.closest_known(number, target, limits::seeds));
+  std::vector<NodeInfo> seeds;
+  const auto size = static_cast<double>(net.nodes().size());
+  choose_seeds(net.table(number), target, region_of(size), at_second(0).mono, seeds);
+  lookup.seed(seeds);
   return lookup;
 }
 

@@ -117,6 +117,63 @@ TEST(DiskFaults, EveryCallRunsOutOfDescriptorsOnce) {
   sweep(Faults::How::once, {Code::busy, "injected", EMFILE});
 }
 
+// Many files in one commit are synced at once; where that fails, each by itself, and what fails then is lost.
+TEST(DiskFaults, OneSyncForManyFiles) {
+  std::vector<std::pair<std::string, Bytes>> files;
+  for (unsigned i = 10; i < 60; ++i) files.emplace_back("d" + std::to_string(i) + "/f", pattern(1'000, i));
+  const Made made = fixture::make(files, block_bytes);
+  TempFolder temp;
+  Faults faults;
+  auto life = std::make_unique<Life>(temp.path("state"), &faults);
+  Engine engine{*life, made, temp.path("out")};
+  ASSERT_TRUE(engine.start());
+  std::vector<std::uint32_t> pieces;
+  for (std::uint32_t piece = 0; piece < 50; ++piece) {
+    ASSERT_TRUE(life->run(fixture::write_job(made, piece, 0)));
+    pieces.push_back(piece);
+  }
+  faults.only = "sync_everything";
+  faults.calls = 0;
+  ASSERT_TRUE(engine.commit(pieces));
+  EXPECT_EQ(faults.calls, 2U);  // the files; then their new names, which lie in as many folders
+  EXPECT_EQ(engine.finished.size(), 50U);
+  life.reset();
+  expect_no_false_have(made, temp.path("state"), temp.path("out"));
+}
+
+TEST(DiskFaults, WhereOneSyncForAllFailsEachFileTells) {
+  std::vector<std::pair<std::string, Bytes>> files;
+  for (unsigned i = 10; i < 60; ++i) files.emplace_back("f" + std::to_string(i), pattern(1'000, i));
+  const Made made = fixture::make(files, block_bytes);
+  for (const bool each_fails : {false, true}) {
+    TempFolder temp;
+    Faults faults;
+    Life life{temp.path("state"), &faults};
+    Engine engine{life, made, temp.path("out")};
+    ASSERT_TRUE(engine.start());
+    std::vector<std::uint32_t> pieces;
+    for (std::uint32_t piece = 0; piece < 50; ++piece) {
+      ASSERT_TRUE(life.run(fixture::write_job(made, piece, 0)));
+      pieces.push_back(piece);
+    }
+    faults.how = Faults::How::for_good;
+    faults.only = each_fails ? "sync" : "sync_everything";
+    faults.at = faults.calls = 0;
+    if (!each_fails) {
+      EXPECT_TRUE(engine.commit(pieces));
+      EXPECT_EQ(faults.calls, 1U);
+      EXPECT_EQ(engine.finished.size(), 50U);
+      continue;
+    }
+    // The catalog syncs, too: with all files synced at once its failure is the first.
+    EXPECT_FALSE(engine.commit(pieces));
+    EXPECT_TRUE(engine.failure->path.empty());
+    faults.how = Faults::How::never;
+    EXPECT_TRUE(engine.commit(pieces));
+    EXPECT_EQ(engine.finished.size(), 50U);
+  }
+}
+
 class DiskFaultTest : public testing::Test {
  protected:
   void SetUp() override {

@@ -28,7 +28,9 @@ struct Faults {
   std::uint64_t calls = 0;  // so far
   Error error{Code::io, "injected", 5};
   std::string last;  // what failed
+  std::string only;  // if not empty: calls of this name alone count
   [[nodiscard]] Result<void> check(std::string_view what) {
+    if (!only.empty() && what != only) return {};
     const std::uint64_t now = calls++;
     if (how == How::never || now < at || (how == How::once && now > at)) return {};
     last = what;
@@ -102,6 +104,10 @@ class FaultyFolder final : public Folder {
     if (auto ok = faults_.check("sync_folder"); !ok) return ok;
     const auto entry = path.empty() ? Result<Entry>{Entry{}} : folder_->stat(path);
     return entry ? Result<void>{} : std::unexpected(entry.error());
+  }
+  Result<bool> sync_everything() override {
+    if (auto ok = faults_.check("sync_everything"); !ok) return std::unexpected(ok.error());
+    return true;
   }
   Result<Entry> stat(std::string_view path) override {
     if (auto ok = faults_.check("stat"); !ok) return std::unexpected(ok.error());

@@ -1,0 +1,76 @@
+// What a session is told when it starts and what it tells of itself at any time, as values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dht/base/crypto.hpp"
+#include "dht/base/endpoint.hpp"
+#include "dht/base/key.hpp"
+#include "dht/base/random.hpp"
+#include "storage/job.hpp"
+#include "swarm/reach.hpp"
+
+namespace shoal::swarm {
+
+enum class Role : std::uint8_t {
+  member,
+  bootstrap_node
+};  // bootstrap_node: `shoal node`, a full DHT node at once
+
+struct OverlayContacts {
+  std::string overlay;  // as in storage::SaveContactsJob
+  std::vector<storage::StoredContact> contacts;
+};
+
+struct SessionConfig {
+  crypto::SecretKey identity{};  // seed of the node key; announcer keys of contents derive from it too
+  Random::Seed seed{};           // of all randomness
+  Reach reach = Reach::internet;
+  Role role = Role::member;
+  bool ipv4 = true, ipv6 = false;  // which sockets the host has
+  std::uint16_t listen_port = 0;   // bound, for UDP and TCP alike
+  bool lan_discovery = true;
+  std::vector<Subnet> subnets;
+  std::uint64_t up_rate = 0, down_rate = 0;  // bytes a second, all sockets; 0: unlimited
+  std::vector<Endpoint> bootstrap;
+  std::vector<OverlayContacts> saved;
+};
+
+// What a person or a program may want to see of a content, at any time.
+struct ContentStatus {
+  storage::ContentId id{};
+  storage::ContentPtr content;  // null until the metadata is known
+  enum class Phase : std::uint8_t {
+    loading,
+    metadata,
+    attaching,
+    checking,
+    fetching,
+    seeding,
+    paused,
+    failed
+  } phase{};
+  std::uint64_t bytes_wanted = 0, bytes_verified = 0, bytes_committed = 0;
+  std::uint64_t received = 0, sent = 0;  // payload, this run
+  std::uint64_t wasted = 0;              // payload received twice or failed
+  double down_rate = 0, up_rate = 0;     // payload bytes a second, recent
+  std::uint32_t peers = 0, seeds = 0, banned = 0, candidates = 0;
+  // Peers that we serve (unchoked, interested), that serve us, and requests that wait: theirs with us, ours
+  // with them.
+  std::uint32_t serving = 0, served_by = 0, waiting_here = 0, waiting_there = 0;
+};
+
+struct DhtStatus {
+  Family family{};
+  Key position;
+  std::uint32_t contacts = 0, records = 0;
+  double estimated_nodes = 0;
+  std::optional<Endpoint> external;
+  bool reachable = false;
+  std::uint64_t queries_in = 0, queries_out = 0, bytes_in = 0, bytes_out = 0;
+};
+
+}  // namespace shoal::swarm

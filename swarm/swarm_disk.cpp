@@ -1,0 +1,207 @@
+// What comes of disk jobs: failures, a full disk, commits.
+#include <algorithm>
+#include <utility>
+
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::chrono::seconds commit_every{2};      // what a crash may cost, in time ...
+constexpr std::uint64_t commit_bytes = 64ULL << 20;  // ... and in bytes (DESIGN 9)
+constexpr std::uint32_t most_commit_failures =
+    3;  // in a row: the disk is broken, and hashing again mends nothing
+
+}  // namespace
+
+void Swarm::disk_done(Turn& turn, storage::JobId job, storage::Done&& done) {
+  auto node = jobs_.extract(job);
+  if (node.empty()) return;
+  Pending pending = node.mapped();
+  if (pending.kind == Kind::write) writing_bytes_ -= pending.bytes;
+  if (!done) {
+    job_failed(turn, pending, done.error());
+  } else {
+    switch (pending.kind) {
+      case Kind::load:
+        if (stage_ == Stage::loading) loaded(turn, std::get<storage::Loaded>(*done));
+        break;
+      case Kind::attach:
+        if (stage_ == Stage::attaching) attached(turn, std::get<storage::Attached>(*done));
+        break;
+      case Kind::plain:
+        break;
+      case Kind::read:
+        block_read(turn, pending, std::get<storage::ReadDone>(*done));
+        break;
+      case Kind::write:
+        written(turn, pending, std::get<storage::WriteDone>(*done));
+        break;
+      case Kind::check:
+        checked(turn, std::get<storage::HashDone>(*done));
+        break;
+      case Kind::serve_leaves:
+        serve_leaves(turn, pending, std::get<storage::HashDone>(*done));
+        break;
+      case Kind::commit:
+        committed(turn, std::get<storage::Committed>(*done));
+        break;
+      case Kind::detach:
+        stage_ = Stage::gone;
+        event(turn, What::closed);
+        break;
+    }
+  }
+  if (stage_ == Stage::closing) advance_close(turn);
+  if (stage_ == Stage::running) {
+    hold_back(turn);
+    commit_if_due(turn);
+    fill_all(turn);
+  }
+  flush(turn);
+}
+
+void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failure) {
+  const bool full = failure.error.code == Code::no_space;
+  switch (pending.kind) {
+    case Kind::load:
+      fail(turn, failure.error, std::move(failure.path));
+      break;
+    case Kind::attach:
+      if (!full) return fail(turn, failure.error, std::move(failure.path));
+      if (!no_space_) event(turn, What::paused_no_space, 0, failure.error, std::move(failure.path));
+      no_space_ = true;
+      space_retry_ = turn.now.mono + limits::space_retry;
+      break;
+    case Kind::plain:
+      break;
+    case Kind::read: {
+      Peer* peer = peers_.find(pending.peer);
+      if (peer != nullptr) {
+        --peer->reads;
+        peer->reading_bytes -= pending.request.length;
+        send(turn, pending.peer, *peer, wire::Reject{pending.request});
+      }
+      turn.pool.give(std::move(failure.spent));
+      if (failure.error.code != Code::cancelled && stage_ == Stage::running)
+        file_changed(turn, pending.request.piece, failure.path);
+      break;
+    }
+    case Kind::write:
+      write_failed(turn, pending, failure);
+      break;
+    case Kind::check:
+    case Kind::serve_leaves: {
+      if (pending.kind == Kind::check) {
+        storage::HashDone nothing{pending.piece, {}};
+        checked(turn, nothing);
+      } else if (Peer* peer = peers_.find(pending.peer)) {
+        --peer->leaf_reads;
+        send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
+      }
+      break;
+    }
+    case Kind::commit:
+      commit_failed(turn, failure);
+      break;
+    case Kind::detach:
+      stage_ = Stage::gone;
+      event(turn, What::closed);
+      break;
+  }
+}
+
+void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure& failure) {
+  const BlockRef block{pending.piece, pending.request.begin / storage::block_bytes};
+  if (failure.error.code == Code::no_space && stage_ == Stage::running) {
+    // Nothing that came is lost: it is written when there is room.
+    waiting_writes_.push_back({slot_, block, std::move(failure.spent), storage::WriteJob::First::yes});
+    pause_for_space(turn);
+    return;
+  }
+  work_->map.write_failed(block);
+  turn.pool.give(std::move(failure.spent));
+  if (failure.error.code == Code::mismatch)
+    file_changed(turn, pending.piece, failure.path);
+  else if (failure.error.code != Code::cancelled && stage_ == Stage::running)
+    fail(turn, failure.error, std::move(failure.path));
+}
+
+void Swarm::commit_failed(Turn& turn, storage::JobFailure& failure) {
+  committing_ = false;
+  const bool doubtful = failure.error.code == Code::mismatch || failure.error.code == Code::io;
+  if (stage_ == Stage::closing) {
+    to_commit_.clear();  // fetched or hashed again next time
+  } else if (failure.error.code == Code::no_space) {
+    pause_for_space(turn);
+  } else if (doubtful && ++commit_failures_ < most_commit_failures) {
+    // What was thought written may not be: it is hashed again before it is believed.
+    for (const std::uint32_t piece : std::exchange(to_commit_, {})) {
+      work_->map.recheck(piece);
+      to_check_.push_back(piece);
+    }
+    uncommitted_bytes_ = 0;
+    commit_due_ = never;
+    check_next(turn);
+  } else {
+    fail(turn, failure.error, std::move(failure.path));
+  }
+}
+
+void Swarm::pause_for_space(Turn& turn) {
+  if (!no_space_) event(turn, What::paused_no_space);
+  no_space_ = true;
+  space_retry_ = turn.now.mono + limits::space_retry;
+  hold_back(turn);
+}
+
+void Swarm::retry_after_space(Turn& turn) {
+  space_retry_ = never;
+  if (stage_ == Stage::attaching) {
+    attach(turn);
+    return;
+  }
+  for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
+    Pending pending{
+        .kind = Kind::write, .piece = job.block.piece, .bytes = static_cast<std::uint32_t>(job.bytes.size())};
+    pending.request.begin = job.block.block * storage::block_bytes;
+    writing_bytes_ += pending.bytes;
+    submit(turn, std::move(job), pending);
+  }
+  if (!to_commit_.empty()) commit_due_ = turn.now.mono;
+  if (writing_bytes_ == 0 && to_commit_.empty()) {
+    no_space_ = false;
+    event(turn, What::resumed);
+  }
+}
+
+void Swarm::commit_if_due(Turn& turn) {
+  if (committing_ || to_commit_.empty()) return;
+  const bool last = work_->map.verified_bytes() == work_->map.wanted_bytes() && writing_bytes_ == 0;
+  const bool retry_waits = no_space_ && space_retry_ != never;
+  if (retry_waits) return;
+  if (stage_ != Stage::closing && !last && uncommitted_bytes_ < commit_bytes && commit_due_ > turn.now.mono)
+    return;
+  committing_ = true;
+  committing_count_ = to_commit_.size();
+  submit(turn, storage::CommitJob{slot_, to_commit_, earlier_sent_ + sent_, earlier_received_ + received_},
+         {.kind = Kind::commit});
+  uncommitted_bytes_ = 0;
+  commit_due_ = never;
+}
+
+void Swarm::committed(Turn& turn, storage::Committed& done) {
+  committing_ = false;
+  commit_failures_ = 0;
+  for (const std::uint32_t piece : done.pieces)
+    if (work_->map.state(piece) == PieceState::verified) work_->map.committed(piece);
+  to_commit_.erase(to_commit_.begin(), to_commit_.begin() + static_cast<std::ptrdiff_t>(committing_count_));
+  if (!to_commit_.empty()) commit_due_ = std::min(commit_due_, turn.now.mono + commit_every);
+  if (no_space_ && waiting_writes_.empty()) {
+    no_space_ = false;
+    event(turn, What::resumed);
+  }
+  check_done(turn);
+}
+
+}  // namespace shoal::swarm
