@@ -303,7 +303,7 @@ Parsed parse_args(int argc, const char* const* argv) {
   Raw raw;
   Options out;
   Commands commands{};
-  CLI::App app{"shoal: share files and folders between people, with no server anywhere"};
+  CLI::App app{"shoal: share files and folders between people, with no server anywhere", "shoal"};
   app.set_version_flag("--version", "shoal " SHOAL_VERSION);
   app.require_subcommand(1);
   app.fallthrough();

@@ -11,6 +11,8 @@ namespace {
 
 using What = swarm::ContentEvent::What;
 
+constexpr std::chrono::seconds patience{8};  // before people hear that nobody answers: two rounds of look-ups
+
 EventLine progress_event(const swarm::ContentStatus& status) {
   return EventLine{"progress"}
       .text("phase", phase_name(status.phase))
@@ -76,9 +78,12 @@ void ContentReport::sentence(const swarm::ContentEvent& event) {
       break;
     case What::peer_banned: report_.say("a peer sent corrupt data and is ignored from now on"); break;
     case What::no_contact:
-      if (!told_no_contact_)
+      // A sharer may well be the first of its network. A getter has somebody to ask, and gives them a moment.
+      if (!told_no_contact_ && doing_ == Doing::fetching &&
+          std::chrono::steady_clock::now() - begun_ >= patience) {
         report_.say("nobody answers yet; a node to start from can be given with --bootstrap HOST:PORT");
-      told_no_contact_ = true;
+        told_no_contact_ = true;
+      }
       break;
     default: break;
   }

@@ -142,6 +142,7 @@ void PeerProcess::begin() {
 
 void PeerProcess::answer(const swarm::Answer& answer) {
   if (const auto* reach = std::get_if<swarm::ReachAnswer>(&answer.what)) report_reach(*reach);
+  if (const auto* clock = std::get_if<swarm::ClockAnswer>(&answer.what)) report_clock(*clock);
   if (std::holds_alternative<swarm::Stopped>(answer.what) && stop_command_ == answer.command) {
     host_->close([this] { reactor_.stop(); });
     return;
@@ -154,6 +155,14 @@ void PeerProcess::report_reach(const swarm::ReachAnswer& reach) {
   told_reach_ = reach.external;
   report_.event(EventLine{"reachable"}.text("endpoint", reach.external.to_string()));
   report_.say(fmt::format("reachable from outside at {}", reach.external.to_string()));
+}
+
+void PeerProcess::report_clock(const swarm::ClockAnswer& clock) {
+  if (!clock.matters) return;
+  const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(clock.ahead).count();
+  report_.event(EventLine{"clock"}.number("ahead_s", static_cast<double>(clock.ahead.count()) / 1000));
+  report_.say(fmt::format("the clock of this machine is {} minutes {} the others'; set it, or nobody will be found",
+                          minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of"));
 }
 
 void PeerProcess::check_contacts() {

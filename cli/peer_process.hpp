@@ -57,6 +57,7 @@ class PeerProcess {
  private:
   void answer(const swarm::Answer& answer);
   void report_reach(const swarm::ReachAnswer& reach);
+  void report_clock(const swarm::ClockAnswer& clock);
   void check_contacts();
   void look_up(const std::vector<storage::HostPort>& hosts);
   void begin();

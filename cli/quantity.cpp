@@ -60,6 +60,7 @@ std::string show_rate(double bytes_a_second) {
 }
 
 std::string show_duration(double seconds) {
+  if (seconds >= 0 && seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<std::uint64_t>(std::clamp(std::ceil(seconds), 0.0, 3.2e9));
   const std::uint64_t days = whole / 86400, hours = whole / 3600 % 24, minutes = whole / 60 % 60;
   if (days > 0) return fmt::format("{} d {} h", days, hours);

@@ -15,7 +15,7 @@ namespace shoal::cli {
 // "0 B", "999 B", "1.0 KiB", "12.3 MiB", "123 GiB": three digits that mean something.
 [[nodiscard]] std::string show_size(std::uint64_t bytes);
 [[nodiscard]] std::string show_rate(double bytes_a_second);  // the same, "/s"
-// "4 s", "1:05", "2:03:04", "3 d 4 h".
+// "0.4 s", "42 s", "1:05", "2:03:04", "3 d 4 h".
 [[nodiscard]] std::string show_duration(double seconds);
 
 }  // namespace shoal::cli

@@ -1,3 +1,5 @@
+// See address_rules.hpp. Invariants: a dial history is never empty, rises in time, and is forgotten when it
+// is older than its window.
 #include "swarm/address_rules.hpp"
 
 #include <algorithm>

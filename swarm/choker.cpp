@@ -1,3 +1,6 @@
+// See choker.hpp. Ranks are one ordered comparison (better()); measured in
+// tests/unit/swarm/distribution_test.cpp: with 10 and 20 fair peers and 128 MiB, a rider has under two fifths
+// of the content when the last fair peer is done.
 #include "swarm/choker.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// See exchange.hpp. What was told is merged with what is connected, both sorted; what exceeds a bound stays
+// for the next minute. The first intake sets the clock; one that comes too soon does not.
 #include "swarm/exchange.hpp"
 
 #include <algorithm>

@@ -178,9 +178,13 @@ struct ReachAnswer {  // what we learned of our own address; unasked
   Endpoint external;
   bool reachable = false;
 };
+struct ClockAnswer {  // our wall clock against the median of the others'; unasked
+  std::chrono::milliseconds ahead{};
+  bool matters = false;  // so wrong that records and greetings are refused
+};
 struct Stopped {};
 
-using AnswerBody = std::variant<ContentEvent, PingAnswer, FindAnswer, ReachAnswer, Stopped>;
+using AnswerBody = std::variant<ContentEvent, PingAnswer, FindAnswer, ReachAnswer, ClockAnswer, Stopped>;
 struct Answer {
   CommandId command = 0;
   AnswerBody what;

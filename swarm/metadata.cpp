@@ -1,3 +1,6 @@
+// See metadata.hpp. Invariants: a part is missing, asked of one peer, or here; in_flight of an offer counts
+// the parts asked of it; parts have been allocated for the one size that is tried now, and bytes only for
+// parts that came.
 #include "swarm/metadata.hpp"
 
 #include <algorithm>

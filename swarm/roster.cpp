@@ -1,3 +1,6 @@
+// See roster.hpp. Invariants: dialling_ counts the candidates in that state; networks_ counts the candidates
+// of each network; the key of a dialling candidate counts as up (keys_up_). Choosing costs O(candidates), a
+// few times a second at most; next_time() is kept until something changes.
 #include "swarm/roster.hpp"
 
 #include <algorithm>

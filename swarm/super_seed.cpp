@@ -1,3 +1,6 @@
+// See super_seed.hpp. Invariants: out_, shown_ and coming_ are the sums over peers_; open is what was shown
+// and is not had, in order of showing; fresh_ may hold pieces that are fresh no more, dropped when they come
+// up.
 #include "swarm/super_seed.hpp"
 
 #include <algorithm>
