@@ -1,5 +1,5 @@
-// Arguments by CLI11. Its exceptions end here. Each option's text is kept as it came and judged afterwards, so that all
-// rules of one kind stand in one place and have one sentence each.
+// Arguments by CLI11. Its exceptions end here. Each option's text is kept as it came and judged afterwards,
+// so that all rules of one kind stand in one place and have one sentence each.
 #include "cli/args.hpp"
 
 #include <algorithm>
@@ -19,8 +19,8 @@ namespace {
 constexpr std::size_t max_hosts = 64;   // of --bootstrap or --peer: each is asked at the start
 constexpr std::size_t max_globs = 256;  // of --only: each is tried on every file
 
-// What the options hold before they are judged. Each command has places of its own: CLI11 takes the SHOAL_* variables
-// of every command, also of those that were not named.
+// What the options hold before they are judged. Each command has places of its own: CLI11 takes the SHOAL_*
+// variables of every command, also of those that were not named.
 struct Raw {
   std::string listen, up, down, mse;
   std::vector<std::string> bootstrap, peers;
@@ -65,16 +65,18 @@ void add_common(CLI::App& app, Raw& raw, Options& out) {
   text("--bootstrap", raw.bootstrap, "SHOAL_BOOTSTRAP", "a DHT node to start from (repeatable)")
       ->type_name("HOST:PORT")
       ->delimiter(',')
-      ->expected(1);
+      ->allow_extra_args(false);
   text("--peer", raw.peers, "SHOAL_PEER", "a peer of this content (repeatable)")
       ->type_name("HOST:PORT")
       ->delimiter(',')
-      ->expected(1);
+      ->allow_extra_args(false);
   text("--up", raw.up, "SHOAL_UP", "limit of all that is sent, bytes a second (K, M, G)")->type_name("R");
-  text("--down", raw.down, "SHOAL_DOWN", "limit of all that is received, bytes a second (K, M, G)")->type_name("R");
+  text("--down", raw.down, "SHOAL_DOWN", "limit of all that is received, bytes a second (K, M, G)")
+      ->type_name("R");
   flag("--json", raw.json, "SHOAL_JSON", "one JSON object a line on stdout");
   flag("--quiet,-q", raw.quiet, "SHOAL_QUIET", "errors alone on stderr");
-  flag("--local", out.local, "SHOAL_LOCAL", "loopback and private addresses are peers: for a LAN or a test network");
+  flag("--local", out.local, "SHOAL_LOCAL",
+       "loopback and private addresses are peers: for a LAN or a test network");
   flag("--no-lsd", raw.no_lsd, "SHOAL_NO_LSD", "do not look for peers on the local network");
   flag("--no-mainline", raw.no_mainline, "SHOAL_NO_MAINLINE", "do not use the BitTorrent DHT");
   flag("--no-native", raw.no_native, "SHOAL_NO_NATIVE", "do not use shoal's own dialect");
@@ -86,7 +88,8 @@ void add_contents(CLI::App& app, Commands& commands, Raw& raw) {
   CLI::App& share = *(commands.share = app.add_subcommand("share", "share files or folders: prints a link"));
   share.add_option("PATH", raw.share.paths, "what to share; several make one content")->required();
   share.add_option("--name", raw.share.name, "name of the content")->envname("SHOAL_NAME")->type_name("N");
-  share.add_flag("--each", raw.share.each, "each PATH is a content of its own, a link a line")->envname("SHOAL_EACH");
+  share.add_flag("--each", raw.share.each, "each PATH is a content of its own, a link a line")
+      ->envname("SHOAL_EACH");
   share.add_flag("--once", raw.share.once, "exit after one full copy is out")->envname("SHOAL_ONCE");
   share.add_flag("--public", raw.share.is_public, "share an ordinary magnet link")->envname("SHOAL_PUBLIC");
 
@@ -100,8 +103,7 @@ void add_contents(CLI::App& app, Commands& commands, Raw& raw) {
   get.add_option("--only", raw.get.only, "fetch the files that match alone (repeatable)")
       ->envname("SHOAL_ONLY")
       ->type_name("GLOB")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   get.add_option("--seed", raw.get.seed, "how long to serve others afterwards: none, ratio=R, forever")
       ->envname("SHOAL_SEED")
       ->type_name("WHEN");
@@ -111,22 +113,29 @@ void add_contents(CLI::App& app, Commands& commands, Raw& raw) {
 
   CLI::App& create = *(commands.create = app.add_subcommand("create", "make a .torrent file"));
   create.add_option("PATH", raw.create.paths, "a file or folder")->required()->expected(1);
-  create.add_option("-o,--output", raw.create.output, "the file to write")->envname("SHOAL_OUTPUT")->required();
+  create.add_option("-o,--output", raw.create.output, "the file to write")
+      ->envname("SHOAL_OUTPUT")
+      ->required();
   create.add_option("--name", raw.create.name, "name of the content")->envname("SHOAL_NAME")->type_name("N");
   create.add_option("--piece-length", raw.create.piece_length, "a power of two from 16K to 64M")
       ->envname("SHOAL_PIECE_LENGTH")
       ->type_name("N");
   create.add_flag("--v1", raw.create.v1, "BitTorrent v1")->envname("SHOAL_V1");
-  create.add_flag("--v2", raw.create.v2, "BitTorrent v2 (what is made without these flags)")->envname("SHOAL_V2");
+  create.add_flag("--v2", raw.create.v2, "BitTorrent v2 (what is made without these flags)")
+      ->envname("SHOAL_V2");
   create.add_flag("--hybrid", raw.create.hybrid, "both in one")->envname("SHOAL_HYBRID");
 }
 
 void add_others(CLI::App& app, Commands& commands, Raw& raw) {
   commands.node = app.add_subcommand("node", "a DHT node that shares nothing: a bootstrap node");
   CLI::App& info = *(commands.info = app.add_subcommand("info", "what a link or torrent says"));
-  info.add_option("LINK", raw.info.source, "a link, a .torrent file, or -")->envname("SHOAL_LINK")->required();
-  CLI::App& verify = *(commands.verify = app.add_subcommand("verify", "hash what lies in DIR against a content"));
-  verify.add_option("LINK", raw.verify.source, "a link got or shared here before, or a .torrent file")->required();
+  info.add_option("LINK", raw.info.source, "a link, a .torrent file, or -")
+      ->envname("SHOAL_LINK")
+      ->required();
+  CLI::App& verify =
+      *(commands.verify = app.add_subcommand("verify", "hash what lies in DIR against a content"));
+  verify.add_option("LINK", raw.verify.source, "a link got or shared here before, or a .torrent file")
+      ->required();
   verify.add_option("DIR", raw.verify.folder, "the folder that holds it, as with get -o")->required();
   commands.dht = app.add_subcommand("dht", "questions to the DHT");
   commands.dht->require_subcommand(1);
@@ -181,7 +190,8 @@ Judged judge_common(const Raw& raw, Options& out) {
   out.talk = raw.quiet ? Talk::quiet : Talk::usual;
   out.lan = raw.no_lsd ? Lan::ignore : Lan::discover;
   if (raw.no_native)
-    return wrong("--no-native leaves no dialect to speak: BitTorrent's is not part of this version; leave it away");
+    return wrong(
+        "--no-native leaves no dialect to speak: BitTorrent's is not part of this version; leave it away");
   if (!raw.mse.empty() && raw.mse != "off" && raw.mse != "prefer" && raw.mse != "require")
     return wrong("--mse is off, prefer or require");
   if (!raw.listen.empty())
@@ -190,14 +200,17 @@ Judged judge_common(const Raw& raw, Options& out) {
     if (auto ok = take("--up", parse_quantity(raw.up), out.up_rate); !ok) return ok;
   if (!raw.down.empty())
     if (auto ok = take("--down", parse_quantity(raw.down), out.down_rate); !ok) return ok;
-  if (auto ok = take_hosts(raw.bootstrap, out.bootstrap); !ok) return wrong(std::string{"--bootstrap: "} + ok.error().rule);
-  if (auto ok = take_hosts(raw.peers, out.peers); !ok) return wrong(std::string{"--peer: "} + ok.error().rule);
+  if (auto ok = take_hosts(raw.bootstrap, out.bootstrap); !ok)
+    return wrong(std::string{"--bootstrap: "} + ok.error().rule);
+  if (auto ok = take_hosts(raw.peers, out.peers); !ok)
+    return wrong(std::string{"--peer: "} + ok.error().rule);
   return {};
 }
 
 Judged judge_name(const std::string& name) {
   if (name.empty()) return {};
-  if (const auto ok = storage::check_component(name); !ok) return wrong(std::string{"--name: "} + ok.error().rule);
+  if (const auto ok = storage::check_component(name); !ok)
+    return wrong(std::string{"--name: "} + ok.error().rule);
   return {};
 }
 
@@ -207,8 +220,10 @@ Judged judge_share(const Raw::Share& raw, Options& out) {
   out.sharing = raw.each ? Sharing::each : Sharing::together;
   out.serving = raw.once ? Serving::one_copy : Serving::until_stopped;
   if (raw.is_public)
-    return wrong("--public needs the BitTorrent dialect, which is not part of this version; share sealed, without it");
-  if (raw.each && !raw.name.empty()) return wrong("--name and --each exclude each other: each PATH keeps its own name");
+    return wrong(
+        "--public needs the BitTorrent dialect, which is not part of this version; share sealed, without it");
+  if (raw.each && !raw.name.empty())
+    return wrong("--name and --each exclude each other: each PATH keeps its own name");
   return judge_name(raw.name);
 }
 
@@ -227,9 +242,11 @@ Judged judge_create(const Raw::Create& raw, Options& out) {
   out.output = raw.output;
   out.name = raw.name;
   if (raw.v1 || raw.hybrid)
-    return wrong("--v1 and --hybrid need the BitTorrent dialect, which is not part of this version; use --v2");
+    return wrong(
+        "--v1 and --hybrid need the BitTorrent dialect, which is not part of this version; use --v2");
   if (!raw.piece_length.empty())
-    if (auto ok = take("--piece-length", parse_piece_length(raw.piece_length), out.piece_length); !ok) return ok;
+    if (auto ok = take("--piece-length", parse_piece_length(raw.piece_length), out.piece_length); !ok)
+      return ok;
   return judge_name(raw.name);
 }
 
@@ -240,15 +257,23 @@ Judged judge_command(const Raw& raw, Options& out) {
     return Judged{};
   };
   switch (out.verb) {
-    case Verb::share: return judge_share(raw.share, out);
-    case Verb::get: return judge_get(raw.get, out);
-    case Verb::create: return judge_create(raw.create, out);
-    case Verb::info: return look(raw.info);
-    case Verb::verify: return look(raw.verify);
-    case Verb::dht_ping: return take("NODE", storage::HostPort::parse(raw.node), out.node);
-    case Verb::dht_find: return raw.key.empty() ? Judged{} : take("KEY", parse_key(raw.key), out.target);
+    case Verb::share:
+      return judge_share(raw.share, out);
+    case Verb::get:
+      return judge_get(raw.get, out);
+    case Verb::create:
+      return judge_create(raw.create, out);
+    case Verb::info:
+      return look(raw.info);
+    case Verb::verify:
+      return look(raw.verify);
+    case Verb::dht_ping:
+      return take("NODE", storage::HostPort::parse(raw.node), out.node);
+    case Verb::dht_find:
+      return raw.key.empty() ? Judged{} : take("KEY", parse_key(raw.key), out.target);
     case Verb::node:
-    case Verb::dht_stats: break;
+    case Verb::dht_stats:
+      break;
   }
   return {};
 }
@@ -305,7 +330,7 @@ Parsed parse_args(int argc, const char* const* argv) {
   Commands commands{};
   CLI::App app{"shoal: share files and folders between people, with no server anywhere", "shoal"};
   app.set_version_flag("--version", "shoal " SHOAL_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none: said below, so that a misspelt one is named first
   app.fallthrough();
   try {
     add_common(app, raw, out);
@@ -317,11 +342,17 @@ Parsed parse_args(int argc, const char* const* argv) {
     const int code = app.exit(error, to_out, to_err);
     parsed.exit = code == 0 ? Exit::done : Exit::usage;
     parsed.to_stdout = to_out.str();
-    if (code != 0) parsed.to_stderr = "shoal: " + storage::escape_for_display(error.what()) + "; see shoal --help\n";
+    if (code != 0)
+      parsed.to_stderr = "shoal: " + storage::escape_for_display(error.what()) + "; see shoal --help\n";
     return parsed;
   } catch (const std::exception& error) {
     parsed.exit = Exit::internal;
     parsed.to_stderr = std::string{"shoal: "} + error.what() + "\n";
+    return parsed;
+  }
+  if (app.get_subcommands().empty()) {
+    parsed.exit = Exit::usage;
+    parsed.to_stderr = "shoal: name a command, such as share, get or node; see shoal --help\n";
     return parsed;
   }
   out.verb = verb_of(commands);

@@ -1,5 +1,5 @@
-// Arguments: the command line and the SHOAL_* variables, as a value. Names of hosts are not looked up here, and no file
-// is opened.
+// Arguments: the command line and the SHOAL_* variables, as a value. Names of hosts are not looked up here,
+// and no file is opened.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@ namespace shoal::cli {
 
 enum class Verb : std::uint8_t { share, get, node, create, info, verify, dht_ping, dht_find, dht_stats };
 
-// --listen: what was asked for. Without an address: every address of both families. Port 0: any, preferably the one
-// of the last run.
+// --listen: what was asked for. Without an address: every address of both families. Port 0: any, preferably
+// the one of the last run.
 struct Listen {
   std::optional<IpAddress> address;
   std::uint16_t port = 0;

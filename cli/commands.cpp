@@ -6,15 +6,22 @@ namespace {
 
 Outcome<Exit> dispatch(CommandRoom& room) {
   switch (room.options.verb) {
-    case Verb::share: return share_command(room);
-    case Verb::get: return get_command(room);
-    case Verb::node: return node_command(room);
-    case Verb::create: return create_command(room);
-    case Verb::info: return info_command(room);
-    case Verb::verify: return verify_command(room);
+    case Verb::share:
+      return share_command(room);
+    case Verb::get:
+      return get_command(room);
+    case Verb::node:
+      return node_command(room);
+    case Verb::create:
+      return create_command(room);
+    case Verb::info:
+      return info_command(room);
+    case Verb::verify:
+      return verify_command(room);
     case Verb::dht_ping:
     case Verb::dht_find:
-    case Verb::dht_stats: return dht_command(room);
+    case Verb::dht_stats:
+      return dht_command(room);
   }
   return Exit::internal;
 }

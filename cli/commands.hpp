@@ -1,5 +1,5 @@
-// The commands, one function each: it does all that the command does, tells it through the report, and gives the exit
-// code. A failure that ends a command is reported by run_command.
+// The commands, one function each: it does all that the command does, tells it through the report, and gives
+// the exit code. A failure that ends a command is reported by run_command.
 #pragma once
 
 #include "cli/args.hpp"

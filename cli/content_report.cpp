@@ -38,26 +38,43 @@ void ContentReport::event(const swarm::ContentEvent& event, const swarm::Content
   switch (event.what) {
     case What::announced:
     case What::seeded:
-    case What::closed: break;  // the command's own concern
-    case What::published: report_.event(EventLine{"published"}.count("nodes", event.count)); break;
-    case What::metadata: metadata(status); break;
+    case What::closed:
+      break;  // the command's own concern
+    case What::published:
+      report_.event(EventLine{"published"}.count("nodes", event.count));
+      break;
+    case What::metadata:
+      metadata(status);
+      break;
     case What::attached:
       report_.event(EventLine{"attached"}.count("have_bytes", status.bytes_verified));
       progress(status);
       break;
-    case What::paused_no_space: report_.event(EventLine{"paused"}.text("reason", "no_space")); break;
-    case What::resumed: report_.event(EventLine{"resumed"}); break;
+    case What::paused_no_space:
+      report_.event(EventLine{"paused"}.text("reason", "no_space"));
+      break;
+    case What::resumed:
+      report_.event(EventLine{"resumed"});
+      break;
     case What::file_changed:
       report_.event(EventLine{"file_changed"}.text("path", storage::escape_for_display(event.path)));
       break;
-    case What::complete: complete(status); break;
-    case What::copy_out: report_.event(EventLine{"copy_out"}); break;
+    case What::complete:
+      complete(status);
+      break;
+    case What::copy_out:
+      report_.event(EventLine{"copy_out"});
+      break;
     case What::failed:
       failure_ = failure_of(doing_, event.error, event.path);
       report_.failure(*failure_);
       break;
-    case What::no_contact: report_.event(EventLine{"no_contact"}); break;
-    case What::peer_banned: report_.event(EventLine{"peer_banned"}.count("blocks", event.count)); break;
+    case What::no_contact:
+      report_.event(EventLine{"no_contact"});
+      break;
+    case What::peer_banned:
+      report_.event(EventLine{"peer_banned"}.count("blocks", event.count));
+      break;
   }
   sentence(event);
 }
@@ -65,18 +82,24 @@ void ContentReport::event(const swarm::ContentEvent& event, const swarm::Content
 void ContentReport::sentence(const swarm::ContentEvent& event) {
   switch (event.what) {
     case What::paused_no_space:
-      report_.say(event.count > 0
-                      ? fmt::format("the disk of '{}' has too little room: {} more are needed; waiting until there is",
-                                    storage::escape_for_display(folder_), show_size(event.count))
-                      : fmt::format("the disk of '{}' is full; waiting until there is room",
-                                    storage::escape_for_display(folder_)));
+      report_.say(
+          event.count > 0
+              ? fmt::format(
+                    "the disk of '{}' has too little room: {} more are needed; waiting until there is",
+                    storage::escape_for_display(folder_), show_size(event.count))
+              : fmt::format("the disk of '{}' is full; waiting until there is room",
+                            storage::escape_for_display(folder_)));
       break;
-    case What::resumed: report_.say("there is room again: going on"); break;
+    case What::resumed:
+      report_.say("there is room again: going on");
+      break;
     case What::file_changed:
       report_.say(fmt::format("'{}' is no longer what was verified; hashing it again",
                               storage::escape_for_display(event.path)));
       break;
-    case What::peer_banned: report_.say("a peer sent corrupt data and is ignored from now on"); break;
+    case What::peer_banned:
+      report_.say("a peer sent corrupt data and is ignored from now on");
+      break;
     case What::no_contact:
       // A sharer may well be the first of its network. A getter has somebody to ask, and gives them a moment.
       if (!told_no_contact_ && doing_ == Doing::fetching &&
@@ -85,7 +108,8 @@ void ContentReport::sentence(const swarm::ContentEvent& event) {
         told_no_contact_ = true;
       }
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -99,8 +123,8 @@ void ContentReport::metadata(const swarm::ContentStatus& status) {
                     .count("files", content.files.size())
                     .count("pieces", content.pieces));
   if (doing_ == Doing::fetching)
-    report_.say(fmt::format("'{}': {} {}, {}", storage::escape_for_display(content.name), content.files.size(),
-                            content.files.size() == 1 ? "file" : "files", show_size(content.bytes)));
+    report_.say(fmt::format("'{}': {}, {}", storage::escape_for_display(content.name),
+                            counted(content.files.size(), "file", "files"), show_size(content.bytes)));
 }
 
 void ContentReport::complete(const swarm::ContentStatus& status) {
@@ -111,6 +135,11 @@ void ContentReport::complete(const swarm::ContentStatus& status) {
                     .count("received", status.received)
                     .number("seconds", took));
   if (doing_ != Doing::fetching) return;
+  if (status.received == 0) {
+    report_.say(fmt::format("whole already: '{}' in '{}'", storage::escape_for_display(name_),
+                            storage::escape_for_display(folder_)));
+    return;
+  }
   const double rate = took > 0 ? static_cast<double>(status.received) / took : 0;
   report_.say(fmt::format("whole and verified: '{}' in '{}', {} received in {} ({})",
                           storage::escape_for_display(name_), storage::escape_for_display(folder_),
@@ -128,7 +157,8 @@ std::string ContentReport::line(const swarm::ContentStatus& status) const {
   return progress_line(status, name_, report_.columns(), report_.colour());
 }
 
-std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now, const storage::ContentId& id) {
+std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now,
+                                              const storage::ContentId& id) {
   for (swarm::ContentStatus& status : session.contents(now))
     if (status.id == id) return std::move(status);
   return std::nullopt;

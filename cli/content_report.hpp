@@ -1,5 +1,5 @@
-// ContentReport: tells the life of one content, to people and as events. It follows what the session says and decides
-// nothing.
+// ContentReport: tells the life of one content, to people and as events. It follows what the session says and
+// decides nothing.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// `create`: a BitTorrent v2 torrent of a file or folder. The torrent is written beside its final name and renamed, so
-// that no half of one is ever found there; what stands in its place is never replaced.
+// `create`: a BitTorrent v2 torrent of a file or folder. The torrent is written beside its final name and
+// renamed, so that no half of one is ever found there; what stands in its place is never replaced.
 #include <cerrno>
 #include <optional>
 
@@ -34,10 +34,13 @@ Result<void> write_all(int fd, ByteView bytes) {
 Failure output_failure(const Error& error, const std::string& path) {
   const std::string shown = storage::escape_for_display(path);
   if (error.code == Code::no_space)
-    return {Exit::disk_full, fmt::format("no room for '{}'; free some room and run the same command again", shown), path};
+    return {Exit::disk_full,
+            fmt::format("no room for '{}'; free some room and run the same command again", shown), path};
   if (error.code == Code::exists)
-    return {Exit::path, fmt::format("'{}' is there already; move it away, or give another name with -o", shown), path};
-  return {Exit::path, fmt::format("'{}' cannot be written: {}; give another place with -o", shown, error.rule), path};
+    return {Exit::path,
+            fmt::format("'{}' is there already; move it away, or give another name with -o", shown), path};
+  return {Exit::path,
+          fmt::format("'{}' cannot be written: {}; give another place with -o", shown, error.rule), path};
 }
 
 // Refuses to replace anything: link(2) fails where the name is taken, by a symbolic link as well.
@@ -64,7 +67,8 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
     storage::ThreadExecutor executor;
     imported.emplace(storage::import_content(vfs, survey, options, executor));
   });
-  if (!*imported) return std::unexpected(failure_of(Doing::creating, imported->error().error, imported->error().path));
+  if (!*imported)
+    return std::unexpected(failure_of(Doing::creating, imported->error().error, imported->error().path));
   return std::move(**imported);
 }
 
@@ -83,9 +87,11 @@ Outcome<Exit> create_command(CommandRoom& room) {
   const auto imported = hash(room, *survey);
   if (!imported) return std::unexpected(imported.error());
   const storage::Content& content = *imported->content;
-  if (const auto written = write_new_file(output, storage::write_torrent(content, imported->layers)); !written)
+  if (const auto written = write_new_file(output, storage::write_torrent(content, imported->layers));
+      !written)
     return std::unexpected(output_failure(written.error(), output));
-  const std::string skipped = left_out(imported->skipped_links, imported->skipped_special, imported->skipped_folders);
+  const std::string skipped =
+      left_out(imported->skipped_links, imported->skipped_special, imported->skipped_folders);
   if (!skipped.empty()) room.report.say(skipped);
   room.report.event(EventLine{"created"}
                         .text("path", storage::escape_for_display(output))
@@ -93,9 +99,9 @@ Outcome<Exit> create_command(CommandRoom& room) {
                         .count("bytes", content.bytes)
                         .count("files", content.files.size())
                         .count("pieces", content.pieces));
-  room.report.say(fmt::format("wrote '{}': {} in {} files, {} pieces of {}", storage::escape_for_display(output),
-                              show_size(content.bytes), content.files.size(), content.pieces,
-                              show_size(content.piece_length)));
+  room.report.say(fmt::format("wrote '{}': {} in {}, {} of {}", storage::escape_for_display(output),
+                              show_size(content.bytes), counted(content.files.size(), "file", "files"),
+                              counted(content.pieces, "piece", "pieces"), show_size(content.piece_length)));
   return Exit::done;
 }
 

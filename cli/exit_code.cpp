@@ -22,9 +22,12 @@ std::string what_was_wrong(const Error& error, std::string_view path) {
 
 Exit exit_of(Doing doing, const Error& error, std::string_view path) {
   switch (error.code) {
-    case Code::busy: return Exit::taken;
-    case Code::no_space: return Exit::disk_full;
-    case Code::cancelled: return Exit::interrupted;
+    case Code::busy:
+      return Exit::taken;
+    case Code::no_space:
+      return Exit::disk_full;
+    case Code::cancelled:
+      return Exit::interrupted;
     case Code::not_found:
       // Only the globs of --only can miss without a path.
       return doing == Doing::fetching && path.empty() ? Exit::usage : Exit::path;
@@ -39,19 +42,26 @@ Exit exit_of(Doing doing, const Error& error, std::string_view path) {
     case Code::denied:
     case Code::unsafe:
     case Code::io:
-    case Code::expired: return Exit::path;
+    case Code::expired:
+      return Exit::path;
   }
   return Exit::internal;
 }
 
 const char* what_to_do(Doing doing, const Error& error, Exit exit) {
   switch (exit) {
-    case Exit::taken: return "; stop that command first, or give this one another --state";
-    case Exit::disk_full: return "; free some room and run the same command again";
-    case Exit::usage: return "; give another --only, or none";
-    case Exit::bad_content: return "; ask whoever shared it for a new link";
-    case Exit::interrupted: return "; run the same command again";
-    default: break;
+    case Exit::taken:
+      return "; stop that command first, or give this one another --state";
+    case Exit::disk_full:
+      return "; free some room and run the same command again";
+    case Exit::usage:
+      return "; give another --only, or none";
+    case Exit::bad_content:
+      return "; ask whoever shared it for a new link";
+    case Exit::interrupted:
+      return "; run the same command again";
+    default:
+      break;
   }
   if (error.code == Code::too_large) return "; share less, or in several parts";
   if (doing == Doing::reading_share || doing == Doing::creating) {
@@ -88,7 +98,8 @@ Failure catalog_failure(const Error& error, std::string_view path) {
       return {Exit::path, fmt::format("'{}' is damaged or not a catalog of shoal{}", shown(path), advice),
               std::string{path}};
     case Code::busy:
-      return {Exit::taken, fmt::format("'{}' is held by another command for too long; try again", shown(path)),
+      return {Exit::taken,
+              fmt::format("'{}' is held by another command for too long; try again", shown(path)),
               std::string{path}};
     case Code::no_space:
       return {Exit::disk_full,
@@ -96,14 +107,18 @@ Failure catalog_failure(const Error& error, std::string_view path) {
               std::string{path}};
     default:
       return {Exit::path,
-              what_was_wrong(error, path) + "; make it readable and writable for this user alone, or choose another "
-                                            "folder with --state",
+              what_was_wrong(error, path) +
+                  "; make it readable and writable for this user alone, or choose another "
+                  "folder with --state",
               std::string{path}};
   }
 }
 
 Failure link_failure(const Error& error) {
-  return {Exit::not_a_link, fmt::format("this is no link that can be used: {}; copy it again, whole", error.rule), {}};
+  if (error.code == Code::unsupported) return {Exit::not_a_link, error.rule, {}};
+  return {Exit::not_a_link,
+          fmt::format("this is no link that can be used: {}; copy it again, whole", error.rule),
+          {}};
 }
 
 Failure torrent_failure(const Error& error, std::string_view path) {
@@ -111,8 +126,10 @@ Failure torrent_failure(const Error& error, std::string_view path) {
   std::string sentence =
       absent ? fmt::format("'{}' is neither a link (shoal:...) nor a file that is there; check the spelling",
                            shown(path))
-             : fmt::format("{}; give a link (shoal:...) or a BitTorrent v2 .torrent file",
-                           what_was_wrong(error, path));
+             : fmt::format(
+                   "'{}' is no torrent that can be used ({}); give a link (shoal:...) or a BitTorrent v2 "
+                   ".torrent file",
+                   shown(path), error.os_errno != 0 ? std::strerror(error.os_errno) : error.rule);
   return {Exit::not_a_link, std::move(sentence), std::string{path}};
 }
 

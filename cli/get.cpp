@@ -33,12 +33,23 @@ class Getting final : public Duty {
     using What = swarm::ContentEvent::What;
     if (const auto status = look()) report_.event(*event, *status);
     switch (event->what) {
-      case What::paused_no_space: paused_ = true; break;
-      case What::resumed: paused_ = false; break;
-      case What::complete: complete_ = true; break;
-      case What::seeded: peer_.finish(Exit::done); break;
-      case What::failed: peer_.finish(report_.failure() ? report_.failure()->exit : Exit::internal); break;
-      default: break;
+      case What::paused_no_space:
+        paused_ = true;
+        break;
+      case What::resumed:
+        paused_ = false;
+        break;
+      case What::complete:
+        complete_ = true;
+        break;
+      case What::seeded:
+        peer_.finish(Exit::done);
+        break;
+      case What::failed:
+        peer_.finish(report_.failure() ? report_.failure()->exit : Exit::internal);
+        break;
+      default:
+        break;
     }
   }
 
@@ -56,8 +67,10 @@ class Getting final : public Duty {
   }
 
   Farewell interrupted() override {
+    if (const auto status = look()) report_.progress(*status);  // the totals of this run
     if (complete_) return {Exit::done, "stopping"};
-    if (paused_) return {Exit::disk_full, "stopped for want of room; free some and run the same command again to go on"};
+    if (paused_)
+      return {Exit::disk_full, "stopped for want of room; free some and run the same command again to go on"};
     return {Exit::interrupted, "stopped; run the same command again to go on"};
   }
 
@@ -72,13 +85,17 @@ class Getting final : public Duty {
     const std::string time = show_duration(static_cast<double>(room_.options.wait.count()));
     if (!peer_.anybody_answered())
       return {Exit::no_contact,
-              fmt::format("nobody answered within {}; check the network, or give a node with --bootstrap HOST:PORT", time),
+              fmt::format(
+                  "nobody answered within {}; check the network, or give a node with --bootstrap HOST:PORT",
+                  time),
               {}};
-    return {Exit::no_peer,
-            fmt::format("no peer of this content was found within {}; see that whoever shares it is online, then run the "
-                        "same command again",
-                        time),
-            {}};
+    return {
+        Exit::no_peer,
+        fmt::format(
+            "no peer of this content was found within {}; see that whoever shares it is online, then run the "
+            "same command again",
+            time),
+        {}};
   }
 
   CommandRoom& room_;

@@ -5,8 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include <fmt/format.h>
-
+#include "cli/quantity.hpp"
 #include "cli/state.hpp"
 
 namespace shoal::cli {
@@ -37,7 +36,8 @@ class Progress {
 
 }  // namespace
 
-void run_bulk(Reactor& reactor, Report& report, storage::HashProgress& progress, const std::function<void()>& work) {
+void run_bulk(Reactor& reactor, Report& report, storage::HashProgress& progress,
+              const std::function<void()>& work) {
   reactor.on_signal([&](int) {
     if (progress.cancel.exchange(true)) std::_Exit(static_cast<int>(Exit::interrupted));
   });
@@ -60,7 +60,8 @@ void run_bulk(Reactor& reactor, Report& report, storage::HashProgress& progress,
   *going = false;
   report.clear_progress();
   const std::uint64_t total = progress.total_bytes.load();
-  if (total > 0) report.event(EventLine{"hashing"}.count("done", progress.done_bytes.load()).count("total", total));
+  if (total > 0)
+    report.event(EventLine{"hashing"}.count("done", progress.done_bytes.load()).count("total", total));
   reactor.on_signal([](int) { std::_Exit(static_cast<int>(Exit::interrupted)); });
 }
 
@@ -78,7 +79,7 @@ Outcome<std::vector<std::string>> absolute_paths(const std::vector<std::string>&
 std::string left_out(std::uint32_t links, std::uint32_t special, std::uint32_t folders) {
   std::string out;
   const auto add = [&](std::uint32_t count, std::string_view one, std::string_view many) {
-    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "left out: " : ", ", count, count == 1 ? one : many);
+    if (count > 0) out += (out.empty() ? "left out: " : ", ") + counted(count, one, many);
   };
   add(links, "symbolic link that leads outside", "symbolic links that lead outside");
   add(special, "pipe, socket or device", "pipes, sockets or devices");

@@ -1,5 +1,5 @@
-// Bulk work (hashing) beside the reactor: it runs on other threads while this one shows how far it is and listens to
-// signals.
+// Bulk work (hashing) beside the reactor: it runs on other threads while this one shows how far it is and
+// listens to signals.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,10 @@
 
 namespace shoal::cli {
 
-// Runs `work` to its end on a thread of its own; a signal sets progress.cancel, and the second one ends the program.
-void run_bulk(Reactor& reactor, Report& report, storage::HashProgress& progress, const std::function<void()>& work);
+// Runs `work` to its end on a thread of its own; a signal sets progress.cancel, and the second one ends the
+// program.
+void run_bulk(Reactor& reactor, Report& report, storage::HashProgress& progress,
+              const std::function<void()>& work);
 
 // Paths as given by the user -> absolute ones. Failures: none given, no working folder.
 [[nodiscard]] Outcome<std::vector<std::string>> absolute_paths(const std::vector<std::string>& paths);

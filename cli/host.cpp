@@ -25,10 +25,14 @@ using boost::system::error_code;
 
 Error bind_error(const error_code& error) {
   switch (error.value()) {
-    case EADDRINUSE: return {Code::busy, "the port is taken", error.value()};
-    case EADDRNOTAVAIL: return {Code::not_found, "the address is none of this machine", error.value()};
-    case EACCES: return {Code::denied, "this user may not listen there", error.value()};
-    default: return {Code::io, "listening failed", error.value()};
+    case EADDRINUSE:
+      return {Code::busy, "the port is taken", error.value()};
+    case EADDRNOTAVAIL:
+      return {Code::not_found, "the address is none of this machine", error.value()};
+    case EACCES:
+      return {Code::denied, "this user may not listen there", error.value()};
+    default:
+      return {Code::io, "listening failed", error.value()};
   }
 }
 
@@ -65,7 +69,8 @@ bool bind_family(boost::asio::io_context& io, const IpAddress& address, Bound& b
 
 }  // namespace
 
-Result<Bound> bind_all(boost::asio::io_context& io, const std::optional<IpAddress>& address, std::uint16_t port) {
+Result<Bound> bind_all(boost::asio::io_context& io, const std::optional<IpAddress>& address,
+                       std::uint16_t port) {
   error_code error;
   for (int round = 0; round < (port == 0 ? bind_rounds : 1); ++round) {
     Bound bound;
@@ -77,7 +82,8 @@ Result<Bound> bind_all(boost::asio::io_context& io, const std::optional<IpAddres
       IpAddress any;
       any.family = Family::v6;
       error_code error6;
-      const bool v6 = (v4 || error != boost::asio::error::address_in_use) && bind_family(io, any, bound, error6);
+      const bool v6 =
+          (v4 || error != boost::asio::error::address_in_use) && bind_family(io, any, bound, error6);
       // A machine may lack one family; but a port must be ours in every family that there is.
       if ((v4 && v6) || ((v4 || v6) && error6 != boost::asio::error::address_in_use)) return bound;
       if (v4) error = error6;
@@ -91,8 +97,8 @@ Result<Bound> bind_all(boost::asio::io_context& io, const std::optional<IpAddres
 
 namespace {
 
-// Beside the turn's clock: a session that wants to wake at once after a tick gets it after a moment, so that a mistake
-// in a due time costs a little time and not all of the processor.
+// Beside the turn's clock: a session that wants to wake at once after a tick gets it after a moment, so that
+// a mistake in a due time costs a little time and not all of the processor.
 constexpr Duration least_nap{200};
 
 using SteadyPoint = std::chrono::steady_clock::time_point;
@@ -101,7 +107,8 @@ Instant instant_of(SteadyPoint point) {
   return Instant{std::chrono::duration_cast<Duration>(point.time_since_epoch())};
 }
 SteadyPoint point_of(Instant instant) {
-  return SteadyPoint{std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch())};
+  return SteadyPoint{
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch())};
 }
 
 }  // namespace
@@ -120,7 +127,7 @@ struct Host::State {
   Sink sink;
   boost::asio::steady_timer timer;
   Instant armed = never;
-  bool ticked = false;   // the last input was a tick
+  bool ticked = false;  // the last input was a tick
   bool in_turn = false;
   std::vector<swarm::Output> outputs;
   std::deque<swarm::Input> waiting;  // commands given during a turn
@@ -245,7 +252,8 @@ void Host::State::arm() {
   });
 }
 
-// The pool's queue is bounded. The session bounds what it asks for by bytes; what goes beyond the queue waits here.
+// The pool's queue is bounded. The session bounds what it asks for by bytes; what goes beyond the queue waits
+// here.
 void Host::State::perform(swarm::DiskJob& out) {
   if (!jobs_waiting.empty() || !disk->try_submit(out.job, out.what))
     jobs_waiting.emplace_back(out.job, std::move(out.what));
@@ -272,10 +280,12 @@ Host::~Host() {
   if (state_->disk) state_->disk->shut_down();
 }
 
-Result<std::unique_ptr<Host>> Host::open(Reactor& reactor, HostConfig config, storage::Disk& disk, OnAnswer on_answer) {
+Result<std::unique_ptr<Host>> Host::open(Reactor& reactor, HostConfig config, storage::Disk& disk,
+                                         OnAnswer on_answer) {
   boost::asio::io_context& io = reactor.state().io;
   Result<net::Bound> bound = fail(Code::busy, "");
-  if (config.demanded_port == 0 && config.wished_port != 0) bound = net::bind_all(io, config.address, config.wished_port);
+  if (config.demanded_port == 0 && config.wished_port != 0)
+    bound = net::bind_all(io, config.address, config.wished_port);
   if (!bound) bound = net::bind_all(io, config.address, config.demanded_port);
   if (!bound) return std::unexpected(bound.error());
   auto state = std::make_unique<State>(reactor, std::move(config), std::move(on_answer));
@@ -297,9 +307,10 @@ void Host::close(std::function<void()> done) {
   state_->streams.stop_accepting();
   state_->on_closed = std::move(done);
   state_->close_deadline = std::chrono::steady_clock::now() + std::chrono::seconds{1};
-  state_->reactor.after(std::chrono::milliseconds{1050}, [state = state_.get(), gone = std::weak_ptr{state_->life}] {
-    if (!gone.expired()) state->check_closed();
-  });
+  state_->reactor.after(std::chrono::milliseconds{1050},
+                        [state = state_.get(), gone = std::weak_ptr{state_->life}] {
+                          if (!gone.expired()) state->check_closed();
+                        });
   boost::asio::post(state_->io, [state = state_.get(), gone = std::weak_ptr{state_->life}] {
     if (!gone.expired()) state->check_closed();
   });
@@ -308,7 +319,8 @@ void Host::close(std::function<void()> done) {
 Now Host::now() const { return state_->now(); }
 std::uint16_t Host::port() const { return state_->port; }
 std::vector<Endpoint> Host::endpoints() const {
-  return own_endpoints(state_->interfaces, state_->config.address, state_->port, state_->config.session.reach);
+  return own_endpoints(state_->interfaces, state_->config.address, state_->port,
+                       state_->config.session.reach);
 }
 const swarm::Session& Host::session() const { return *state_->session; }
 

@@ -1,10 +1,12 @@
 // UDP of the host: one socket a family on our port, and one a family in the LAN's multicast group.
 //
-// A call into the LAN leaves from our own port, so that its source says where we listen; interface and source address
-// are named for each datagram (IP_PKTINFO, RFC 3542), once for every private interface. TTL 1 keeps it on the link.
+// A call into the LAN leaves from our own port, so that its source says where we listen; interface and source
+// address are named for each datagram (IP_PKTINFO, RFC 3542), once for every private interface. TTL 1 keeps
+// it on the link.
 //
-// Group addresses: 239.192.83.76 (organisation-local, RFC 2365) and ff05::5348:1. Site scope, not link scope, since with
-// the latter the system would choose a link-local source, which no peer dials; the hop limit confines it all the same.
+// Group addresses: 239.192.83.76 (organisation-local, RFC 2365) and ff05::5348:1. Site scope, not link scope,
+// since with the latter the system would choose a link-local source, which no peer dials; the hop limit
+// confines it all the same.
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -19,8 +21,8 @@ namespace shoal::cli::net {
 namespace {
 
 constexpr std::uint16_t lan_port = 47283;
-constexpr int max_batch = 64;                   // datagrams of one event: streams get their turn in between
-constexpr int receive_buffer_bytes = 1 << 20;   // a burst of replies while a turn is running
+constexpr int max_batch = 64;                  // datagrams of one event: streams get their turn in between
+constexpr int receive_buffer_bytes = 1 << 20;  // a burst of replies while a turn is running
 
 Endpoint lan_group(Family family) {
   static constexpr ByteArray<4> v4{239, 192, 83, 76};
@@ -133,14 +135,16 @@ int Datagrams::own_socket(Family family) const {
 }
 
 void Datagrams::await(Socket& socket) {
-  socket.socket.async_wait(udp::socket::wait_read, [this, &socket, life = std::weak_ptr{life_}](const auto& error) {
-    if (life.expired() || error == boost::asio::error::operation_aborted) return;
-    receive(socket);
-    await(socket);
-  });
+  socket.socket.async_wait(udp::socket::wait_read,
+                           [this, &socket, life = std::weak_ptr{life_}](const auto& error) {
+                             if (life.expired() || error == boost::asio::error::operation_aborted) return;
+                             receive(socket);
+                             await(socket);
+                           });
 }
 
-// Errors of a UDP socket are news about datagrams sent before (ECONNREFUSED, EHOSTUNREACH): the next read goes on.
+// Errors of a UDP socket are news about datagrams sent before (ECONNREFUSED, EHOSTUNREACH): the next read
+// goes on.
 void Datagrams::receive(Socket& socket) {
   int failures = 0;
   for (int count = 0; count < max_batch && failures < max_batch; ++count) {
@@ -171,7 +175,8 @@ void Datagrams::send(const swarm::DatagramOut& out) {
   const SocketAddress to = socket_address(out.to);
   // An error queued on the socket by an earlier datagram (ECONNREFUSED) fails this call once: try again then.
   for (int attempt = 0; attempt < 2; ++attempt)
-    if (::sendto(fd, out.bytes.data(), out.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.get(), to.size) >= 0 ||
+    if (::sendto(fd, out.bytes.data(), out.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.get(), to.size) >=
+            0 ||
         errno != ECONNREFUSED)
       return;
 }

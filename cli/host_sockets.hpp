@@ -1,7 +1,9 @@
-// The sockets of the host, behind its own header: the reactor's inside, datagrams and streams. The only header that
-// shows asio. Each class turns events of sockets into inputs of the session and performs its outputs; none decides.
+// The sockets of the host, behind its own header: the reactor's inside, datagrams and streams. The only
+// header that shows asio. Each class turns events of sockets into inputs of the session and performs its
+// outputs; none decides.
 //
-// A handler may run after its owner is gone: each holds a weak pointer to the owner's `life_` and looks first.
+// A handler may run after its owner is gone: each holds a weak pointer to the owner's `life_` and looks
+// first.
 #pragma once
 
 #include <array>
@@ -37,8 +39,8 @@ struct Reactor::State {
   void await_signal();
 };
 
-// What sockets need of the host. `take` hands an input to the session at once (never from inside a turn); `settled` is
-// called after a batch of them.
+// What sockets need of the host. `take` hands an input to the session at once (never from inside a turn);
+// `settled` is called after a batch of them.
 struct Sink {
   std::function<void(swarm::Input&&)> take;
   std::function<void()> settled;
@@ -58,7 +60,8 @@ struct Bound {
 [[nodiscard]] Result<Bound> bind_all(boost::asio::io_context& io, const std::optional<IpAddress>& address,
                                      std::uint16_t port);
 
-// The UDP sockets: own port and LAN groups. A datagram that cannot be sent now is dropped, as the network would.
+// The UDP sockets: own port and LAN groups. A datagram that cannot be sent now is dropped, as the network
+// would.
 class Datagrams {
  public:
   Datagrams(boost::asio::io_context& io, Sink& sink) : io_(io), sink_(sink) {}
@@ -80,7 +83,8 @@ class Datagrams {
   Sink& sink_;
   std::list<Socket> sockets_;
   std::vector<Interface> lan_;
-  std::array<std::uint8_t, 2048> buffer_{};  // more than any datagram of ours (1,232 bytes); longer ones are dropped
+  std::array<std::uint8_t, 2048>
+      buffer_{};  // more than any datagram of ours (1,232 bytes); longer ones are dropped
   std::shared_ptr<int> life_ = std::make_shared<int>();
 };
 
@@ -94,8 +98,8 @@ class Streams {
   void write(swarm::Write&& write);
   void pause(const swarm::PauseRead& pause);
   void close(swarm::StreamId stream);
-  // Sends what was given since the last call, in as few calls as there can be. Called at the end of a batch; inputs that
-  // come of it are left in `inputs()`.
+  // Sends what was given since the last call, in as few calls as there can be. Called at the end of a batch;
+  // inputs that come of it are left in `inputs()`.
   void flush();
   // What must be told to the session: the host takes it after each turn.
   [[nodiscard]] std::deque<swarm::Input>& inputs() { return inputs_; }
@@ -111,8 +115,8 @@ class Streams {
     std::deque<Buffer> queue;
     std::uint64_t unsent = 0;
     enum class Stage : std::uint8_t { dialling, open, lingering } stage = Stage::dialling;
-    bool above = false;   // unsent was at or above the low-water mark
-    bool owed = false;    // bytes were given and the session has not yet heard that none are left
+    bool above = false;  // unsent was at or above the low-water mark
+    bool owed = false;   // bytes were given and the session has not yet heard that none are left
     bool dirty = false, paused = false, reading = false, writing = false, wrote = false, broken = false;
   };
   using StreamPtr = std::unique_ptr<Stream>;

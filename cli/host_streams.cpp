@@ -1,9 +1,10 @@
 // TCP of the host.
 //
-// Reading: one buffer for all streams; a readable stream is read at most reads_per_event times before the others get
-// their turn. Writing: what a batch of turns gave to a stream leaves in gathered calls at its end; what the socket does
-// not take waits until it is writable. Closing: what waits is sent, then the end is shown and the other's awaited, one
-// second in all, since closing a socket with unread bytes would destroy what it still sends (RFC 1122, 4.2.2.13).
+// Reading: one buffer for all streams; a readable stream is read at most reads_per_event times before the
+// others get their turn. Writing: what a batch of turns gave to a stream leaves in gathered calls at its end;
+// what the socket does not take waits until it is writable. Closing: what waits is sent, then the end is
+// shown and the other's awaited, one second in all, since closing a socket with unread bytes would destroy
+// what it still sends (RFC 1122, 4.2.2.13).
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -24,18 +25,20 @@ namespace {
 
 constexpr std::size_t read_bytes = 256 * 1024;  // of one StreamReceived (io.hpp)
 constexpr int reads_per_event = 4;
-constexpr std::size_t gather_parts = 64;            // of one writev: a megabyte of blocks
+constexpr std::size_t gather_parts = 64;  // of one writev: a megabyte of blocks
 constexpr int accepts_per_event = 32;
 constexpr std::chrono::milliseconds accept_pause{500};  // while descriptors are short
 constexpr std::chrono::seconds farewell{1};
 constexpr std::size_t max_lingering = 256;  // beyond that a closed stream is cut
 constexpr rlim_t wanted_descriptors = 8192;
-constexpr rlim_t other_descriptors = 192;  // files on the disk (128 at most), catalog, sockets that are no streams
+constexpr rlim_t other_descriptors =
+    192;  // files on the disk (128 at most), catalog, sockets that are no streams
 
 using boost::system::error_code;
 using Why = swarm::StreamClosed::Why;
 
-// How many streams there may be. The soft limit of descriptors is a default for select(2); raising it is expected.
+// How many streams there may be. The soft limit of descriptors is a default for select(2); raising it is
+// expected.
 std::size_t stream_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
@@ -50,13 +53,17 @@ std::size_t stream_limit() {
 
 Why why_of(int os_errno) {
   switch (os_errno) {
-    case ECONNREFUSED: return Why::refused;
+    case ECONNREFUSED:
+      return Why::refused;
     case ENETUNREACH:
     case EHOSTUNREACH:
-    case ETIMEDOUT: return Why::unreachable;
+    case ETIMEDOUT:
+      return Why::unreachable;
     case ECONNRESET:
-    case EPIPE: return Why::by_peer;
-    default: return Why::failed;
+    case EPIPE:
+      return Why::by_peer;
+    default:
+      return Why::failed;
   }
 }
 
@@ -68,14 +75,20 @@ void set_no_delay(int fd) {
 }  // namespace
 
 Streams::Streams(boost::asio::io_context& io, Sink& sink, BufferPool& pool)
-    : io_(io), sink_(sink), pool_(pool), buffer_(read_bytes), accept_timer_(io), max_streams_(stream_limit()) {}
+    : io_(io),
+      sink_(sink),
+      pool_(pool),
+      buffer_(read_bytes),
+      accept_timer_(io),
+      max_streams_(stream_limit()) {}
 
 Streams::Stream* Streams::find(swarm::StreamId id) {
   const auto found = streams_.find(id);
   return found == streams_.end() ? nullptr : found->second.get();
 }
 
-// ---- accepting --------------------------------------------------------------------------------------------------
+// ---- accepting
+// --------------------------------------------------------------------------------------------------
 
 void Streams::start(std::vector<tcp::acceptor> acceptors) {
   accepting_ = true;
@@ -143,7 +156,8 @@ void Streams::resume_accepting() {
   for (Acceptor& acceptor : acceptors_) await_accept(acceptor);
 }
 
-// ---- dialling ---------------------------------------------------------------------------------------------------
+// ---- dialling
+// ---------------------------------------------------------------------------------------------------
 
 void Streams::dial(const swarm::Dial& dial) {
   auto stream = std::make_unique<Stream>(io_);
@@ -160,9 +174,10 @@ void Streams::dial(const swarm::Dial& dial) {
   tcp::endpoint to;
   const SocketAddress address = socket_address(dial.to);
   std::memcpy(to.data(), &address.storage, address.size);
-  placed.socket.async_connect(to, [this, id = dial.stream, life = std::weak_ptr{life_}](const error_code& failed) {
-    if (!life.expired()) connected(id, failed);
-  });
+  placed.socket.async_connect(
+      to, [this, id = dial.stream, life = std::weak_ptr{life_}](const error_code& failed) {
+        if (!life.expired()) connected(id, failed);
+      });
   placed.timer.expires_after(swarm::limits::dial_timeout);
   placed.timer.async_wait([this, id = dial.stream, life = std::weak_ptr{life_}](const error_code& failed) {
     if (life.expired() || failed) return;
@@ -187,15 +202,17 @@ void Streams::connected(swarm::StreamId id, const error_code& error) {
   sink_.settled();
 }
 
-// ---- reading ----------------------------------------------------------------------------------------------------
+// ---- reading
+// ----------------------------------------------------------------------------------------------------
 
 void Streams::await_read(swarm::StreamId id, Stream& stream) {
   if (stream.reading || stream.paused) return;
   stream.reading = true;
-  stream.socket.async_wait(tcp::socket::wait_read, [this, id, life = std::weak_ptr{life_}](const error_code& error) {
-    if (life.expired() || error == boost::asio::error::operation_aborted) return;
-    readable(id);
-  });
+  stream.socket.async_wait(tcp::socket::wait_read,
+                           [this, id, life = std::weak_ptr{life_}](const error_code& error) {
+                             if (life.expired() || error == boost::asio::error::operation_aborted) return;
+                             readable(id);
+                           });
 }
 
 void Streams::readable(swarm::StreamId id) {
@@ -233,7 +250,8 @@ void Streams::pause(const swarm::PauseRead& pause) {
   if (!pause.paused && stream->stage == Stream::Stage::open) await_read(pause.stream, *stream);
 }
 
-// ---- writing ----------------------------------------------------------------------------------------------------
+// ---- writing
+// ----------------------------------------------------------------------------------------------------
 
 void Streams::write(swarm::Write&& write) {
   Stream* stream = find(write.stream);
@@ -317,18 +335,20 @@ void Streams::report_unsent(swarm::StreamId id, Stream& stream) {
 
 void Streams::await_write(swarm::StreamId id, Stream& stream) {
   stream.writing = true;
-  stream.socket.async_wait(tcp::socket::wait_write, [this, id, life = std::weak_ptr{life_}](const error_code& error) {
-    if (life.expired() || error == boost::asio::error::operation_aborted) return;
-    Stream* ready = find(id);
-    if (ready == nullptr) return;
-    ready->writing = false;
-    if (send_queued(id, *ready) && ready->stage == Stream::Stage::lingering && !ready->writing)
-      say_farewell(id, *ready);
-    sink_.settled();
-  });
+  stream.socket.async_wait(
+      tcp::socket::wait_write, [this, id, life = std::weak_ptr{life_}](const error_code& error) {
+        if (life.expired() || error == boost::asio::error::operation_aborted) return;
+        Stream* ready = find(id);
+        if (ready == nullptr) return;
+        ready->writing = false;
+        if (send_queued(id, *ready) && ready->stage == Stream::Stage::lingering && !ready->writing)
+          say_farewell(id, *ready);
+        sink_.settled();
+      });
 }
 
-// ---- closing ----------------------------------------------------------------------------------------------------
+// ---- closing
+// ----------------------------------------------------------------------------------------------------
 
 // The world closed it.
 void Streams::lost(swarm::StreamId id, Why why) {
@@ -348,7 +368,8 @@ void Streams::erase(swarm::StreamId id) {
 void Streams::close(swarm::StreamId id) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
-  if (stream->stage != Stream::Stage::open || !stream->wrote || stream->broken || lingering_ >= max_lingering) {
+  if (stream->stage != Stream::Stage::open || !stream->wrote || stream->broken ||
+      lingering_ >= max_lingering) {
     erase(id);
     return;
   }

@@ -1,6 +1,7 @@
 // `info` and `verify`: what a link or torrent says, and whether a folder holds it.
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wfree-nonheap-object"  // GCC 12 takes a moved vector of a temporary for no heap object
+#pragma GCC diagnostic ignored \
+    "-Wfree-nonheap-object"  // GCC 12 takes a moved vector of a temporary for no heap object
 #endif
 #include <algorithm>
 #include <optional>
@@ -37,9 +38,12 @@ void show_link(Report& report, const storage::Link& link) {
 std::string file_line(const storage::ContentFile& file) {
   const std::string path = storage::escape_for_display(file.path);
   switch (file.kind) {
-    case storage::FileKind::symlink: return fmt::format("{} -> {}", path, storage::escape_for_display(file.target));
-    case storage::FileKind::executable: return fmt::format("{} ({}, executable)", path, show_size(file.length));
-    case storage::FileKind::regular: break;
+    case storage::FileKind::symlink:
+      return fmt::format("{} -> {}", path, storage::escape_for_display(file.target));
+    case storage::FileKind::executable:
+      return fmt::format("{} ({}, executable)", path, show_size(file.length));
+    case storage::FileKind::regular:
+      break;
   }
   return fmt::format("{} ({})", path, show_size(file.length));
 }
@@ -48,8 +52,8 @@ void show_content(Report& report, const storage::Content& content) {
   report.data(fmt::format("kind: BitTorrent v2 torrent{}", content.sealed ? ", sealed" : ""));
   report.data(fmt::format("name: {}", storage::escape_for_display(content.name)));
   report.data(fmt::format("id: {}", to_hex(content.id)));
-  report.data(fmt::format("size: {} ({} bytes) in {} files", show_size(content.bytes), content.bytes,
-                          content.files.size()));
+  report.data(fmt::format("size: {} ({} bytes) in {}", show_size(content.bytes), content.bytes,
+                          counted(content.files.size(), "file", "files")));
   report.data(fmt::format("pieces: {} of {}", content.pieces, show_size(content.piece_length)));
   std::vector<std::string> files;
   for (const storage::ContentFile& file : content.files) {
@@ -83,13 +87,22 @@ std::string verdict_line(const storage::ContentFile& file, const storage::FileRe
   const std::string path = storage::escape_for_display(file.path);
   using Verdict = storage::FileVerdict;
   switch (report.verdict) {
-    case Verdict::whole: break;
-    case Verdict::missing: return path + ": missing";
-    case Verdict::too_short: return fmt::format("{}: too short, {} pieces bad or missing", path, report.bad_pieces);
-    case Verdict::too_long: return path + ": too long";
-    case Verdict::bad_pieces: return fmt::format("{}: {} of {} pieces bad", path, report.bad_pieces, file.pieces);
-    case Verdict::wrong_kind: return path + ": something else is in its place";
-    case Verdict::unreadable: return fmt::format("{}: unreadable: {}", path, report.error.rule);
+    case Verdict::whole:
+      break;
+    case Verdict::missing:
+      return path + ": missing";
+    case Verdict::too_short:
+      return fmt::format("{}: too short, {} bad or missing", path,
+                         counted(report.bad_pieces, "piece", "pieces"));
+    case Verdict::too_long:
+      return path + ": too long";
+    case Verdict::bad_pieces:
+      return fmt::format("{}: {} of {} bad", path, report.bad_pieces,
+                         counted(file.pieces, "piece", "pieces"));
+    case Verdict::wrong_kind:
+      return path + ": something else is in its place";
+    case Verdict::unreadable:
+      return fmt::format("{}: unreadable: {}", path, report.error.rule);
   }
   return path + ": whole";
 }
@@ -109,13 +122,15 @@ Exit judge(Report& report, const storage::Content& content, const storage::Verif
                    .count("bytes", content.bytes)
                    .list("bad", std::move(bad)));
   if (verified.whole()) {
-    report.say(fmt::format("whole: {} files, {}", content.files.size(), show_size(content.bytes)));
+    report.say(fmt::format("whole: {}, {}", counted(content.files.size(), "file", "files"),
+                           show_size(content.bytes)));
     return Exit::done;
   }
-  if (verified.missing_folders > 0) report.say(fmt::format("{} empty folders are missing", verified.missing_folders));
+  if (verified.missing_folders > 0)
+    report.say("missing: " + counted(verified.missing_folders, "empty folder", "empty folders"));
   report.failure({Exit::bad_content,
-                  fmt::format("{} of {} files are whole; run shoal get again to mend the others", verified.whole_files,
-                              content.files.size()),
+                  fmt::format("{} of {} whole; run shoal get again to mend the others", verified.whole_files,
+                              counted(content.files.size(), "file is", "files are")),
                   {}});
   return Exit::bad_content;
 }
@@ -153,7 +168,8 @@ Outcome<Exit> verify_command(CommandRoom& room) {
     verified.emplace(
         storage::verify_content(vfs, folder->front(), *torrent.content, torrent.layers, executor, &progress));
   });
-  if (!*verified) return std::unexpected(failure_of(Doing::verifying, verified->error().error, verified->error().path));
+  if (!*verified)
+    return std::unexpected(failure_of(Doing::verifying, verified->error().error, verified->error().path));
   return judge(room.report, *torrent.content, **verified);
 }
 

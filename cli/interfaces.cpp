@@ -59,8 +59,8 @@ std::vector<Interface> list_interfaces() {
   return out;
 }
 
-std::vector<swarm::Subnet> own_subnets(const std::vector<Interface>& all, const std::optional<IpAddress>& listen,
-                                       swarm::Reach reach) {
+std::vector<swarm::Subnet> own_subnets(const std::vector<Interface>& all,
+                                       const std::optional<IpAddress>& listen, swarm::Reach reach) {
   std::vector<swarm::Subnet> out;
   for (const Interface& interface : all) {
     const AddressClass kind = interface.address.classify();
@@ -89,7 +89,8 @@ std::vector<Endpoint> own_endpoints(const std::vector<Interface>& all, const std
   return out;
 }
 
-std::vector<Interface> lan_interfaces(const std::vector<Interface>& all, const std::optional<IpAddress>& listen) {
+std::vector<Interface> lan_interfaces(const std::vector<Interface>& all,
+                                      const std::optional<IpAddress>& listen) {
   std::vector<Interface> out;
   for (const Interface& interface : all)
     if (interface.multicast && interface.address.classify() == AddressClass::local_net &&

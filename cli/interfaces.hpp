@@ -1,5 +1,5 @@
-// This machine's addresses: which networks are its own, where it can be reached, where to look for neighbours. One call
-// asks the system; all else are pure functions of what it said.
+// This machine's addresses: which networks are its own, where it can be reached, where to look for
+// neighbours. One call asks the system; all else are pure functions of what it said.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,11 @@ struct Interface {
 // Every address of every interface that is up, in the system's order.
 [[nodiscard]] std::vector<Interface> list_interfaces();
 
-// The subnets of a session: of `listen` alone where that is an address; loopback with Reach::local alone; never
-// link-local.
+// The subnets of a session: of `listen` alone where that is an address; loopback with Reach::local alone;
+// never link-local.
 [[nodiscard]] std::vector<swarm::Subnet> own_subnets(const std::vector<Interface>& all,
-                                                     const std::optional<IpAddress>& listen, swarm::Reach reach);
+                                                     const std::optional<IpAddress>& listen,
+                                                     swarm::Reach reach);
 // Where others can find us, best first: global, private, then (Reach::local) loopback; at most 8.
 [[nodiscard]] std::vector<Endpoint> own_endpoints(const std::vector<Interface>& all,
                                                   const std::optional<IpAddress>& listen, std::uint16_t port,

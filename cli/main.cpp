@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   std::fputs(parsed.to_stderr.c_str(), stderr);
   std::fflush(stdout);
   if (!parsed.options) return static_cast<int>(parsed.exit);
-  ::umask(077);              // what is fetched and what is remembered is the user's own
+  ::umask(077);                // what is fetched and what is remembered is the user's own
   ::signal(SIGPIPE, SIG_IGN);  // a reader that left is told by the failed write
   crypto::initialise();
   const Environment environment = [](const char* name) -> const char* { return std::getenv(name); };

@@ -29,8 +29,8 @@ class Node final : public Duty {
       records_ = std::max(records_, dht.records);
       queries_ = std::max(queries_, dht.queries_in);
     }
-    room_.report.progress(fmt::format("{} contacts, {} records held, {} queries answered", peer_.contacts(), records_,
-                                      queries_));
+    room_.report.progress(fmt::format("{} contacts, {} records held, {} queries answered", peer_.contacts(),
+                                      records_, queries_));
   }
   Farewell interrupted() override { return {Exit::done, "stopping"}; }
 
@@ -96,7 +96,8 @@ class Question final : public Duty {
   void pinged(const swarm::PingAnswer& ping) {
     if (!ping.position) {
       failed(Exit::no_contact,
-             fmt::format("{} does not answer; see that a peer runs there and UDP reaches it", ping.node.to_string()));
+             fmt::format("{} does not answer; see that a peer runs there and UDP reaches it",
+                         ping.node.to_string()));
       return;
     }
     const std::string position = to_hex(ping.position->bytes);
@@ -104,7 +105,8 @@ class Question final : public Duty {
                            .text("node", ping.node.to_string())
                            .text("position", position)
                            .number("ms", milliseconds(ping.round_trip)));
-    room_.report.data(fmt::format("{} {} {:.1f} ms", ping.node.to_string(), position, milliseconds(ping.round_trip)));
+    room_.report.data(
+        fmt::format("{} {} {:.1f} ms", ping.node.to_string(), position, milliseconds(ping.round_trip)));
     peer_.finish(Exit::done);
   }
 
@@ -124,8 +126,8 @@ class Question final : public Duty {
                              .count("answered", find.answered)
                              .count("hops", find.hops)
                              .number("ms", milliseconds(find.took)));
-      room_.report.say(fmt::format("{} asked, {} answered, {} hops, {:.0f} ms", find.asked, find.answered, find.hops,
-                                   milliseconds(find.took)));
+      room_.report.say(fmt::format("{} asked, {} answered, {} hops, {:.0f} ms", find.asked, find.answered,
+                                   find.hops, milliseconds(find.took)));
     }
     if (find.answered == 0) {
       failed(Exit::no_contact, "not one contact answered; give a node with --bootstrap HOST:PORT");
@@ -150,8 +152,9 @@ class Question final : public Duty {
                              .count("queries_out", dht.queries_out)
                              .count("bytes_in", dht.bytes_in)
                              .count("bytes_out", dht.bytes_out));
-      room_.report.data(fmt::format("{}: {} contacts of about {:.0f} nodes, seen from outside as {}, {}", family,
-                                    dht.contacts, dht.estimated_nodes, external.empty() ? "(not known)" : external,
+      room_.report.data(fmt::format("{}: {} contacts of about {:.0f} nodes, seen from outside as {}, {}",
+                                    family, dht.contacts, dht.estimated_nodes,
+                                    external.empty() ? "(not known)" : external,
                                     dht.reachable ? "reachable" : "not known to be reachable"));
     }
   }

@@ -29,13 +29,18 @@ Failure listen_failure(const Error& error, const Listen& listen) {
   switch (error.code) {
     case Code::busy:
       return {Exit::taken,
-              fmt::format("port {} is taken by another program; stop it, or choose another with --listen", listen.port),
+              fmt::format("port {} is taken by another program; stop it, or choose another with --listen",
+                          listen.port),
               {}};
     case Code::not_found:
-      return {Exit::usage, fmt::format("--listen: {} is no address of this machine; give one that is", address), {}};
-    case Code::denied:
       return {Exit::usage,
-              fmt::format("--listen: this user may not listen on port {}; choose one above 1023", listen.port), {}};
+              fmt::format("--listen: {} is no address of this machine; give one that is", address),
+              {}};
+    case Code::denied:
+      return {
+          Exit::usage,
+          fmt::format("--listen: this user may not listen on port {}; choose one above 1023", listen.port),
+          {}};
     default:
       return {Exit::internal, fmt::format("listening on {} failed ({}); try again", address, error.rule), {}};
   }
@@ -44,14 +49,20 @@ Failure listen_failure(const Error& error, const Listen& listen) {
 }  // namespace
 
 PeerProcess::PeerProcess(const Options& options, Report& report, Reactor& reactor, OpenState& state)
-    : options_(options), report_(report), reactor_(reactor), state_(state), resolver_(reactor), reach_(reach_of(options)) {}
+    : options_(options),
+      report_(report),
+      reactor_(reactor),
+      state_(state),
+      resolver_(reactor),
+      reach_(reach_of(options)) {}
 
 PeerProcess::~PeerProcess() = default;
 
 Outcome<void> PeerProcess::open(swarm::Role role) {
   if (::geteuid() == 0) report_.say("warning: running as root; an ordinary user is enough");
-  disk_ = std::make_unique<storage::Disk>(vfs_, *state_.catalog, disk_gate_,
-                                          storage::Disk::Options{.open_files = 128, .locks = state_.locks.get()});
+  disk_ =
+      std::make_unique<storage::Disk>(vfs_, *state_.catalog, disk_gate_,
+                                      storage::Disk::Options{.open_files = 128, .locks = state_.locks.get()});
   HostConfig config;
   config.address = options_.listen.address;
   config.demanded_port = options_.listen.port;
@@ -88,7 +99,8 @@ void PeerProcess::remember_port() {
   const bool wish_failed = options_.listen.port == 0 && state_.identity.port != 0;
   if (!state_.identity_lock || state_.identity.port == host_->port() || wish_failed) return;
   state_.identity.port = host_->port();
-  (void)state_.catalog->save_identity(state_.identity);  // the next run has another port then, and says so in its link
+  (void)state_.catalog->save_identity(
+      state_.identity);  // the next run has another port then, and says so in its link
 }
 
 Exit PeerProcess::run(Duty& duty, const std::vector<storage::HostPort>& hosts) {
@@ -124,12 +136,13 @@ void PeerProcess::look_up(const std::vector<storage::HostPort>& hosts) {
     if (--names_left_ == 0) begin();
   };
   for (const storage::HostPort& host : wanted)
-    resolver_.resolve(host, [this, one_less, not_found](const auto& name, const std::vector<Endpoint>& found) {
-      if (found.empty()) not_found(name);
-      if (begun_ && !found.empty() && !finish_) host_->command(swarm::Bootstrap{found});
-      if (!begun_) hints_.insert(hints_.end(), found.begin(), found.end());
-      one_less();
-    });
+    resolver_.resolve(host,
+                      [this, one_less, not_found](const auto& name, const std::vector<Endpoint>& found) {
+                        if (found.empty()) not_found(name);
+                        if (begun_ && !found.empty() && !finish_) host_->command(swarm::Bootstrap{found});
+                        if (!begun_) hints_.insert(hints_.end(), found.begin(), found.end());
+                        one_less();
+                      });
   one_less();
   reactor_.after(names_wait, [this] { begin(); });
 }
@@ -161,8 +174,9 @@ void PeerProcess::report_clock(const swarm::ClockAnswer& clock) {
   if (!clock.matters) return;
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(clock.ahead).count();
   report_.event(EventLine{"clock"}.number("ahead_s", static_cast<double>(clock.ahead.count()) / 1000));
-  report_.say(fmt::format("the clock of this machine is {} minutes {} the others'; set it, or nobody will be found",
-                          minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of"));
+  report_.say(
+      fmt::format("the clock of this machine is {} minutes {} the others'; set it, or nobody will be found",
+                  minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of"));
 }
 
 void PeerProcess::check_contacts() {

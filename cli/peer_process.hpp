@@ -1,5 +1,5 @@
-// PeerProcess: a command that runs a peer: state, disk, host, names of hosts, signals and the end. What the command
-// itself wants is a Duty; this knows nothing of sharing or fetching.
+// PeerProcess: a command that runs a peer: state, disk, host, names of hosts, signals and the end. What the
+// command itself wants is a Duty; this knows nothing of sharing or fetching.
 #pragma once
 
 #include <memory>

@@ -24,7 +24,8 @@ Result<std::uint64_t> parse_quantity(std::string_view text) {
   }
   double value = 0, place = 1;
   bool point = false, digits = false;
-  if (text.size() > 18) return fail(Code::malformed, wrong);  // beyond any rate, and beyond what a double holds
+  if (text.size() > 18)
+    return fail(Code::malformed, wrong);  // beyond any rate, and beyond what a double holds
   for (const char c : text) {
     if (c == '.' && !point) {
       point = true;
@@ -38,7 +39,8 @@ Result<std::uint64_t> parse_quantity(std::string_view text) {
   }
   if (!digits) return fail(Code::malformed, wrong);
   const double bytes = value * unit;
-  if (bytes < 1 || bytes > std::pow(2.0, 50)) return fail(Code::too_large, "a quantity is from 1 byte to 2^50");
+  if (bytes < 1 || bytes > std::pow(2.0, 50))
+    return fail(Code::too_large, "a quantity is from 1 byte to 2^50");
   return static_cast<std::uint64_t>(std::llround(bytes));
 }
 
@@ -52,7 +54,8 @@ std::string show_size(std::uint64_t bytes) {
     value /= 1024;
     ++unit;
   }
-  return value < 99.95 ? fmt::format("{:.1f} {}", value, units[unit]) : fmt::format("{:.0f} {}", value, units[unit]);
+  return value < 99.95 ? fmt::format("{:.1f} {}", value, units[unit])
+                       : fmt::format("{:.0f} {}", value, units[unit]);
 }
 
 std::string show_rate(double bytes_a_second) {
@@ -60,13 +63,18 @@ std::string show_rate(double bytes_a_second) {
 }
 
 std::string show_duration(double seconds) {
-  if (seconds >= 0 && seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  if (seconds >= 0 && seconds < 9.95 && seconds != std::floor(seconds))
+    return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<std::uint64_t>(std::clamp(std::ceil(seconds), 0.0, 3.2e9));
   const std::uint64_t days = whole / 86400, hours = whole / 3600 % 24, minutes = whole / 60 % 60;
   if (days > 0) return fmt::format("{} d {} h", days, hours);
   if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
   if (minutes > 0) return fmt::format("{}:{:02}", minutes, whole % 60);
   return fmt::format("{} s", whole);
+}
+
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
 }  // namespace shoal::cli

@@ -1,5 +1,5 @@
-// Reactor: the one thread's event loop, for the host and for commands. All engine state lives on the thread that runs
-// it; other threads reach it by post() alone. Asio stays behind this header.
+// Reactor: the one thread's event loop, for the host and for commands. All engine state lives on the thread
+// that runs it; other threads reach it by post() alone. Asio stays behind this header.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,8 @@ class Reactor {
   // Calls `task` every period, from one period from now on, as long as the reactor lives.
   void every(std::chrono::milliseconds period, std::function<void()> task);
   void after(std::chrono::milliseconds delay, std::function<void()> task);
-  // SIGINT, SIGTERM and SIGHUP are caught from the first call on; the newest task is called with how many came so far.
+  // SIGINT, SIGTERM and SIGHUP are caught from the first call on; the newest task is called with how many
+  // came so far.
   void on_signal(std::function<void(int)> task);
 
   struct State;  // host_sockets.hpp

@@ -20,15 +20,24 @@ struct Range {
 };
 
 bool within(char32_t c, std::span<const Range> ranges) {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& r) { return c >= r.first && c <= r.last; });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& r) { return c >= r.first && c <= r.last; });
 }
 
 // Unicode Standard Annex 11 in broad strokes: what a terminal shows two columns wide, or none.
 unsigned width_of(char32_t c) {
-  static constexpr std::array<Range, 13> wide{{{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x33ff},
-                                               {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xa000, 0xa4cf},
-                                               {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
-                                               {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1faff},
+  static constexpr std::array<Range, 13> wide{{{0x1100, 0x115f},
+                                               {0x2e80, 0x303e},
+                                               {0x3041, 0x33ff},
+                                               {0x3400, 0x4dbf},
+                                               {0x4e00, 0x9fff},
+                                               {0xa000, 0xa4cf},
+                                               {0xac00, 0xd7a3},
+                                               {0xf900, 0xfaff},
+                                               {0xfe30, 0xfe6f},
+                                               {0xff00, 0xff60},
+                                               {0xffe0, 0xffe6},
+                                               {0x1f300, 0x1faff},
                                                {0x20000, 0x3fffd}}};
   static constexpr std::array<Range, 5> none{
       {{0x300, 0x36f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}}};
@@ -46,10 +55,6 @@ std::pair<char32_t, std::size_t> character(std::string_view text, std::size_t at
   return {c, size};
 }
 
-std::string people(std::uint32_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
-
 double percent(std::uint64_t done, std::uint64_t total) {
   if (total == 0) return 100;
   // Never 100.0 before the last byte.
@@ -57,20 +62,24 @@ double percent(std::uint64_t done, std::uint64_t total) {
 }
 
 std::string what_happens(const swarm::ContentStatus& status) {
-  const std::string peers = people(status.peers, "peer", "peers");
+  const std::string peers = counted(status.peers, "peer", "peers");
   switch (status.phase) {
     case Phase::loading:
-    case Phase::attaching: return "opening";
+    case Phase::attaching:
+      return "opening";
     case Phase::metadata:
       return status.peers > 0 ? "asking for the list of files, " + peers
-                              : fmt::format("looking for peers, {} known", people(status.candidates, "address", "addresses"));
-    case Phase::failed: return "closing";
+                              : fmt::format("looking for peers, {} known",
+                                            counted(status.candidates, "address", "addresses"));
+    case Phase::failed:
+      return "closing";
     case Phase::seeding:
-      return fmt::format("serving {}, {} up, {} sent, {}", show_size(status.bytes_wanted), show_rate(status.up_rate),
-                         show_size(status.sent), peers);
+      return fmt::format("serving {}, {} up, {} sent, {}", show_size(status.bytes_wanted),
+                         show_rate(status.up_rate), show_size(status.sent), peers);
     case Phase::checking:
     case Phase::paused:
-    case Phase::fetching: break;
+    case Phase::fetching:
+      break;
   }
   std::string out = fmt::format("{:.1f} % of {}", percent(status.bytes_verified, status.bytes_wanted),
                                 show_size(status.bytes_wanted));
@@ -78,8 +87,9 @@ std::string what_happens(const swarm::ContentStatus& status) {
   if (status.phase == Phase::checking) out += ", checking what is there";
   out += fmt::format(", {} down, {} up, {}", show_rate(status.down_rate), show_rate(status.up_rate), peers);
   if (status.down_rate >= 1 && status.phase == Phase::fetching)
-    out += fmt::format(", {} left", show_duration(static_cast<double>(status.bytes_wanted - status.bytes_verified) /
-                                                  status.down_rate));
+    out += fmt::format(
+        ", {} left",
+        show_duration(static_cast<double>(status.bytes_wanted - status.bytes_verified) / status.down_rate));
   return out;
 }
 
@@ -110,7 +120,8 @@ std::string clip(std::string_view text, unsigned columns) {
   return std::string{text.substr(0, at)}.append(mark);
 }
 
-std::string progress_line(const swarm::ContentStatus& status, std::string_view name, unsigned columns, Colour colour) {
+std::string progress_line(const swarm::ContentStatus& status, std::string_view name, unsigned columns,
+                          Colour colour) {
   constexpr unsigned least_name = 12;
   const std::string facts = what_happens(status);
   const unsigned used = display_width(facts) + 2;
@@ -127,20 +138,29 @@ std::string hashing_line(std::uint64_t done, std::uint64_t total, double seconds
   std::string out = fmt::format("hashing: {:.1f} % of {}", percent(done, total), show_size(total));
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   if (rate >= 1)
-    out += fmt::format(", {}, {} left", show_rate(rate), show_duration(static_cast<double>(total - done) / rate));
+    out += fmt::format(", {}, {} left", show_rate(rate),
+                       show_duration(static_cast<double>(total - done) / rate));
   return clip(out, columns);
 }
 
 const char* phase_name(Phase phase) {
   switch (phase) {
-    case Phase::loading: return "loading";
-    case Phase::metadata: return "metadata";
-    case Phase::attaching: return "attaching";
-    case Phase::checking: return "checking";
-    case Phase::fetching: return "fetching";
-    case Phase::seeding: return "seeding";
-    case Phase::paused: return "paused";
-    case Phase::failed: return "failed";
+    case Phase::loading:
+      return "loading";
+    case Phase::metadata:
+      return "metadata";
+    case Phase::attaching:
+      return "attaching";
+    case Phase::checking:
+      return "checking";
+    case Phase::fetching:
+      return "fetching";
+    case Phase::seeding:
+      return "seeding";
+    case Phase::paused:
+      return "paused";
+    case Phase::failed:
+      return "failed";
   }
   return "failed";
 }

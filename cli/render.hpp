@@ -11,16 +11,18 @@ namespace shoal::cli {
 
 enum class Colour : std::uint8_t { none, some };
 
-// Columns that a text takes on a terminal: combining marks none, East Asian wide characters and emoji two. `text` is
-// valid UTF-8 without control characters (escaped).
+// Columns that a text takes on a terminal: combining marks none, East Asian wide characters and emoji two.
+// `text` is valid UTF-8 without control characters (escaped).
 [[nodiscard]] unsigned display_width(std::string_view text);
 // At most so many columns; what is cut off is marked by "..." at its end.
 [[nodiscard]] std::string clip(std::string_view text, unsigned columns);
 
-// "NAME: 45.2 % of 1.2 GiB, 12.3 MiB/s down, 0 B/s up, 5 peers, 3:20 left". The name gives way first where it is narrow.
-[[nodiscard]] std::string progress_line(const swarm::ContentStatus& status, std::string_view name, unsigned columns,
-                                        Colour colour);
-[[nodiscard]] std::string hashing_line(std::uint64_t done, std::uint64_t total, double seconds, unsigned columns);
+// "NAME: 45.2 % of 1.2 GiB, 12.3 MiB/s down, 0 B/s up, 5 peers, 3:20 left". The name gives way first where it
+// is narrow.
+[[nodiscard]] std::string progress_line(const swarm::ContentStatus& status, std::string_view name,
+                                        unsigned columns, Colour colour);
+[[nodiscard]] std::string hashing_line(std::uint64_t done, std::uint64_t total, double seconds,
+                                       unsigned columns);
 [[nodiscard]] const char* phase_name(swarm::ContentStatus::Phase phase);
 
 }  // namespace shoal::cli

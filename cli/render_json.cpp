@@ -1,5 +1,5 @@
-// Events as JSON lines (render_json.hpp), by nlohmann-json. Bytes that are no UTF-8 after all become U+FFFD: a line is
-// always valid.
+// Events as JSON lines (render_json.hpp), by nlohmann-json. Bytes that are no UTF-8 after all become U+FFFD:
+// a line is always valid.
 #include "cli/render_json.hpp"
 
 #include <nlohmann/json.hpp>

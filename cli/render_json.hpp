@@ -1,5 +1,6 @@
-// One event as one line of JSON: `v`, `ts` (Unix time in ms), `event`, then its fields in the order given. Text that came
-// from strangers must have been escaped before (storage::escape_for_display): then it is valid UTF-8.
+// One event as one line of JSON: `v`, `ts` (Unix time in ms), `event`, then its fields in the order given.
+// Text that came from strangers must have been escaped before (storage::escape_for_display): then it is valid
+// UTF-8.
 #pragma once
 
 #include <cstdint>

@@ -38,7 +38,8 @@ Terminal terminal_of(int fd, const Environment& environment) {
   if (const char* columns = environment("COLUMNS")) {
     unsigned value = 0;
     const char* end = columns + std::strlen(columns);
-    if (const auto [at, error] = std::from_chars(columns, end, value); error == std::errc{} && at == end && value > 0)
+    if (const auto [at, error] = std::from_chars(columns, end, value);
+        error == std::errc{} && at == end && value > 0)
       out.fixed_columns = std::clamp(value, least_columns, most_columns);
   }
   return out;

@@ -1,5 +1,6 @@
-// Report: what a command tells. stdout takes data alone (a link, JSON); stderr is for people: sentences, and one line of
-// progress that is redrawn on a terminal and repeated every 10 s elsewhere. Every line is written at once.
+// Report: what a command tells. stdout takes data alone (a link, JSON); stderr is for people: sentences, and
+// one line of progress that is redrawn on a terminal and repeated every 10 s elsewhere. Every line is written
+// at once.
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,7 @@ struct Terminal {
   int fd = 2;
   [[nodiscard]] unsigned columns() const;
 };
-using Environment = std::function<const char*(const char*)>;  // getenv, or a table
+using Environment = std::function<const char*(const char*)>;                 // getenv, or a table
 [[nodiscard]] Terminal terminal_of(int fd, const Environment& environment);  // COLUMNS, NO_COLOR, TERM
 
 class Report {
@@ -37,11 +38,11 @@ class Report {
   [[nodiscard]] unsigned columns() const { return terminal_.live ? terminal_.columns() : 1000; }
   [[nodiscard]] Colour colour() const { return terminal_.live ? terminal_.colour : Colour::none; }
 
-  void event(const EventLine& line);      // with --json alone
-  void data(std::string_view line);       // to stdout, without --json alone
-  void say(std::string_view sentence);    // to people, unless --quiet
-  void warn(std::string_view sentence);   // to people, always
-  void failure(const Failure& failure);   // to people, always, and as an event
+  void event(const EventLine& line);     // with --json alone
+  void data(std::string_view line);      // to stdout, without --json alone
+  void say(std::string_view sentence);   // to people, unless --quiet
+  void warn(std::string_view sentence);  // to people, always
+  void failure(const Failure& failure);  // to people, always, and as an event
   // The progress at this time: redrawn on a terminal; elsewhere shown when the last one is 10 s old.
   void progress(std::string_view line);
   void clear_progress();

@@ -1,5 +1,5 @@
-// Names into addresses by getaddrinfo(3), each on a thread of its own that is never joined: a dead name server holds one
-// for half a minute, and neither other names nor the end of the program wait for it.
+// Names into addresses by getaddrinfo(3), each on a thread of its own that is never joined: a dead name
+// server holds one for half a minute, and neither other names nor the end of the program wait for it.
 #include "cli/resolve.hpp"
 
 #include <algorithm>
@@ -62,10 +62,11 @@ void Resolver::resolve(const storage::HostPort& host, Done done) {
     auto found = look_up(host);
     const std::lock_guard hold{mailbox->mutex};
     if (mailbox->reactor == nullptr) return;
-    mailbox->reactor->post([weak = std::weak_ptr{mailbox}, host, found = std::move(found), owned = std::move(owned)] {
-      const auto still = weak.lock();
-      if (still && still->reactor != nullptr) (*owned)(host, found);
-    });
+    mailbox->reactor->post(
+        [weak = std::weak_ptr{mailbox}, host, found = std::move(found), owned = std::move(owned)] {
+          const auto still = weak.lock();
+          if (still && still->reactor != nullptr) (*owned)(host, found);
+        });
   }}.detach();
 }
 

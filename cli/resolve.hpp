@@ -1,5 +1,5 @@
-// Resolver: names of hosts into addresses, without holding up the reactor. Numeric hosts need no look-up and are
-// answered in the same turn.
+// Resolver: names of hosts into addresses, without holding up the reactor. Numeric hosts need no look-up and
+// are answered in the same turn.
 #pragma once
 
 #include <functional>

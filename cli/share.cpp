@@ -1,7 +1,8 @@
 // `share`: survey, hash what is not known unchanged, keep it in the catalog, then serve it until stopped.
 //
-// The link is printed when our own node holds our record: from then on it works. It names addresses of ours; where none
-// of them is global it also names the nodes given with --bootstrap, through which those outside find us.
+// The link is printed when our own node holds our record: from then on it works. It names addresses of ours;
+// where none of them is global it also names the nodes given with --bootstrap, through which those outside
+// find us.
 #include <algorithm>
 #include <map>
 #include <span>
@@ -39,7 +40,9 @@ struct Before {
 Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, const std::string& name) {
   Before out;
   out.key = storage::share_key(paths, name, storage::ShareKind::sealed);
-  const auto broken = [&](const Error& error) { return std::unexpected(catalog_failure(error, state.catalog_path)); };
+  const auto broken = [&](const Error& error) {
+    return std::unexpected(catalog_failure(error, state.catalog_path));
+  };
   const auto share = state.catalog->share(out.key);
   if (!share) return broken(share.error());
   if (!*share) {
@@ -61,8 +64,9 @@ Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, 
 }
 
 bool nothing_changed(const storage::Survey& survey, const Before& before) {
-  return before.found && before.found->role == storage::ContentRole::share && before.found->folder == survey.folder &&
-         before.found->root_name == survey.root_name && before.found->have.all() &&
+  return before.found && before.found->role == storage::ContentRole::share &&
+         before.found->folder == survey.folder && before.found->root_name == survey.root_name &&
+         before.found->have.all() &&
          storage::unchanged(survey, *before.earlier.content, before.earlier.stamps);
 }
 
@@ -91,13 +95,16 @@ Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<s
                         const std::string& name) {
   storage::PosixVfs vfs;
   const auto survey = storage::survey(vfs, paths, name);
-  if (!survey) return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
-  if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, 0); !skipped.empty())
+  if (!survey)
+    return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
+  if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, 0);
+      !skipped.empty())
     room.report.say(skipped);
   auto before = recall(state, paths, name);
   if (!before) return std::unexpected(before.error());
   if (nothing_changed(*survey, *before)) {
-    room.report.say(fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey->name)));
+    room.report.say(
+        fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey->name)));
     return Shared{before->earlier.content, survey->folder};
   }
   auto imported = hash(room, *survey, *before);
@@ -201,10 +208,12 @@ class Shares final : public Duty {
     if (peer_.reach() == swarm::Reach::local)
       return fmt::format("listening on port {}, for this network alone (--local)", port);
     if (global)
-      return fmt::format("listening on port {}; whether a firewall keeps others out will show when they call", port);
-    return fmt::format("listening on port {} behind a router: from outside, only those who can be reached themselves get "
-                       "it, unless the router lets TCP and UDP port {} in",
-                       port, port);
+      return fmt::format("listening on port {}; whether a firewall keeps others out will show when they call",
+                         port);
+    return fmt::format(
+        "listening on port {} behind a router: from outside, only those who can be reached themselves get "
+        "it, unless the router lets TCP and UDP port {} in",
+        port, port);
   }
 
   CommandRoom& room_;

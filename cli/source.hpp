@@ -13,7 +13,8 @@ namespace shoal::cli {
 
 using Source = std::variant<storage::Link, storage::Torrent>;
 
-// "-": the first line of stdin, a link; else a link where it looks like one; else the path of a torrent. Failures: 11.
+// "-": the first line of stdin, a link; else a link where it looks like one; else the path of a torrent.
+// Failures: 11.
 [[nodiscard]] Outcome<Source> read_source(const std::string& argument, int stdin_fd = 0);
 
 // A whole file, at most `limit` bytes (too_large). Links are followed: the user named it.

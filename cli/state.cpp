@@ -18,7 +18,8 @@ Failure folder_failure(const PathError& error) {
   const std::string why = error.error.os_errno != 0 ? std::strerror(error.error.os_errno) : error.error.rule;
   if (error.error.code == Code::no_space)
     return {Exit::disk_full, fmt::format("no room for the state in '{}'; free some room", shown), error.path};
-  return {Exit::path, fmt::format("'{}' cannot hold shoal's state ({}); choose another folder with --state", shown, why),
+  return {Exit::path,
+          fmt::format("'{}' cannot hold shoal's state ({}); choose another folder with --state", shown, why),
           error.path};
 }
 
@@ -69,12 +70,14 @@ std::string absolute_path(std::string_view path, std::string_view working_folder
 Outcome<std::string> working_folder() {
   std::string out(4096, '\0');
   if (::getcwd(out.data(), out.size()) == nullptr)
-    return give_up(Exit::path, fmt::format("the working folder cannot be used ({}); go to another", std::strerror(errno)));
+    return give_up(Exit::path, fmt::format("the working folder cannot be used ({}); go to another",
+                                           std::strerror(errno)));
   out.resize(std::strlen(out.c_str()));
   return out;
 }
 
-Outcome<std::unique_ptr<OpenState>> open_state(const std::string& folder, Use use, const Environment& environment) {
+Outcome<std::unique_ptr<OpenState>> open_state(const std::string& folder, Use use,
+                                               const Environment& environment) {
   auto state = std::make_unique<OpenState>();
   state->folder = folder;
   if (folder.empty()) {

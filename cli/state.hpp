@@ -24,7 +24,8 @@ struct OpenState {
   storage::MutexGate gate;
   std::unique_ptr<storage::Catalog> catalog;
   std::unique_ptr<storage::PosixLocks> locks;
-  // Held: the saved identity and port are ours. Otherwise another command has them and ours are for this run alone.
+  // Held: the saved identity and port are ours. Otherwise another command has them and ours are for this run
+  // alone.
   std::unique_ptr<storage::Lock> identity_lock;
   storage::Identity identity;
 };

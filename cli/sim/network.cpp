@@ -13,7 +13,7 @@ std::uint64_t fingerprint(ByteView bytes) {
   std::uint64_t out = mix(bytes.size());
   const std::size_t n = std::min<std::size_t>(bytes.size(), 8);
   ByteArray<16> ends{};
-  std::memcpy(ends.data(), bytes.data(), n);
+  if (n > 0) std::memcpy(ends.data(), bytes.data(), n);
   if (n > 0) std::memcpy(ends.data() + 8, bytes.data() + bytes.size() - n, n);
   out = mix(out ^ load_be<std::uint64_t>(ends.data()));
   return mix(out ^ load_be<std::uint64_t>(ends.data() + 8));

@@ -243,5 +243,30 @@ TEST(Swarming, NothingFalseIsServedWhileTheSwarmFills) {
   EXPECT_GT(reads, 100U);
 }
 
+// Deaths and restarts in the middle of a swarm are as reproducible as everything else.
+TEST(Swarming, TheSameSeedGivesTheSameRun) {
+  const auto run = [](std::uint64_t number) {
+    MachineConfig config = with_rates(mib, 0);
+    config.crash_model = CrashModel::on;
+    Crowd crowd{number, 8 * mib, {mib, 0}, std::vector(6, config)};
+    World& world = crowd.world;
+    world.network().datagrams() = {.loss = 0.05, .duplicate = 0.05, .late = 0.1};
+    crowd.get_all();
+    for (const std::size_t victim : {2U, 4U}) {
+      world.run_for(4s);
+      world.kill(crowd.getters[victim], victim == 2 ? Machine::Death::power : Machine::Death::process);
+      world.run_for(1s);
+      EXPECT_TRUE(world.start(crowd.getters[victim]).has_value());
+      world.get(crowd.getters[victim], crowd.content->id, {world.endpoint(crowd.seed)});
+    }
+    EXPECT_TRUE(world.run_until([&] { return all_finished(world, crowd.getters, *crowd.content); }, 180s));
+    for (const MachineId getter : crowd.getters) expect_right(world, getter, *crowd.content, crowd.oracle);
+    return std::pair{world.digest(), world.elapsed()};
+  };
+  const auto first = run(31);
+  EXPECT_EQ(first, run(31));
+  EXPECT_NE(first.first, run(32).first);
+}
+
 }  // namespace
 }  // namespace shoal::sim
