@@ -373,7 +373,9 @@ std::size_t padding_field_bytes(std::size_t zeros) { return zeros == 0 ? 0 : zer
 
 }  // namespace
 
-DialectTraits NativeCodec::traits() const { return {Proofs::required, Targets::truncated, limits::datagram, ping_size}; }
+DialectTraits NativeCodec::traits() const {
+  return {Proofs::required, Targets::truncated, limits::datagram, ping_size};
+}
 
 Result<Message> NativeCodec::decode(ByteView datagram) const {
   if (datagram.size() > limits::datagram) return fail(Code::too_large, "a datagram has at most 1,232 bytes");

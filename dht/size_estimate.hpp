@@ -16,8 +16,8 @@ namespace shoal::dht {
 
 // Where the records of a key are kept: everything within `radius` of it, about 1.25 k nodes.
 struct Region {
-  Key radius;           // largest distance inside
-  int prefix_bits = 0;  // leading bits that its nodes share with the key, at most
+  Key radius;            // largest distance inside
+  int prefix_bits = 0;   // leading bits that its nodes share with the key, at most
   std::size_t most = 0;  // nodes of it that are asked: fewer while the estimate is young
   [[nodiscard]] bool contains(const Key& distance) const { return distance <= radius; }
 };

@@ -95,11 +95,14 @@ bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
 // alone.
 std::uint32_t SuperSeed::second_choice(const Shown& shown) {
   std::uint32_t best = pieces_;
+  // A piece on its way to another is not shown again, except to a peer that would otherwise have nothing to
+  // do.
+  const bool idle = shown.slot == Slot::unchoked && shown.open.empty();
   const auto rank = [&](std::uint32_t piece) { return std::pair{out_[piece], shown_[piece]}; };
   const std::uint32_t most = std::min(looks, pieces_);
   for (std::uint32_t i = 0; i < most; ++i) {
     const std::uint32_t piece = (again_ + i) % pieces_;
-    if (shown.has.test(piece) || (out_[piece] == 0 && coming_[piece] > 0)) continue;
+    if (shown.has.test(piece) || (!idle && out_[piece] == 0 && coming_[piece] > 0)) continue;
     if (std::binary_search(shown.all.begin(), shown.all.end(), piece)) continue;
     if (best == pieces_ || rank(piece) < rank(best)) best = piece;
   }

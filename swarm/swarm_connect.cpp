@@ -16,6 +16,14 @@ constexpr std::chrono::seconds lonely_gap{
 constexpr std::chrono::minutes contented_gap{5};
 constexpr std::uint32_t few_peers = 4;
 
+// Whether a record that `node` served may be its own: it names no address, or the port it answered at. Who
+// was asked serves the records of others too, and dialling it with the key of another would lead nowhere.
+bool may_be_of(const dht::OpenedRecord& record, const Endpoint& node) {
+  return record.endpoints.empty() ||
+         std::any_of(record.endpoints.begin(), record.endpoints.end(),
+                     [&](const Endpoint& endpoint) { return endpoint.port == node.port; });
+}
+
 }  // namespace
 
 // ---- the DHT
@@ -69,6 +77,7 @@ void Swarm::hint(Turn& turn, const Endpoint& who, Source source) {
 
 void Swarm::records(Turn& turn, RecordsFound& found) {
   if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  bool own_found = false;
   for (const dht::ReceivedRecord& received : found.records) {
     for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all()) {
       const auto opened = dht::open_record(received.record, announcer_.keys().of(epoch), turn.now.wall);
@@ -77,7 +86,9 @@ void Swarm::records(Turn& turn, RecordsFound& found) {
       for (const Endpoint& endpoint : opened->endpoints)
         roster_.add(turn.now, endpoint, opened->exchange, Source::record, seed);
       // Who was asked for its own record may be dialled where it answered.
-      if (found.asked && received.served_by == *found.asked) {
+      if (!own_found && found.asked && received.served_by == *found.asked &&
+          may_be_of(*opened, *found.asked)) {
+        own_found = true;
         const Candidate* known = roster_.find(*found.asked);
         roster_.add(turn.now, *found.asked, opened->exchange, known != nullptr ? known->source : Source::lan,
                     seed);

@@ -23,7 +23,8 @@ namespace shoal::dht::test {
 class UnsignedCodec final : public Codec {
  public:
   [[nodiscard]] DialectTraits traits() const override {
-    return {Proofs::absent, inner_.traits().targets, inner_.traits().max_datagram, inner_.traits().ping_bytes};
+    return {Proofs::absent, inner_.traits().targets, inner_.traits().max_datagram,
+            inner_.traits().ping_bytes};
   }
   [[nodiscard]] Result<Message> decode(ByteView datagram) const override { return inner_.decode(datagram); }
   void encode(const Message& message, Bytes& out) const override { inner_.encode(message, out); }

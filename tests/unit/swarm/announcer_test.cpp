@@ -15,9 +15,7 @@ dht::ContentId content(std::uint8_t n) {
 
 Announcer announcer(std::uint64_t last = 0) { return {content(7), crypto::SecretKey{}, last, Random{{}}}; }
 
-Now at(std::chrono::seconds since) {
-  return {Instant{} + since, from_unix_ms(1'790'000'000'000) + since};
-}
+Now at(std::chrono::seconds since) { return {Instant{} + since, from_unix_ms(1'790'000'000'000) + since}; }
 
 dht::RecordInputs facts() {
   dht::RecordInputs out;
@@ -54,7 +52,8 @@ TEST(Announcer, RefreshesBetween20And30Minutes) {
   Announcer ours = announcer();
   Instant last{};
   for (int i = 0; i < 20; ++i) {
-    const Now now = {last, at(0s).wall + std::chrono::duration_cast<std::chrono::milliseconds>(last.time_since_epoch())};
+    const Now now = {
+        last, at(0s).wall + std::chrono::duration_cast<std::chrono::milliseconds>(last.time_since_epoch())};
     (void)ours.build(now, facts());
     EXPECT_LE(ours.due() - last, 30min);
     // Earlier only where an epoch begins or ends.

@@ -34,7 +34,10 @@ TEST_F(EntranceTest, ATagLeadsToItsContentHoweverItIsCut) {
 }
 
 TEST_F(EntranceTest, AnythingElseIsRefused) {
-  for (const char* probe : {"GET / HTTP/1.1\r\nHost: x", "\x13" "BitTorrent protocol....", "\x16\x03\x01................"})
+  for (const char* probe : {"GET / HTTP/1.1\r\nHost: x",
+                            "\x13"
+                            "BitTorrent protocol....",
+                            "\x16\x03\x01................"})
     EXPECT_EQ(entrance.received(from("20.0.0.1"), as_bytes(probe)).verdict, Entrance::Verdict::refuse);
   EXPECT_EQ(entrance.received(12345, as_bytes("0123456789abcdef")).verdict, Entrance::Verdict::refuse);
 }
