@@ -181,7 +181,10 @@ struct AesGcm::Contexts {
 };
 
 // libsodium asks the processor for the same two features; without them OpenSSL would be slow, not wrong.
-bool AesGcm::available() { return crypto_aead_aes256gcm_is_available() == 1; }
+bool AesGcm::available() {
+  initialise();  // before it libsodium knows nothing of the processor
+  return crypto_aead_aes256gcm_is_available() == 1;
+}
 
 AesGcm::AesGcm(const SymmetricKey& key) : contexts_(new Contexts{key}) {}
 AesGcm::~AesGcm() { delete contexts_; }
