@@ -23,6 +23,7 @@ namespace {
 
 void show_link(Report& report, const storage::Link& link) {
   std::vector<std::string> at;
+  at.reserve(link.at.size());
   for (const storage::HostPort& each : link.at) at.push_back(each.to_string());
   report.data("kind: link of a sealed share");
   if (!link.name.empty()) report.data(fmt::format("name: {}", storage::escape_for_display(link.name)));

@@ -11,7 +11,10 @@ std::string EventLine::line(WallTime when) const {
   out["v"] = 1;
   out["ts"] = unix_ms(when);
   out["event"] = event_;
-  for (const auto& [key, field] : fields_) std::visit([&](const auto& value) { out[key] = value; }, field);
+  for (const auto& [key, field] : fields_) {
+    auto& place = out[key];
+    std::visit([&place](const auto& value) { place = value; }, field);
+  }
   return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

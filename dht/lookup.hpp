@@ -63,7 +63,7 @@ struct Place {
 struct LookupRules {
   Goal goal = Goal::nodes;
   Targets targets = Targets::full;  // of the dialect; only record searches truncate
-  std::size_t paths = 1;
+  std::uint8_t paths = 1;
 };
 
 class Lookup {

@@ -232,7 +232,7 @@ SearchId Node::get_records(Now now, const Key& target, std::size_t paths, NodeOu
   Search search;
   search.kind = SearchKind::records;
   search.target = target;
-  search.paths = std::clamp<std::size_t>(paths, 1, limits::paths);
+  search.paths = static_cast<std::uint8_t>(std::clamp<std::size_t>(paths, 1, limits::paths));
   return state_->begin(now, std::move(search), out);
 }
 
@@ -241,7 +241,7 @@ SearchId Node::find_node(Now now, const Key& target, std::size_t paths, NodeOutp
   Search search;
   search.kind = SearchKind::nodes;
   search.target = target;
-  search.paths = std::clamp<std::size_t>(paths, 1, limits::paths);
+  search.paths = static_cast<std::uint8_t>(std::clamp<std::size_t>(paths, 1, limits::paths));
   return state_->begin(now, std::move(search), out);
 }
 

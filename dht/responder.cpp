@@ -80,9 +80,9 @@ bool encode_within(const Codec& codec, Message& message, std::size_t room, Bytes
     if (out.size() <= limit) return true;
     auto* reply = std::get_if<Reply>(&message);
     if (reply == nullptr) return false;
-    if (reply->nodes.size() > 1) {
-      reply->nodes.pop();
-    } else if (!reply->records.empty()) {
+    // The last node is worth more than a record: it leads on.
+    const bool records_first = reply->nodes.size() <= 1 && !reply->records.empty();
+    if (records_first) {
       reply->records.pop();
     } else if (!reply->nodes.empty()) {
       reply->nodes.pop();

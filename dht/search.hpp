@@ -20,7 +20,7 @@ struct Search {
   SearchKind kind = SearchKind::nodes;
   Phase phase = Phase::waiting;
   Key target;
-  std::size_t paths = 1;
+  std::uint8_t paths = 1;
   Instant started{};
   std::optional<Lookup> lookup;
   std::optional<StoreBack> store_back;

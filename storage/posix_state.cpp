@@ -58,7 +58,7 @@ PathResult<std::string> prepare_state(const std::string& folder) {
   if (folder.empty()) return fail_at(folder, Code::not_found, "a state folder has a name");
   if (auto done = make_private_folders(folder); !done)
     return fail_at(folder, done.error().code, done.error().rule, done.error().os_errno);
-  const std::string path = folder + "/catalog.sqlite";
+  std::string path = folder + "/catalog.sqlite";
   const int fd =
       ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
   if (fd < 0) {

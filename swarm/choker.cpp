@@ -34,11 +34,14 @@ std::uint32_t partners(std::span<const ChokerPeer> peers) {
   }));
 }
 
-// It had the chance to give, and has had of us more than four times what it gave and a newcomer's credit.
-// Four, because lines are asymmetric and the two of a pair are seldom even.
+// It has had of us more than four times what it gave and a newcomer's credit; and it had the chance to give,
+// or fares well enough without giving. Four, because lines are asymmetric and the two of a pair are seldom
+// even. Its pace tells what no single peer sees: a rider far behind has nothing we lack and so refuses
+// nothing, while everybody's spare slots together carry it along as fast as those who give.
 bool in_debt(const ChokerPeer& peer, const ChokerInput& input) {
-  return peer.refusals >= limits::refusals_before_debt &&
-         peer.took_total > 4 * peer.gave_total + input.credit_bytes;
+  if (peer.took_total <= 4 * peer.gave_total + input.credit_bytes) return false;
+  const std::uint64_t gained = std::max(peer.gained, peer.took_total);
+  return peer.refusals >= limits::refusals_before_debt || gained * limits::idle_giver_pace > peer.we_gained;
 }
 
 // A leech: who gave most; then, for slots nobody has earned, who owes us least. Whoever snubs us, or is in
@@ -46,10 +49,11 @@ bool in_debt(const ChokerPeer& peer, const ChokerInput& input) {
 // uplink, and a rider lags behind, so that it is interested in everybody and would fill every gap. Where
 // nobody trades with us (we stand between the seed and one who reaches us alone) there is no debt.
 Ranked rank_as_leech(const ChokerPeer& peer, const ChokerInput& input, std::uint32_t traders) {
-  if (peer.snubbed) return {.peer = &peer, .rank = snubbing};
+  const bool debtor = traders > 0 && in_debt(peer, input);
+  if (peer.snubbed) return {.peer = &peer, .rank = debtor ? indebted : snubbing};
   if (peer.gave_rate >= limits::least_gift) return {.peer = &peer, .rank = 0, .merit = peer.gave_rate};
   const double debt = static_cast<double>(peer.took_total) - static_cast<double>(peer.gave_total);
-  return {.peer = &peer, .rank = traders > 0 && in_debt(peer, input) ? indebted : 1, .merit = -debt};
+  return {.peer = &peer, .rank = debtor ? indebted : 1, .merit = -debt};
 }
 
 // A seed: whose turn is not over, those who take most first; then who has waited longest; then whose turn is

@@ -2,8 +2,10 @@
 // as a leech the peers that gave most, as a seed a rotation; one optimistic unchoke besides.
 //
 // It is not told who is free riding. As a leech, a slot that nobody has earned goes to the peer that owes us
-// least, so that one who never gives gets the optimistic slot at most while others want to trade. As a seed,
-// slots go round in equal turns of time, so that a rider gets its share of the seed and no more.
+// least, and to one who took much and gave nothing only while it lags behind: as long as others trade, a peer
+// that gives nothing keeps a third of our own pace, so that riding never pays and a newcomer, who has nothing
+// to give yet, is not starved. As a seed, slots go round in equal turns of time, so that a rider gets its
+// share of the seed and no more.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,9 @@ struct ChokerPeer {
   // Choke rounds at which it was unchoked by us, had pieces that we lack, and choked us nevertheless. Who has
   // nothing for us (a newcomer, one whom we alone can reach) refuses nothing.
   std::uint32_t refusals = 0;
+  // Bytes of the content that it, and that we, came to have since this connection began, from whomever: by
+  // its HAVEs, so an estimate from below.
+  std::uint64_t gained = 0, we_gained = 0;
   std::uint64_t took_in_state = 0;  // payload bytes we sent it since in_state_for began; 0 where choked
   Duration connected_for{};
   Duration in_state_for{};  // since it was last unchoked or choked by us, or connected

@@ -28,7 +28,8 @@ inline constexpr std::uint32_t max_slots = 50;        // beyond that each gets t
 inline constexpr std::uint64_t credit_bytes =
     256 * 1024;  // a piece to begin with; a rider with 50 peers gets 12 MiB
 inline constexpr std::uint32_t refusals_before_debt = 1;  // rounds: a fair peer may have had no slot left
-inline constexpr double least_gift = 256;  // bytes a second below which a peer has given us nothing
+inline constexpr std::uint64_t idle_giver_pace = 3;  // who gives nothing may advance at a third of our pace
+inline constexpr double least_gift = 256;            // bytes a second below which a peer has given us nothing
 inline constexpr Duration seed_turn_most = minutes{2};  // of one peer, however slowly it takes
 inline constexpr Duration seed_quantum = seconds{20};   // a seed's slot is kept that long, then goes round
 
@@ -66,8 +67,8 @@ inline constexpr std::uint32_t half_open_per_ip = 4;    // accepted, not yet pro
 inline constexpr std::uint32_t established_per_ip = 2;  // of one content; global addresses (A22)
 inline constexpr Duration dial_timeout = seconds{10};
 inline constexpr Duration handshake_timeout = seconds{10};  // A22
-inline constexpr Duration keepalive = seconds{60};          // nothing sent for so long: an empty frame
-inline constexpr Duration idle_timeout = seconds{120};      // nothing heard, keepalives included: it is dead
+inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame
+inline constexpr Duration idle_timeout = seconds{75};       // nothing heard, keepalives included: it is dead
 
 // ---- candidates (A9, A12)
 inline constexpr std::uint32_t max_candidates = 2000;  // of a content

@@ -44,6 +44,7 @@ struct Peer {
   std::vector<std::uint32_t> early_haves;  // likewise
   bool known_to_picker = false;
   bool was_seed_at_first = false;
+  std::uint32_t pieces_at_first = 0, ours_at_first = 0;  // had by it and by us when we learned what it has
   bool choking_us = true, interested_in_us = false;
 
   // What we said to it.

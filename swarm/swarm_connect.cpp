@@ -55,14 +55,13 @@ void Swarm::announce(Turn& turn) {
 void Swarm::look_up(Turn& turn) {
   for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all())
     turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch).key);
-  if (up_ >= few_peers || (complete_ && up_ > 0))
+  const bool served = up_ >= few_peers || (complete_ && up_ > 0);
+  const bool eager = look_up_gap_ < lonely_gap;
+  const bool found = complete_ && turn.overlays.reachable(Family::v4);  // whoever comes can dial us
+  if (served || (!eager && found))
     look_up_gap_ = contented_gap;
-  else if (look_up_gap_ < lonely_gap)
-    look_up_gap_ = std::min<Duration>(lonely_gap, look_up_gap_ + first_gap);
-  else if (complete_ && turn.overlays.reachable(Family::v4))
-    look_up_gap_ = contented_gap;  // whoever comes can dial us
   else
-    look_up_gap_ = lonely_gap;
+    look_up_gap_ = std::min<Duration>(lonely_gap, look_up_gap_ + first_gap);
   // A tenth more or less, so that contents do not march in step.
   const auto spread = static_cast<std::uint64_t>(look_up_gap_.count() / 5);
   look_up_due_ = turn.now.mono + look_up_gap_ - look_up_gap_ / 10 +

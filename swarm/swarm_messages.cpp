@@ -174,6 +174,8 @@ void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
   work_->picker.add_peer(handle, std::move(bits));
   for (const std::uint32_t piece : std::exchange(peer.early_haves, {}))
     if (piece < content_->pieces) work_->picker.peer_has(handle, piece);
+  peer.pieces_at_first = work_->picker.pieces_of(handle);
+  peer.ours_at_first = work_->map.verified_count();
   update_interest(turn, handle, peer);
   if (super_) super_learn(handle);
   if (stage_ == Stage::running) ask_hashes(turn);

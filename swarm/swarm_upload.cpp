@@ -113,6 +113,10 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     const bool refuses = !peer.choked_by_us && nothing && work_->picker.interesting(handle) > 0;
     if (due.round && refuses && peer.choke_changed + limits::choke_period <= turn.now.mono) ++peer.refusals;
     each.refusals = peer.refusals;
+    const std::uint64_t piece = content_->piece_length;
+    const std::uint32_t theirs = work_->picker.pieces_of(handle), ours = work_->map.verified_count();
+    each.gained = theirs > peer.pieces_at_first ? (theirs - peer.pieces_at_first) * piece : 0;
+    each.we_gained = ours > peer.ours_at_first ? (ours - peer.ours_at_first) * piece : 0;
     each.took_in_state = peer.choked_by_us ? 0 : peer.took.total() - peer.took_before;
     each.connected_for = turn.now.mono - peer.since;
     each.in_state_for = turn.now.mono - peer.choke_changed;

@@ -165,7 +165,9 @@ Result<void> DiskImage::enter(DiskCall call) {
   if (halted_) return fail(Code::io, "the power is gone", 5);
   ++calls_[static_cast<std::size_t>(call)];
   const bool syncs = call == DiskCall::sync || call == DiskCall::sync_folder;
-  if (syncs && trap_ && trap_->left > 0 && --trap_->left == 0 && trap_->moment == Moment::before) {
+  const bool counted = syncs && trap_ && trap_->left > 0;
+  if (counted) --trap_->left;
+  if (counted && trap_->left == 0 && trap_->moment == Moment::before) {
     halted_ = true;
     return fail(Code::io, "the power is gone", 5);
   }

@@ -194,7 +194,7 @@ void World::perform(MachineId id, swarm::Output&& output) {
         [&]<class What>(What&& what) {
           using Plain = std::remove_cvref_t<What>;
           if constexpr (!std::is_same_v<Plain, swarm::DiskJob> && !std::is_same_v<Plain, swarm::Answer>)
-            network_.perform(id, std::move(what));
+            network_.perform(id, std::forward<What>(what));
         },
         std::move(output));
   }

@@ -119,7 +119,8 @@ TEST(Choker, DebtorsWaitWhileOthersTrade) {
   std::vector<ChokerPeer> peers;
   for (std::uint32_t i = 0; i < 4; ++i) {
     peers.push_back(old_peer(i));
-    peers[i].took_total = 10'000'000;
+    peers[i].took_total = peers[i].gained = 10'000'000;
+    peers[i].we_gained = 50'000'000;
   }
   const ChokerInput input{.peers = peers, .new_optimistic = true};
   EXPECT_EQ(choose_unchoked(input, random).unchoke.size(), 4U) << "nobody refused anything";
@@ -143,6 +144,32 @@ TEST(Choker, DebtorsWaitWhileOthersTrade) {
   EXPECT_TRUE(choose_unchoked({.peers = peers, .optimistic = make_peer(0)}, random).unchoke.empty());
   peers[0].gave_total = 3'000'000;  // it gives after all
   EXPECT_EQ(choose_unchoked({.peers = peers}, random).unchoke.size(), 1U);
+}
+
+// Who gives nothing is served while it lags behind a third of our pace, and no further; whether it says what
+// it has or not.
+TEST(Choker, WhoGivesNothingKeepsAThirdOfOurPace) {
+  Random random = make_random(9);
+  std::vector<ChokerPeer> peers{old_peer(0), old_peer(1)};
+  peers[1].interested = false;  // somebody trades with us
+  peers[1].gave_total = peers[1].took_total = 5'000'000;
+  const auto served = [&](std::uint64_t took, std::uint64_t gained, std::uint64_t we_gained) {
+    peers[0].took_total = took;
+    peers[0].gained = gained;
+    peers[0].we_gained = we_gained;
+    return contains(choose_unchoked({.peers = peers}, random).unchoke, 0);
+  };
+  EXPECT_TRUE(served(1'000'000, 9'000'000, 30'000'000));
+  EXPECT_FALSE(served(1'000'000, 11'000'000, 30'000'000));
+  EXPECT_FALSE(served(11'000'000, 0, 30'000'000)) << "it hides what it has";
+  peers[0].snubbed = true;
+  int tried = 0;
+  for (int i = 0; i < 100; ++i) tried += served(11'000'000, 11'000'000, 30'000'000) ? 1 : 0;
+  EXPECT_EQ(tried, 0) << "the optimistic slot is not its either, outside the draws";
+  peers[0].snubbed = false;
+  EXPECT_TRUE(served(limits::credit_bytes, 11'000'000, 0)) << "a newcomer's credit";
+  peers[0].gave_total = 300'000;
+  EXPECT_TRUE(served(1'000'000, 11'000'000, 30'000'000)) << "it gives";
 }
 
 // A seed with many takers, all as fast as they are served: each gets an equal part of the time.

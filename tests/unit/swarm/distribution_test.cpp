@@ -309,6 +309,8 @@ class Swarm {
                        .gave_total = link.gave.total(),
                        .took_total = link.took.total(),
                        .refusals = link.refusals,
+                       .gained = nodes_[k]->map.verified_bytes(),
+                       .we_gained = node.map.verified_bytes(),
                        .took_in_state = link.took_in_state,
                        .connected_for = now_ - Instant{},
                        .in_state_for = now_ - link.changed});
