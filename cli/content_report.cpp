@@ -13,8 +13,13 @@ using What = swarm::ContentEvent::What;
 
 constexpr std::chrono::seconds patience{8};  // before people hear that nobody answers: two rounds of look-ups
 
+// Every event of a content names it: one command may serve several.
+EventLine of_content(const char* event, const swarm::ContentStatus& status) {
+  return EventLine{event}.text("id", to_hex(status.id));
+}
+
 EventLine progress_event(const swarm::ContentStatus& status) {
-  return EventLine{"progress"}
+  return of_content("progress", status)
       .text("phase", phase_name(status.phase))
       .count("bytes_done", status.bytes_verified)
       .count("bytes_committed", status.bytes_committed)
@@ -41,39 +46,39 @@ void ContentReport::event(const swarm::ContentEvent& event, const swarm::Content
     case What::closed:
       break;  // the command's own concern
     case What::published:
-      report_.event(EventLine{"published"}.count("nodes", event.count));
+      report_.event(of_content("published", status).count("nodes", event.count));
       break;
     case What::metadata:
       metadata(status);
       break;
     case What::attached:
-      report_.event(EventLine{"attached"}.count("have_bytes", status.bytes_verified));
+      report_.event(of_content("attached", status).count("have_bytes", status.bytes_verified));
       progress(status);
       break;
     case What::paused_no_space:
-      report_.event(EventLine{"paused"}.text("reason", "no_space"));
+      report_.event(of_content("paused", status).text("reason", "no_space"));
       break;
     case What::resumed:
-      report_.event(EventLine{"resumed"});
+      report_.event(of_content("resumed", status));
       break;
     case What::file_changed:
-      report_.event(EventLine{"file_changed"}.text("path", storage::escape_for_display(event.path)));
+      report_.event(of_content("file_changed", status).text("path", storage::escape_for_display(event.path)));
       break;
     case What::complete:
       complete(status);
       break;
     case What::copy_out:
-      report_.event(EventLine{"copy_out"});
+      report_.event(of_content("copy_out", status));
       break;
     case What::failed:
       failure_ = failure_of(doing_, event.error, event.path);
       report_.failure(*failure_);
       break;
     case What::no_contact:
-      report_.event(EventLine{"no_contact"});
+      report_.event(of_content("no_contact", status));
       break;
     case What::peer_banned:
-      report_.event(EventLine{"peer_banned"}.count("blocks", event.count));
+      report_.event(of_content("peer_banned", status).count("blocks", event.count));
       break;
   }
   sentence(event);
@@ -117,7 +122,7 @@ void ContentReport::metadata(const swarm::ContentStatus& status) {
   if (!status.content) return;
   const storage::Content& content = *status.content;
   name_ = content.name;
-  report_.event(EventLine{"metadata"}
+  report_.event(of_content("metadata", status)
                     .text("name", storage::escape_for_display(content.name))
                     .count("bytes", content.bytes)
                     .count("files", content.files.size())
@@ -130,7 +135,7 @@ void ContentReport::metadata(const swarm::ContentStatus& status) {
 void ContentReport::complete(const swarm::ContentStatus& status) {
   progress(status);
   const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
-  report_.event(EventLine{"complete"}
+  report_.event(of_content("complete", status)
                     .count("bytes", status.bytes_wanted)
                     .count("received", status.received)
                     .number("seconds", took));

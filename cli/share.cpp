@@ -109,18 +109,11 @@ Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<s
   }
   auto imported = hash(room, *survey, *before);
   if (!imported) return std::unexpected(imported.error());
-  storage::ContentRecord record;
-  record.content = imported->content;
-  record.role = storage::ContentRole::share;
-  record.folder = imported->folder;
-  record.root_name = imported->root_name;
-  record.have = storage::ContentRecord::Have::all;
-  record.layers = std::move(imported->layers);
-  record.stamps = std::move(imported->stamps);
-  record.disk_paths = std::move(imported->disk_paths);
+  Shared out{imported->content, imported->folder};
+  const auto record = storage::share_record(std::move(*imported));
   if (const auto kept = state.catalog->store_share(before->key, before->salt, record); !kept)
     return std::unexpected(catalog_failure(kept.error(), state.catalog_path));
-  return Shared{imported->content, imported->folder};
+  return out;
 }
 
 class Shares final : public Duty {
@@ -197,7 +190,7 @@ class Shares final : public Duty {
         if (link.at.size() < own + max_given_addresses && given.address.global())
           link.at.push_back(storage::HostPort::from(given));
     const std::string text = storage::format_link(link);
-    room_.report.event(EventLine{"link"}.text("link", text));
+    room_.report.event(EventLine{"link"}.text("id", to_hex(link.id)).text("link", text));
     room_.report.data(text);
     room_.report.say(fmt::format("to get it elsewhere:\n  shoal get '{}'", text));
     room_.report.say(reach_sentence(global));

@@ -154,4 +154,17 @@ PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const Import
   return out;
 }
 
+ContentRecord share_record(Imported imported) {
+  ContentRecord out;
+  out.content = std::move(imported.content);
+  out.role = ContentRole::share;
+  out.folder = std::move(imported.folder);
+  out.root_name = std::move(imported.root_name);
+  out.have = ContentRecord::Have::all;
+  out.layers = std::move(imported.layers);
+  out.stamps = std::move(imported.stamps);
+  out.disk_paths = std::move(imported.disk_paths);
+  return out;
+}
+
 }  // namespace shoal::storage

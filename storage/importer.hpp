@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dht/base/result.hpp"
+#include "storage/catalog.hpp"
 #include "storage/content.hpp"
 #include "storage/executor.hpp"
 #include "storage/metainfo.hpp"
@@ -88,5 +89,8 @@ struct Imported {
 // Reads and hashes. Errors name the file: denied, io, mismatch (it changed meanwhile), cancelled, too_large.
 [[nodiscard]] PathResult<Imported> import_content(Vfs& vfs, const Survey& survey,
                                                   const ImportOptions& options, Executor& executor);
+
+// What the catalog keeps of it: our own share, whole.
+[[nodiscard]] ContentRecord share_record(Imported imported);
 
 }  // namespace shoal::storage

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "swarm/limits.hpp"
+#include "swarm/sniff.hpp"
 
 namespace shoal::swarm {
 namespace {
 
 constexpr std::size_t most_waiting = 64;
-constexpr std::size_t tag_bytes = std::tuple_size_v<dht::ChannelTag>;
 
 }  // namespace
 
@@ -27,12 +27,17 @@ Entrance::Admission Entrance::received(StreamId stream, ByteView bytes) {
   const auto found = waiting_.find(stream);
   if (found == waiting_.end()) return out;
   append(found->second.bytes, bytes);
-  if (found->second.bytes.size() < tag_bytes) {
-    out.verdict = Verdict::wait;
-    return out;
-  }
-  if (const TagTable::Entry* entry = tags_.find(found->second.bytes)) {
-    out = {Verdict::admit, *entry, found->second.from, std::move(found->second.bytes)};
+  switch (sniff(found->second.bytes, tags_)) {
+    case Dialect::need_more:
+      out.verdict = Verdict::wait;
+      return out;
+    case Dialect::native:
+      out = {Verdict::admit, *tags_.find(found->second.bytes), found->second.from,
+             std::move(found->second.bytes)};
+      break;
+    case Dialect::bittorrent_plain:
+    case Dialect::unknown_or_mse:
+      break;  // silence
   }
   waiting_.erase(found);
   return out;

@@ -1,8 +1,8 @@
-// Entrance: accepted streams that have not yet shown what they are. The first bytes decide: a tag that one of
-// our contents accepts (tag_table.hpp) leads to its swarm; anything else gets silence and a closed stream.
+// Entrance: accepted streams that have not yet shown what they are. The first bytes decide (sniff.hpp): a tag
+// that one of our contents accepts leads to its swarm; anything else gets silence and a closed stream.
 // Nothing is computed for an unknown tag but one look-up (THREATS A31, A32).
 //
-// Bounds: 64 streams waiting, 4 from one global address; 10 s each; less than 16 bytes kept of each.
+// Bounds: 64 streams waiting, 4 from one global address; 10 s each; less than 20 bytes kept of each.
 #pragma once
 
 #include <cstdint>

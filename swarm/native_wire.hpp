@@ -46,7 +46,7 @@ class NativeWire final : public WireCodec {
   void flush(Now now, std::vector<Buffer>& out) override;
   [[nodiscard]] std::uint32_t block_lead() const override { return block_front; }
 
-  // A frame of the other end has been opened, so it is no replay. Count a connection as half open until then.
+  // A frame of the other end has been opened, so it is no replay.
   [[nodiscard]] bool confirmed() const { return channel_.confirmed(); }
   [[nodiscard]] const NativeChannel& channel() const { return channel_; }
   // Bytes of input held, for tests and reports.

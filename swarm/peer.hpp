@@ -30,6 +30,9 @@ struct Peer {
   Direction direction{};
   Stage stage = Stage::dialling;
   Instant since{};  // of this stage
+  // It is there now: it answered our own handshake, or sent a message. Whoever dialled us may until then be a
+  // replay of somebody's first flight (THREATS A31), so it takes nobody's place.
+  bool proven = false;
   Instant heard{};  // the last bytes
   Instant spoke{};  // the last bytes given to the host
   std::unique_ptr<WireCodec> wire;

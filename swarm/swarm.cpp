@@ -8,19 +8,6 @@
 #include "swarm/selection.hpp"
 
 namespace shoal::swarm {
-namespace {
-
-AddressRules rules_of(const SessionConfig& config) {
-  AddressRules rules;
-  rules.reach = config.reach;
-  rules.ipv4 = config.ipv4;
-  rules.ipv6 = config.ipv6;
-  rules.subnets = config.subnets;
-  for (const Subnet& subnet : config.subnets) rules.own.push_back({subnet.address, config.listen_port});
-  return rules;
-}
-
-}  // namespace
 
 Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Random random)
     : slot_(slot),

@@ -147,9 +147,11 @@ class Swarm {
   void dial(Turn& turn, const Candidate& candidate);
   PeerHandle add_peer(Turn& turn, Peer&& peer);
   void established(Turn& turn, PeerHandle handle);
+  bool prove(Turn& turn, PeerHandle handle);
   [[nodiscard]] bool keeps(Turn& turn, PeerHandle handle);  // of two connections to one peer, this one
   void drop(Turn& turn, PeerHandle handle, Roster::Why why);
   void ban(Turn& turn, PeerHandle handle);
+  [[nodiscard]] static AddressRules rules_of(const SessionConfig& config);
   void update_rules(Turn& turn);
   void tick_peer(Turn& turn, PeerHandle handle, Peer& peer);
   void exchange_peers(Turn& turn);
@@ -280,7 +282,8 @@ class Swarm {
   Duration look_up_gap_{};
   std::uint64_t received_ = 0, sent_ = 0, wasted_ = 0;  // payload, this run
   std::uint64_t earlier_received_ = 0, earlier_sent_ = 0;
-  mutable RateMeter down_{std::chrono::seconds{5}}, up_rate_{std::chrono::seconds{5}};
+  mutable RateMeter down_{std::chrono::seconds{5}, std::chrono::seconds{1}},
+      up_rate_{std::chrono::seconds{5}, std::chrono::seconds{1}};
   std::uint64_t digest_ = 0;
 
   // Scratch of a turn, kept for its room.

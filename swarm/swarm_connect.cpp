@@ -113,13 +113,19 @@ void Swarm::overlay_connected(Turn& turn) {
   look_up_due_ = turn.now.mono;
 }
 
-void Swarm::update_rules(Turn& turn) {
+// Without what others see of us.
+AddressRules Swarm::rules_of(const SessionConfig& config) {
   AddressRules rules;
-  rules.reach = config_.reach;
-  rules.ipv4 = config_.ipv4;
-  rules.ipv6 = config_.ipv6;
-  rules.subnets = config_.subnets;
-  for (const Subnet& subnet : config_.subnets) rules.own.push_back({subnet.address, config_.listen_port});
+  rules.reach = config.reach;
+  rules.ipv4 = config.ipv4;
+  rules.ipv6 = config.ipv6;
+  rules.subnets = config.subnets;
+  for (const Subnet& subnet : config.subnets) rules.own.push_back({subnet.address, config.listen_port});
+  return rules;
+}
+
+void Swarm::update_rules(Turn& turn) {
+  AddressRules rules = rules_of(config_);
   for (const Family family : {Family::v4, Family::v6})
     if (const auto external = turn.overlays.external(family))
       rules.own.push_back({external->address, config_.listen_port});
@@ -217,7 +223,7 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
   ++up_;
   if (roster_.banned(peer.key, peer.endpoint.address)) return drop(turn, handle, Roster::Why::misbehaved);
   if (peer.key == announcer_.exchange().public_key) return drop(turn, handle, Roster::Why::misbehaved);
-  if (!keeps(turn, handle)) return drop(turn, handle, Roster::Why::not_needed);
+  if (peer.direction == Direction::outgoing && !prove(turn, handle)) return;
   if (peer.direction == Direction::outgoing) roster_.connected(turn.now, peer.endpoint, peer.key);
   wire::Hello hello;
   hello.client = "shoal " SHOAL_VERSION;
@@ -229,13 +235,21 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
   if (stage_ == Stage::running) say_pieces(turn, handle, peer);
 }
 
+// Of two connections with one peer, one goes. False: it was this one.
+bool Swarm::prove(Turn& turn, PeerHandle handle) {
+  peers_.find(handle)->proven = true;
+  if (keeps(turn, handle)) return true;
+  drop(turn, handle, Roster::Why::not_needed);
+  return false;
+}
+
 // Two peers that dial each other at once end up with two connections. Both keep the one that was dialled by
 // the greater key; so neither closes the one that the other keeps.
 bool Swarm::keeps(Turn& turn, PeerHandle handle) {
   const Peer& fresh = *peers_.find(handle);
   PeerHandle other;
   peers_.for_each([&](PeerHandle each, const Peer& peer) {
-    if (each != handle && peer.up() && peer.key == fresh.key) other = each;
+    if (each != handle && peer.up() && peer.proven && peer.key == fresh.key) other = each;
   });
   if (!other) return true;
   const Direction favoured =
@@ -308,6 +322,8 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
       if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
       return;
     case Peer::Stage::up:
+      if (!peer.proven && peer.since + limits::handshake_timeout <= now)
+        return drop(turn, handle, Roster::Why::no_answer);
       break;
   }
   if (peer.heard + limits::idle_timeout <= now) return drop(turn, handle, Roster::Why::lost);

@@ -20,6 +20,8 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   std::vector<wire::Message> messages = std::exchange(messages_, {});
   const auto result = peer->wire->receive(turn.now, bytes, messages);
   if (peer->stage == Peer::Stage::handshake && peer->wire->established()) established(turn, handle);
+  peer = peers_.find(handle);
+  if (peer != nullptr && !peer->proven && !messages.empty()) prove(turn, handle);
   for (wire::Message& message : messages) {
     if (peers_.find(handle) == nullptr) break;
     dispatch(turn, handle, message);

@@ -185,18 +185,11 @@ PathResult<Shared> Machine::import(const std::vector<std::string>& paths, std::s
   storage::SerialExecutor serial;
   auto imported = storage::import_content(vfs_, *survey, options, serial);
   if (!imported) return std::unexpected(imported.error());
-  storage::ContentRecord record;
-  record.content = imported->content;
-  record.role = storage::ContentRole::share;
-  record.folder = imported->folder;
-  record.root_name = imported->root_name;
-  record.have = storage::ContentRecord::Have::all;
-  record.layers = imported->layers;
-  record.stamps = imported->stamps;
-  record.disk_paths = imported->disk_paths;
+  Shared out{imported->content, imported->folder};
+  const auto record = storage::share_record(std::move(*imported));
   if (auto stored = life_->catalog->store_share(key, *options.salt, record); !stored)
     return fail_at(paths.front(), stored.error().code, stored.error().rule);
-  return Shared{imported->content, imported->folder};
+  return out;
 }
 
 void Machine::feed(Now now, swarm::Input&& input, std::vector<swarm::Output>& out) {

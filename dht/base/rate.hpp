@@ -70,19 +70,24 @@ class TokenBucket {
   bool started_ = false;
 };
 
-// Exponentially weighted bytes a second, time constant `tau`. O(1) per sample and per question.
+// Exponentially weighted bytes a second, time constant `tau`. O(1) per sample and per question. It starts
+// low, as is right where trust is earned; with `eager`, for those who look on, the weights are at first those
+// of the time it has seen, of which a first sample counts as that much.
 class RateMeter {
  public:
-  explicit RateMeter(Duration tau = std::chrono::seconds{10}) : tau_(seconds(tau)) {}
+  explicit RateMeter(Duration tau = std::chrono::seconds{10}, Duration eager = {})
+      : tau_(seconds(tau)), eager_(seconds(eager)) {}
 
   void add(Instant now, std::uint64_t bytes) {
     decay(now);
+    if (value_ < 1) began_ = now;
     value_ += static_cast<double>(bytes) / tau_;
     total_ += bytes;
   }
   [[nodiscard]] double rate(Instant now) {
     decay(now);
-    return value_;
+    const double seen = std::max(seconds(now - began_), eager_) / tau_;
+    return eager_ <= 0 || seen > 8 ? value_ : value_ / (1 - std::exp(-seen));
   }
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
@@ -92,8 +97,9 @@ class RateMeter {
     if (value_ > 0) value_ *= std::exp(-seconds(now - last_) / tau_);
     last_ = now;
   }
-  double tau_;
+  double tau_, eager_;
   double value_ = 0;
+  Instant began_{};
   Instant last_{};
   std::uint64_t total_ = 0;
 };

@@ -134,6 +134,17 @@ TEST(RateMeter, ComesToTheRateAndDecays) {
   EXPECT_EQ(meter.total(), 10'000'000U);
 }
 
+TEST(RateMeter, AnEagerOneDoesNotStartLow) {
+  RateMeter meter{seconds{10}, seconds{2}};
+  Instant now = at(seconds{100});
+  for (int i = 0; i < 300; ++i, now += milliseconds{10}) meter.add(now, 1000);  // 3 s
+  EXPECT_NEAR(meter.rate(now), 100'000, 2'000);
+  EXPECT_LE(RateMeter{meter}.rate(now + seconds{300}), 1);
+  now += seconds{300};  // silent for long: it begins anew
+  meter.add(now, 10'000);
+  EXPECT_NEAR(meter.rate(now), 10'000 / 2.0, 1'000) << "a single sample counts as two seconds";
+}
+
 TEST(RateMeter, DoesNotDependOnHowOftenItIsRead) {
   RateMeter read{seconds{5}};
   RateMeter unread{seconds{5}};

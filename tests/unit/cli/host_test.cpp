@@ -69,16 +69,9 @@ class HostTest : public testing::Test {
     options.salt.emplace();
     crypto::system_random(*options.salt);
     auto imported = storage::import_content(vfs, *survey, options, executor);
-    storage::ContentRecord record;
-    record.content = imported->content;
-    record.role = storage::ContentRole::share;
-    record.folder = imported->folder;
-    record.root_name = imported->root_name;
-    record.have = storage::ContentRecord::Have::all;
-    record.layers = imported->layers;
-    record.stamps = imported->stamps;
-    EXPECT_TRUE(peer.catalog->store(record));
-    return imported->content;
+    const storage::ContentPtr content = imported->content;
+    EXPECT_TRUE(peer.catalog->store(storage::share_record(std::move(*imported))));
+    return content;
   }
 
   std::string write(const std::string& name, std::size_t bytes) {

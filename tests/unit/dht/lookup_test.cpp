@@ -311,7 +311,7 @@ TEST(Lookup, ARecordFarOutInTheRegionIsFound) {
 
 TEST(Lookup, DisjointPathsShareNobody) {
   ToyNetwork net{500, 7};
-  for (const std::size_t paths : {2U, 4U, 8U}) {
+  for (const std::uint8_t paths : {std::uint8_t{2}, std::uint8_t{4}, std::uint8_t{8}}) {
     const Key target{net.random().bytes<32>()};
     Lookup lookup = lookup_from(net, 3, target, {Goal::nodes, Targets::full, paths});
     const Trail run = drive(net, lookup, region_of(500));

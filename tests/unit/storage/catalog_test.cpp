@@ -450,6 +450,8 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
   const std::string path = temp.path("catalog.sqlite");
   constexpr std::uint32_t processes = 6, each = 40;
   const ContentPtr content = plain_content(processes * each, 1);
+  int stored[2] = {};  // a byte for each child once the content is there
+  ASSERT_EQ(::pipe(stored), 0);
   std::vector<pid_t> children;
   for (std::uint32_t p = 0; p < processes; ++p) {
     const pid_t child = ::fork();
@@ -460,11 +462,8 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
     }
     auto opened = Catalog::open({path, {}, nullptr, 30'000});
     if (!opened) ::_exit(1);
-    if (!(*opened)->find(content->id)->has_value()) {
-      // The first to store makes the row; a later store would clear the others' bits, so look twice.
-      if (p == 0 && !(*opened)->store(record_of(content))) ::_exit(2);
-    }
-    while (!(*opened)->find(content->id)->has_value()) ::usleep(1'000);
+    char there = 0;
+    if (::read(stored[0], &there, 1) != 1) ::_exit(2);
     for (std::uint32_t i = 0; i < each; ++i) {
       const std::uint32_t piece = i * processes + p;
       if (!(*opened)->mark_touched(content->id, {&piece, 1})) ::_exit(3);
@@ -472,12 +471,17 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
     }
     ::_exit(0);
   }
+  auto catalog = open_catalog(path);
+  EXPECT_TRUE(catalog->store(record_of(content)));
+  const std::string told(processes, '1');
+  EXPECT_EQ(::write(stored[1], told.data(), told.size()), static_cast<ssize_t>(told.size()));
+  ::close(stored[1]);
   for (const pid_t child : children) {
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_EQ(WEXITSTATUS(status), 0);
   }
-  auto catalog = open_catalog(path);
+  ::close(stored[0]);
   EXPECT_TRUE((*catalog->find(content->id))->have.all());
 }
 
