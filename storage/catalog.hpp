@@ -71,6 +71,7 @@ struct FoundContent {
   std::vector<std::uint32_t> touched;  // rising
   std::vector<FileRecord> files;       // one a file of the content
   [[nodiscard]] bool has_disk_paths() const;
+  [[nodiscard]] std::vector<std::string> disk_paths() const;  // per file, or empty where none has one
   [[nodiscard]] std::vector<FileStamp> stamps() const;
 };
 

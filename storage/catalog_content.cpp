@@ -36,6 +36,14 @@ bool FoundContent::has_disk_paths() const {
                      [](const FileRecord& file) { return !file.disk_path.empty(); });
 }
 
+std::vector<std::string> FoundContent::disk_paths() const {
+  std::vector<std::string> out;
+  if (!has_disk_paths()) return out;
+  out.reserve(files.size());
+  for (const FileRecord& file : files) out.push_back(file.disk_path);
+  return out;
+}
+
 std::vector<FileStamp> FoundContent::stamps() const {
   std::vector<FileStamp> out;
   out.reserve(files.size());

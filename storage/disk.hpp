@@ -112,6 +112,7 @@ class Disk {
   // disk_attach.cpp
   struct Findings;
   [[nodiscard]] Outcome<void> recall(Findings& at, Slot& slot, const AttachJob& job);
+  [[nodiscard]] Outcome<bool> choose_names(Slot& slot, const FoundContent* row);
   [[nodiscard]] Outcome<void> survey(Findings& at, Slot& slot, const AttachJob& job);
   [[nodiscard]] Outcome<void> survey_file(Findings& at, Slot& slot, const AttachJob& job, std::uint32_t file);
   [[nodiscard]] Outcome<void> settle_catalog(Findings& at, Slot& slot, const AttachJob& job);

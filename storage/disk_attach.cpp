@@ -1,6 +1,7 @@
-// Disk: attaching a content. First everything is looked at and nothing changed; then the catalog is told
-// (durably: from here on what we make is known to be ours); then folders, links and empty files are made and
-// complete part files renamed. A crash after any step is mended by the next attach.
+// Disk: attaching a content. First everything is looked at and nothing changed (but for the probes of odd
+// names, layout.hpp, which come and go); then the catalog is told (durably: from here on what we make is
+// known to be ours); then folders, links and empty files are made and complete part files renamed. A crash
+// after any step is mended by the next attach.
 #include <algorithm>
 
 #include "dht/base/check.hpp"
@@ -111,6 +112,8 @@ Done Disk::perform(AttachJob& job, Worker&) {
   }
   attached.files = std::move(at.states);
   attached.skipped_links = at.skipped_links;
+  attached.root_name = slot->root_name;
+  attached.disk_paths = slot->disk_paths;
   GateHold hold{gate_};
   SHOAL_CHECK(!slots_.contains(job.slot));
   slot->serial = next_serial_++;
@@ -130,20 +133,55 @@ Disk::Outcome<void> Disk::recall(Findings& at, Slot& slot, const AttachJob& job)
   slot.root_name = content.name;
   slot.have = Bitfield{content.pieces};
   slot.files.resize(content.files.size());
-  if (download) slot.parts = part_paths(content);
-  if (!*found || (*found)->folder != job.folder) return {};
-  if ((*found)->have.size() != content.pieces || (*found)->files.size() != content.files.size())
+  const bool here = *found && (*found)->folder == job.folder;
+  if (here && ((*found)->have.size() != content.pieces || (*found)->files.size() != content.files.size()))
     return fail_at({}, Code::malformed, "a content in the catalog is damaged");
-  // A share may lie under other names than the content's; a download of it then is another thing.
-  const bool own_names = (*found)->root_name == content.name && !(*found)->has_disk_paths();
-  if (download && !own_names) return {};
+  if (download) {
+    const auto own_names = choose_names(slot, here ? &**found : nullptr);
+    if (!own_names) return std::unexpected(own_names.error());
+    if (!*own_names) return {};
+  }
+  if (!here) return {};
   at.known = std::move(*found);
   slot.root_name = at.known->root_name;
-  if (at.known->has_disk_paths())
-    for (const FileRecord& file : at.known->files) slot.disk_paths.push_back(file.disk_path);
+  slot.disk_paths = at.known->disk_paths();
   slot.have = at.known->have;
   slot.begun.insert(at.known->touched.begin(), at.known->touched.end());
   return {};
+}
+
+// The names of a download, in `slot`: those that it has already, where `row` tells of it; else those that the
+// file system takes. True where the row's names are these.
+Disk::Outcome<bool> Disk::choose_names(Slot& slot, const FoundContent* row) {
+  const Content& content = *slot.content;
+  const Substitutes odd = substitutes(content);
+  std::optional<NamesTold> told;
+  // A share may lie under other names than the content's; a download of it then is another thing.
+  if (row != nullptr) told = names_told(content, odd, row->root_name, row->disk_paths());
+  NamesTold names = told.value_or(NamesTold{{}, odd});
+  if (told && !odd.empty()) {
+    // Nothing is there any more: perhaps another disk is, and that one may take other names.
+    const Layout before = lay_out(content, told->replaced);
+    const auto root = look(*slot.folder, before.root_name);
+    const bool part = content.single_file && look(*slot.folder, before.parts.front()).value_or(std::nullopt);
+    if (root && !*root && !part) names = NamesTold{{}, odd};
+  }
+  Oddities asked;
+  for (const auto& [name, substitute] : names.open) asked |= oddities(name);
+  const auto refused = refused_oddities(*slot.folder, asked);
+  if (!refused) return std::unexpected(Fault{refused.error().error, slot.full_path(refused.error().path)});
+  for (const auto& [name, substitute] : names.open)
+    if ((oddities(name) & *refused).any()) names.replaced.emplace(name, substitute);
+  Layout laid = lay_out(content, names.replaced);
+  slot.root_name = std::move(laid.root_name);
+  slot.disk_paths = std::move(laid.disk_paths);
+  slot.empty_folders = std::move(laid.empty_folders);
+  slot.parts = std::move(laid.parts);
+  slot.replaced = std::move(names.replaced);
+  return told && std::ranges::all_of(odd, [&](const auto& entry) {
+           return told->open.contains(entry.first) ||
+                  told->replaced.contains(entry.first) == slot.replaced.contains(entry.first);
+         });
 }
 
 Disk::Outcome<void> Disk::survey(Findings& at, Slot& slot, const AttachJob& job) {
@@ -156,8 +194,7 @@ Disk::Outcome<void> Disk::survey(Findings& at, Slot& slot, const AttachJob& job)
       slot.files[file].missing += slot.have.test(described.first_piece + i) ? 0 : 1;
   }
   if (job.mode == AttachJob::Mode::serve || !job.wanted.empty()) return {};
-  for (const std::string& folder : job.content->empty_folders)
-    at.folders.insert(slot.root_name + "/" + folder);
+  at.folders.insert(slot.empty_folders.begin(), slot.empty_folders.end());
   if (!job.content->single_file) at.folders.insert(slot.root_name);
   return {};
 }
@@ -175,7 +212,7 @@ Disk::Outcome<void> Disk::survey_file(Findings& at, Slot& slot, const AttachJob&
   if (described.kind == FileKind::symlink || described.length == 0) {
     const bool link = described.kind == FileKind::symlink;
     bool whole = at_name && at_name->kind == (link ? EntryKind::symlink : EntryKind::file);
-    if (whole && link) whole = slot.folder->read_symlink(path) == described.target;
+    if (whole && link) whole = slot.folder->read_symlink(path) == slot.link_of(file);
     if (whole && !link) whole = at_name->stamp.size == 0;
     if (whole) at.states[file] = FileState::whole;
     if (whole || !wanted) return {};
@@ -226,6 +263,7 @@ Disk::Outcome<void> Disk::settle_catalog(Findings& at, Slot& slot, const AttachJ
     record.role = job.mode == AttachJob::Mode::download ? ContentRole::download : ContentRole::share;
     record.folder = job.folder;
     record.root_name = slot.root_name;
+    record.disk_paths = slot.disk_paths;
     record.layers = job.layers;
     done = catalog_.store(record);
   } else {
@@ -255,8 +293,7 @@ Disk::Outcome<void> Disk::populate(Findings& at, Slot& slot, const AttachJob&) {
     at.states[file] = FileState::whole;
   }
   for (const std::uint32_t file : at.links) {
-    const ContentFile& link = slot.content->files[file];
-    const auto made = slot.folder->make_symlink(slot.path_of(file), link.target);
+    const auto made = slot.folder->make_symlink(slot.path_of(file), slot.link_of(file));
     if (!made && made.error().code == Code::no_space) return std::unexpected(slot.fault(made.error(), file));
     if (made)
       at.states[file] = FileState::whole;

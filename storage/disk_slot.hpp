@@ -12,6 +12,7 @@
 
 #include "storage/catalog.hpp"
 #include "storage/job.hpp"
+#include "storage/layout.hpp"
 #include "storage/vfs.hpp"
 
 namespace shoal::storage {
@@ -39,7 +40,9 @@ struct Slot {
   std::unique_ptr<Folder> folder;
   std::string folder_path, root_name;
   std::vector<std::string> disk_paths;  // per file, or empty
-  std::vector<std::string> parts;       // per file; download mode only
+  // Download mode only: part files (per file), and what stands for names that the file system refuses.
+  std::vector<std::string> parts, empty_folders;
+  Substitutes replaced;
 
   // With Disk's gate held.
   std::vector<DiskFile> files;
@@ -53,6 +56,10 @@ struct Slot {
     if (file < disk_paths.size() && !disk_paths[file].empty()) return disk_paths[file];
     if (content->single_file) return root_name;
     return root_name + "/" + content->files[file].path;
+  }
+  // The text of a symbolic link as it is made here.
+  [[nodiscard]] std::string link_of(std::uint32_t file) const {
+    return with_substitutes(content->files[file].target, replaced);
   }
   [[nodiscard]] std::string full_path(const std::string& path) const {
     return folder_path.ends_with('/') ? folder_path + path : folder_path + "/" + path;

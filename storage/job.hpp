@@ -123,6 +123,10 @@ struct Attached {
   std::vector<FileState> files;
   std::uint64_t free_bytes = 0;  // of the file system; compare with what is missing
   std::uint32_t skipped_links = 0;
+  // Where the content lies beneath the folder, for people: other than by its own names where the file system
+  // refused those. `disk_paths`: per file; "" (or no element) where root_name/path.
+  std::string root_name;
+  std::vector<std::string> disk_paths;
 };
 struct ReadDone {
   Buffer data;  // `lead` unspecified bytes, then the data

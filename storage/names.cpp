@@ -71,6 +71,36 @@ std::string_view cut(std::string_view text, std::size_t bytes) {
   return text.substr(0, end);
 }
 
+// The first character of what remains of a name: its bytes, and which oddity it is.
+struct Step {
+  std::size_t bytes = 1;
+  std::optional<std::size_t> odd;
+};
+
+Step first_step(std::string_view left) {
+  constexpr std::string_view refused = "\"*:<>?\\|";
+  const CodePoint c = decode_utf8(left);
+  if (c.bytes > 1) return {c.bytes, std::nullopt};
+  if (left == ".") return {1, odd_last_dot};
+  if (left == " ") return {1, odd_last_space};
+  const auto byte = static_cast<unsigned char>(left[0]);
+  if (c.bytes == 0 || byte < 0x20 || byte == 0x7f || refused.contains(left[0])) return {1, byte};
+  return {1, std::nullopt};
+}
+
+// A name that is not taken: the name's beginning, a hash of `hashed` and, where need be, a counter. There is
+// room for "~", 8 digits, "-", a counter of 10 digits and the suffix. Names that hash differently try
+// different candidates, so that nobody can make many names wait for one long row of taken ones.
+std::string numbered(std::string_view name, std::string_view hashed, std::string_view suffix,
+                     const std::function<bool(std::string_view)>& taken) {
+  const std::string stem =
+      std::string{cut(name, max_component_bytes - 20 - suffix.size())} + "~" + short_hash(hashed);
+  std::string candidate = stem + std::string{suffix};
+  for (std::uint32_t i = 2; taken(candidate); ++i)
+    candidate = stem + "-" + std::to_string(i) + std::string{suffix};
+  return candidate;
+}
+
 std::string_view folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash + 1);
@@ -161,28 +191,35 @@ std::optional<std::string> unescape_display(std::string_view shown) {
   return out;
 }
 
+Oddities oddities(std::string_view name) {
+  Oddities out;
+  while (!name.empty()) {
+    const Step step = first_step(name);
+    if (step.odd) out.set(*step.odd);
+    name.remove_prefix(step.bytes);
+  }
+  return out;
+}
+
 std::string percent_escape(std::string_view name) {
-  constexpr std::string_view refused = "\"*:<>?\\|%";
   std::string out;
-  const auto escape = [&](char c) {
-    out += '%';
-    append_hex(out, static_cast<unsigned char>(c));
-  };
   for (std::string_view left = name; !left.empty();) {
-    const CodePoint c = decode_utf8(left);
-    const std::size_t bytes = c.bytes == 0 ? 1 : c.bytes;
-    const bool last = left.size() == 1 && (left[0] == '.' || left[0] == ' ');
-    if (c.bytes > 1) {
-      out.append(left.substr(0, bytes));
-    } else if (c.bytes == 0 || c.value < 0x20 || c.value == 0x7f || last || refused.contains(left[0])) {
-      escape(left[0]);
+    const Step step = first_step(left);
+    if (step.odd || left[0] == '%') {
+      out += '%';
+      append_hex(out, static_cast<unsigned char>(left[0]));
     } else {
-      out += left[0];
+      out.append(left.substr(0, step.bytes));
     }
-    left.remove_prefix(bytes);
+    left.remove_prefix(step.bytes);
   }
   if (out.size() <= max_component_bytes) return out;
   return std::string{cut(out, max_component_bytes - 9)} + "~" + short_hash(name);
+}
+
+std::string escaped_name(std::string_view name, const std::function<bool(std::string_view)>& taken) {
+  std::string plain = percent_escape(name);
+  return taken(plain) ? numbered(plain, name, {}, taken) : plain;
 }
 
 std::string part_name(std::string_view name, const std::function<bool(std::string_view)>& taken) {
@@ -190,13 +227,7 @@ std::string part_name(std::string_view name, const std::function<bool(std::strin
     std::string plain = std::string{name} + std::string{part_suffix};
     if (!taken(plain)) return plain;
   }
-  // Room for "~", 8 digits, "-", a counter of 10 digits and the suffix.
-  const std::string stem =
-      std::string{cut(name, max_component_bytes - 20 - part_suffix.size())} + "~" + short_hash(name);
-  std::string candidate = stem + std::string{part_suffix};
-  for (std::uint32_t i = 2; taken(candidate); ++i)
-    candidate = stem + "-" + std::to_string(i) + std::string{part_suffix};
-  return candidate;
+  return numbered(name, name, part_suffix, taken);
 }
 
 std::vector<std::string> part_paths(const Content& content) {

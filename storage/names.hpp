@@ -1,9 +1,11 @@
 // Names that strangers chose: which of them may touch a file system, and how all of them are shown.
 //
 // A name is raw bytes. What escapes its folder is refused (empty, ".", "..", NUL, "/", longer than 255 bytes:
-// the limit of Linux file systems); every other name is kept byte for byte. Nothing here looks at a disk.
+// the limit of Linux file systems); every other name is kept byte for byte where the file system takes it,
+// and has a substitute where not (layout.hpp decides for a whole content). Nothing here looks at a disk.
 #pragma once
 
+#include <bitset>
 #include <compare>
 #include <cstddef>
 #include <functional>
@@ -36,10 +38,18 @@ inline constexpr std::size_t max_path_depth = 100;       // folders and file of 
 [[nodiscard]] std::string escape_for_display(std::string_view raw);
 [[nodiscard]] std::optional<std::string> unescape_display(std::string_view shown);
 
-// The name to use where a file system refuses the true one (FAT, exFAT, NTFS, UTF-8-only ones): the bytes
-// that such systems refuse, and '%', become %XX; what would be longer than 255 bytes is shortened and ends in
-// a hash of the name, so that two names stay two.
+// What is odd about a name: what some file system refuses in it (FAT, exFAT, NTFS, UTF-8-only ones). A bit
+// for each value of a byte, and two for what stands last.
+inline constexpr std::size_t odd_last_dot = 256, odd_last_space = 257;
+using Oddities = std::bitset<258>;
+[[nodiscard]] Oddities oddities(std::string_view name);
+
+// The name to use where a file system refuses the true one: what is odd, and '%', becomes %XX; what would be
+// longer than 255 bytes is shortened and ends in a hash of the name, so that two names stay two.
+// escaped_name: with a hash of the name, and then a counter, where that is taken.
 [[nodiscard]] std::string percent_escape(std::string_view name);
+[[nodiscard]] std::string escaped_name(std::string_view name,
+                                       const std::function<bool(std::string_view)>& taken);
 
 // The name of an unfinished file: NAME.part, or NAME~XXXXXXXX.part (a hash, and then a counter) where that is
 // taken or longer than 255 bytes. `taken` tells of a candidate whether it is the name of something else.

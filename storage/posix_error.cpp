@@ -33,6 +33,8 @@ Error error_of(int os_errno) {
               os_errno};
     case ENAMETOOLONG:
       return {Code::too_large, "the name is longer than the file system permits", os_errno};
+    case EILSEQ:
+      return {Code::unsupported, "the file system does not take this name", os_errno};
     case EMFILE:
     case ENFILE:
       return {Code::busy, "too many files are open", os_errno};

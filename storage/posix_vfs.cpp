@@ -41,6 +41,12 @@ constexpr std::size_t gather_parts = 16;  // spans of one pwritev; Disk::max_bat
 
 std::unexpected<Error> os_fail(int os_errno) { return std::unexpected(error_of(os_errno)); }
 
+// Of calls that make a name; there EINVAL means the name (open(2), mkdir(2), rename(2)).
+std::unexpected<Error> name_fail(int os_errno) {
+  if (os_errno != EINVAL) return os_fail(os_errno);
+  return fail(Code::unsupported, "the file system does not take this name", os_errno);
+}
+
 class Descriptor {
  public:
   Descriptor() = default;
@@ -216,6 +222,7 @@ class PosixFolder final : public Folder {
     flags |= mode == OpenMode::read ? O_RDONLY : O_RDWR;
     if (mode == OpenMode::create) flags |= O_CREAT | O_EXCL;
     auto fd = resolve(std::string{path}, flags, mode == OpenMode::create ? 0666 : 0);
+    if (!fd && mode == OpenMode::create && fd.error().os_errno == EINVAL) return name_fail(EINVAL);
     if (!fd) return std::unexpected(fd.error());
     struct stat seen{};
     if (::fstat(fd->get(), &seen) != 0) return os_fail(errno);
@@ -270,7 +277,7 @@ class PosixFolder final : public Folder {
     // No hard links either (FAT): what remains is to look first.
     struct stat seen{};
     if (::fstatat(target->fd, new_name, &seen, AT_SYMLINK_NOFOLLOW) == 0) return os_fail(EEXIST);
-    if (::renameat(source->fd, old_name, target->fd, new_name) != 0) return os_fail(errno);
+    if (::renameat(source->fd, old_name, target->fd, new_name) != 0) return name_fail(errno);
     return {};
   }
 
@@ -438,7 +445,7 @@ class PosixFolder final : public Folder {
     auto parent = parent_of(path);
     if (!parent) return std::unexpected(parent.error());
     if (::mkdirat(parent->fd, parent->name.c_str(), 0777) == 0) return {};
-    if (errno != EEXIST) return os_fail(errno);
+    if (errno != EEXIST) return name_fail(errno);
     struct stat seen{};
     if (::fstatat(parent->fd, parent->name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return os_fail(errno);
     if (S_ISDIR(seen.st_mode)) return {};

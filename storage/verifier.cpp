@@ -7,24 +7,29 @@
 
 #include "dht/base/check.hpp"
 #include "storage/file_hasher.hpp"
+#include "storage/layout.hpp"
 #include "storage/merkle.hpp"
 
 namespace shoal::storage {
 namespace {
 
-FileReport look_at_link(Folder& folder, const std::string& path, const ContentFile& file, EntryKind kind) {
+FileReport look_at_link(Folder& folder, const std::string& path, const ContentFile& file, EntryKind kind,
+                        const Substitutes& odd) {
   if (kind != EntryKind::symlink) return {FileVerdict::wrong_kind, 0, {}};
   const auto target = folder.read_symlink(path);
   if (!target) return {FileVerdict::unreadable, 0, target.error()};
-  return {*target == file.target ? FileVerdict::whole : FileVerdict::wrong_kind, 0, {}};
+  return {stands_for(*target, file.target, odd) ? FileVerdict::whole : FileVerdict::wrong_kind, 0, {}};
 }
 
 // The verdict as far as the size tells it; the stamp that goes with it, where there is a file.
-FileReport look_at(Folder& folder, const std::string& path, const ContentFile& file, FileStamp& stamp) {
+FileReport look_at(Folder& folder, const std::string& path, const ContentFile& file, const Substitutes& odd,
+                   FileStamp& stamp) {
   const auto entry = folder.stat(path);
-  if (!entry && entry.error().code == Code::not_found) return {FileVerdict::missing, file.pieces, {}};
+  const bool missing =
+      !entry && (entry.error().code == Code::not_found || entry.error().code == Code::unsupported);
+  if (missing) return {FileVerdict::missing, file.pieces, {}};
   if (!entry) return {FileVerdict::unreadable, file.pieces, entry.error()};
-  if (file.kind == FileKind::symlink) return look_at_link(folder, path, file, entry->kind);
+  if (file.kind == FileKind::symlink) return look_at_link(folder, path, file, entry->kind, odd);
   if (entry->kind != EntryKind::file) return {FileVerdict::wrong_kind, file.pieces, {}};
   stamp = entry->stamp;
   if (entry->stamp.size < file.length) return {FileVerdict::too_short, 0, {}};
@@ -57,6 +62,7 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   auto folder = vfs.open_folder(folder_path, Vfs::Missing::error);
   if (!folder) return std::unexpected(PathError{folder.error(), folder_path});
   const auto count = static_cast<std::uint32_t>(content.files.size());
+  const Substitutes odd = substitutes(content);
   VerifyReport report;
   report.good = Bitfield{content.pieces};
   report.files.reserve(count);
@@ -66,9 +72,9 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   std::vector<std::uint32_t> task_files;
   for (std::uint32_t f = 0; f < count; ++f) {
     const ContentFile& file = content.files[f];
-    paths[f] = content.disk_path(f);
+    paths[f] = find_path(**folder, content.disk_path(f), odd);
     FileStamp stamp;
-    report.files.push_back(look_at(**folder, paths[f], file, stamp));
+    report.files.push_back(look_at(**folder, paths[f], file, odd, stamp));
     if (file.pieces == 0 || report.files[f].verdict == FileVerdict::missing ||
         report.files[f].verdict == FileVerdict::wrong_kind ||
         report.files[f].verdict == FileVerdict::unreadable)
@@ -105,7 +111,7 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   for (const FileReport& file : report.files)
     report.whole_files += file.verdict == FileVerdict::whole ? 1 : 0;
   for (const std::string& path : content.empty_folders) {
-    const auto entry = (*folder)->stat(content.name + "/" + path);
+    const auto entry = (*folder)->stat(find_path(**folder, content.name + "/" + path, odd));
     if (!entry || entry->kind != EntryKind::folder) ++report.missing_folders;
   }
   return report;

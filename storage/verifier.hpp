@@ -40,8 +40,9 @@ struct VerifyReport {
   [[nodiscard]] bool whole() const { return whole_files == files.size() && missing_folders == 0; }
 };
 
-// `folder` is what holds the content's name, as with -o. `layers`: one element a file, verified; where a
-// layer is unknown (empty) the file is judged as a whole. Errors: the folder cannot be opened; cancelled.
+// `folder` is what holds the content's name, as with -o; a file is found under its substitute too
+// (layout.hpp). `layers`: one element a file, verified; where a layer is unknown (empty) the file is judged
+// as a whole. Errors: the folder cannot be opened; cancelled.
 [[nodiscard]] PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder,
                                                       const Content& content, std::span<const Bytes> layers,
                                                       Executor& executor, HashProgress* progress = nullptr);

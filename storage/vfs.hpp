@@ -3,10 +3,11 @@
 // simulator's.
 //
 // Paths are relative to a root, components joined by '/', already safe (names.hpp); an implementation must
-// still refuse to leave the root and to follow a symbolic link (Code::unsafe). Nothing here is buffered: a
-// write that returned is seen by every later read; it survives a power cut only after sync() of the file, and
-// a new or renamed name only after sync_folder() of its folder. Thread rule: a File and a Folder may be used
-// by several threads at once; no two writes overlap.
+// still refuse to leave the root and to follow a symbolic link (Code::unsafe). A name that the file system
+// does not take is Code::unsupported; some drivers say denied or not_found instead. Nothing here is buffered:
+// a write that returned is seen by every later read; it survives a power cut only after sync() of the file,
+// and a new or renamed name only after sync_folder() of its folder. Thread rule: a File and a Folder may be
+// used by several threads at once; no two writes overlap.
 #pragma once
 
 #include <cstdint>

@@ -158,13 +158,11 @@ class Life {
       vfs_ = std::make_unique<PosixVfs>();
       if (!prepare_state(state)) return;
     }
-    auto opened = Catalog::open({catalog, vfs_name, nullptr, 1'000});
-    if (!opened) {
-      error = opened.error();
-      return;
-    }
-    catalog_ = std::move(*opened);
-    disk_ = std::make_unique<Disk>(*vfs_, *catalog_, gate_, Disk::Options{open_files, &locks_});
+    begin({catalog, vfs_name, nullptr, 1'000}, open_files);
+  }
+  // A file system of the test's own for the contents; SQLite's own files.
+  Life(const std::string& state, std::unique_ptr<Vfs> vfs) : locks_(state), vfs_(std::move(vfs)) {
+    if (prepare_state(state)) begin({state + "/catalog.sqlite", {}, nullptr, 1'000}, 128);
   }
 
   [[nodiscard]] bool up() const { return disk_ != nullptr; }
@@ -183,6 +181,16 @@ class Life {
   Error error{};
 
  private:
+  void begin(const Catalog::Options& options, std::size_t open_files) {
+    auto opened = Catalog::open(options);
+    if (!opened) {
+      error = opened.error();
+      return;
+    }
+    catalog_ = std::move(*opened);
+    disk_ = std::make_unique<Disk>(*vfs_, *catalog_, gate_, Disk::Options{open_files, &locks_});
+  }
+
   PosixLocks locks_;
   OpenGate gate_;
   std::unique_ptr<Vfs> vfs_;

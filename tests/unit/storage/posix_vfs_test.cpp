@@ -268,6 +268,7 @@ TEST_P(PosixVfsTest, AFullDiskIsNamedSo) {
   }
   EXPECT_EQ(error_of(EDQUOT).code, Code::no_space);
   EXPECT_EQ(error_of(EIO).code, Code::io);
+  EXPECT_EQ(error_of(EILSEQ).code, Code::unsupported);
   EXPECT_EQ(error_of(EROFS).code, Code::denied);
   EXPECT_EQ(error_of(EXDEV).code, Code::unsafe);
 }
