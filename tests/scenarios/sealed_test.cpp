@@ -152,5 +152,69 @@ TEST_F(Sealed, APortThatIsProbedKeepsSilent) {
   EXPECT_EQ(world.network().traffic(stranger).datagrams_in, before);
 }
 
+// Connections by number (a tap's numbers are of directions, two a connection): who dialled whom, and what the
+// dialler sent before it heard anything.
+struct FirstFlights final : Tap {
+  struct Flight {
+    HostId from{}, to{};
+    Bytes bytes;
+    bool answered = false;
+  };
+  std::map<std::uint64_t, Flight> flights;
+  void datagram(Instant, HostId, const Endpoint&, ByteView) override {}
+  void stream(Instant, HostId from, HostId to, std::uint64_t connection, ByteView bytes) override {
+    const auto [entry, fresh] = flights.try_emplace(connection / 2, Flight{from, to, {}, false});
+    Flight& flight = entry->second;
+    flight.answered = flight.answered || flight.from != from;
+    if (!flight.answered) append(flight.bytes, bytes);
+  }
+};
+
+// A first flight that was recorded before the sharer's restart, and so is in no replay filter: it is
+// answered, and proves nothing. The peer in whose name it speaks keeps its connection, and the stranger loses
+// its own.
+TEST(SealedChannel, ARecordedFirstFlightTakesNobodysPlace) {
+  World world{61};
+  FirstFlights tap;
+  world.network().set_tap(&tap);
+  const MachineId node = start_node(world);
+  const std::vector<Endpoint> bootstrap{world.endpoint(node)};
+  const MachineId sharer = start(world, {.host = {.rates = {256 * kib, 0}}, .bootstrap = bootstrap});
+  const MachineId getter = start(world, {.bootstrap = bootstrap});
+  const Oracle oracle = Oracle::single("kept", 32 * mib, 12);
+  auto content = share(world, sharer, oracle);
+  ASSERT_TRUE(content);
+  world.get(getter, content->id, {world.endpoint(sharer)});
+  world.run_for(10s);
+  const auto dialled = std::find_if(tap.flights.begin(), tap.flights.end(), [&](const auto& flight) {
+    return flight.second.from == getter && flight.second.answered;
+  });
+  ASSERT_NE(dialled, tap.flights.end());
+  const Bytes recorded = dialled->second.bytes;
+
+  world.kill(sharer, Machine::Death::process);
+  ASSERT_TRUE(world.start(sharer).has_value());
+  ASSERT_TRUE(world.share(sharer, "/data/kept"));
+  const auto peers = [&] { return world.status(sharer, content->id)->peers; };
+  ASSERT_TRUE(world.run_until([&] { return peers() == 1; }, 60s));
+  world.run_for(5s);
+  const std::size_t before = tap.flights.size();
+
+  const HostId stranger = world.network().add_host({});
+  world.network().start(stranger);
+  world.network().perform(stranger, swarm::Dial{1, world.endpoint(sharer)});
+  world.run_for(1s);
+  BufferPool pool{1};
+  Buffer buffer = pool.take(recorded.size());
+  buffer.append(recorded);
+  world.network().perform(stranger, swarm::Write{1, std::move(buffer)});
+  world.run_for(1s);
+  EXPECT_EQ(peers(), 2U) << "it is answered: the test reaches what it is about";
+  world.run_for(20s);
+  EXPECT_EQ(peers(), 1U);
+  EXPECT_EQ(tap.flights.size(), before + 1) << "the true peer had to dial again";
+  EXPECT_GT(world.status(getter, content->id)->down_rate, 100.0 * kib);
+}
+
 }  // namespace
 }  // namespace shoal::sim
