@@ -17,8 +17,9 @@ using fixture::pattern;
 using fixture::read_whole;
 using fixture::TempFolder;
 
+// The odd name makes the file system be asked about it (layout.hpp).
 Made small_content() {
-  return fixture::make({{"a", pattern(3 * block_bytes + 7, 1)}, {"d/b", pattern(block_bytes, 2)}, {"e", {}}},
+  return fixture::make({{"a", pattern(3 * block_bytes + 7, 1)}, {"d/b", pattern(block_bytes, 2)}, {"e?", {}}},
                        2 * block_bytes);
 }
 
