@@ -140,15 +140,15 @@ void ContentReport::complete(const swarm::ContentStatus& status) {
                     .count("received", status.received)
                     .number("seconds", took));
   if (doing_ != Doing::fetching) return;
+  const std::string lies = storage::escape_for_display(status.root_name.empty() ? name_ : status.root_name);
   if (status.received == 0) {
-    report_.say(fmt::format("whole already: '{}' in '{}'", storage::escape_for_display(name_),
-                            storage::escape_for_display(folder_)));
+    report_.say(fmt::format("whole already: '{}' in '{}'", lies, storage::escape_for_display(folder_)));
     return;
   }
   const double rate = took > 0 ? static_cast<double>(status.received) / took : 0;
-  report_.say(fmt::format("whole and verified: '{}' in '{}', {} received in {} ({})",
-                          storage::escape_for_display(name_), storage::escape_for_display(folder_),
-                          show_size(status.received), show_duration(took), show_rate(rate)));
+  report_.say(fmt::format("whole and verified: '{}' in '{}', {} received in {} ({})", lies,
+                          storage::escape_for_display(folder_), show_size(status.received),
+                          show_duration(took), show_rate(rate)));
 }
 
 void ContentReport::progress(const swarm::ContentStatus& status) {

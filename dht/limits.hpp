@@ -113,9 +113,9 @@ inline constexpr std::size_t voters = 64;
 inline constexpr Duration vote_life = hours{1};
 inline constexpr std::size_t unanimous_below = 5;
 inline constexpr Duration lone_vote_after = std::chrono::seconds{4};  // then one report is better than none
-inline constexpr std::size_t skew_voters = 8;                          // distinct networks (THREATS A33)
-inline constexpr std::size_t skew_voters_local = 3;                    // a LAN has few
-inline constexpr milliseconds skew_matters = minutes{30};              // record_clock_tolerance
+inline constexpr std::size_t skew_voters = 8;                         // distinct networks (THREATS A33)
+inline constexpr std::size_t skew_voters_local = 3;                   // a LAN has few
+inline constexpr milliseconds skew_matters = minutes{30};             // record_clock_tolerance
 
 // ---- datagram
 inline constexpr std::size_t datagram = 1232;  // IPv6's least MTU less headers: never fragmented

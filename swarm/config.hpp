@@ -43,6 +43,7 @@ struct SessionConfig {
 struct ContentStatus {
   storage::ContentId id{};
   storage::ContentPtr content;  // null until the metadata is known
+  std::string root_name;  // as it lies on the disk: the content's name, where the file system takes that
   enum class Phase : std::uint8_t {
     loading,
     metadata,

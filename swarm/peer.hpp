@@ -53,6 +53,7 @@ struct Peer {
   // What we said to it.
   bool said_pieces = false;
   bool super_seeded = false;  // it was told of some pieces alone
+  bool draining = false;      // its turn is over: choked when it has finished them (super_seed.hpp)
   bool choked_by_us = true, we_are_interested = false;
   Instant choke_changed{};
   std::uint64_t took_before = 0;  // payload it had when its choking last changed

@@ -8,6 +8,7 @@
 namespace shoal::swarm {
 namespace {
 
+constexpr std::chrono::seconds patience{10};  // a piece on its way for longer may be shown to another as well
 constexpr std::uint32_t looks = 512;  // pieces examined for a second showing: near the best is good enough
 
 void insert_sorted(std::vector<std::uint32_t>& set, std::uint32_t piece) {
@@ -28,6 +29,7 @@ SuperSeed::SuperSeed(std::uint32_t pieces, Random random)
       out_(pieces, 0),
       shown_(pieces, 0),
       coming_(pieces, 0),
+      since_(pieces),
       only_ours_(pieces) {
   fresh_.reserve(pieces);
   for (std::uint32_t piece = 0; piece < pieces; ++piece) fresh_.push_back(piece);
@@ -57,12 +59,14 @@ void SuperSeed::count_open(const Shown& shown, int sign) {
     coming_[piece] = static_cast<std::uint16_t>(coming_[piece] + sign);
 }
 
-void SuperSeed::set_slot(PeerHandle peer, Slot slot) {
+void SuperSeed::set_slot(Instant now, PeerHandle peer, Slot slot) {
   Shown* shown = find(peer);
   if (shown == nullptr || shown->slot == slot) return;
   count_open(*shown, -1);
   shown->slot = slot;
   count_open(*shown, 1);
+  if (slot == Slot::unchoked)
+    for (const std::uint32_t piece : shown->open) since_[piece] = now;
 }
 
 // What it was shown and did not finish is fresh again for others.
@@ -90,19 +94,26 @@ bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
   return shown != nullptr && std::binary_search(shown->all.begin(), shown->all.end(), piece);
 }
 
+std::uint32_t SuperSeed::open(PeerHandle peer) const {
+  const Shown* shown = find(peer);
+  return shown == nullptr ? 0 : static_cast<std::uint32_t>(shown->open.size());
+}
+
 // Of a row of pieces, the best to show a second time: one that is out nowhere and comes to nobody, because
 // those it was shown to are choked; else one that fewest have. One that is on its way to somebody is left
-// alone.
-std::uint32_t SuperSeed::second_choice(const Shown& shown) {
+// alone, except for a peer that would otherwise have nothing to do and a piece that takes long: its taker is
+// slow, and may leave.
+std::uint32_t SuperSeed::second_choice(Instant now, const Shown& shown) {
   std::uint32_t best = pieces_;
-  // A piece on its way to another is not shown again, except to a peer that would otherwise have nothing to
-  // do.
   const bool idle = shown.slot == Slot::unchoked && shown.open.empty();
+  const auto left_alone = [&](std::uint32_t piece) {
+    return out_[piece] == 0 && coming_[piece] > 0 && (!idle || now - since_[piece] < patience);
+  };
   const auto rank = [&](std::uint32_t piece) { return std::pair{out_[piece], shown_[piece]}; };
   const std::uint32_t most = std::min(looks, pieces_);
   for (std::uint32_t i = 0; i < most; ++i) {
     const std::uint32_t piece = (again_ + i) % pieces_;
-    if (shown.has.test(piece) || (!idle && out_[piece] == 0 && coming_[piece] > 0)) continue;
+    if (shown.has.test(piece) || left_alone(piece)) continue;
     if (std::binary_search(shown.all.begin(), shown.all.end(), piece)) continue;
     if (best == pieces_ || rank(piece) < rank(best)) best = piece;
   }
@@ -110,18 +121,21 @@ std::uint32_t SuperSeed::second_choice(const Shown& shown) {
   return best;
 }
 
-void SuperSeed::reveal(PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out) {
+void SuperSeed::reveal(Instant now, PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out) {
   Shown* shown = find(peer);
   if (shown == nullptr) return;
   while (shown->open.size() < ahead) {
     while (!fresh_.empty() && (out_[fresh_.back()] > 0 || shown_[fresh_.back()] > 0)) fresh_.pop_back();
-    const std::uint32_t piece = fresh_.empty() ? second_choice(*shown) : fresh_.back();
+    const std::uint32_t piece = fresh_.empty() ? second_choice(now, *shown) : fresh_.back();
     if (piece == pieces_) return;
     if (!fresh_.empty()) fresh_.pop_back();
     insert_sorted(shown->all, piece);
     shown->open.push_back(piece);
     ++shown_[piece];
-    if (shown->slot == Slot::unchoked) ++coming_[piece];
+    if (shown->slot == Slot::unchoked) {
+      ++coming_[piece];
+      since_[piece] = now;
+    }
     out.push_back(piece);
   }
 }

@@ -6,7 +6,10 @@
 // Deviations: several pieces are revealed to a peer that is unchoked, so that its pipeline never runs dry;
 // and it gets new ones when it has finished those it was shown, without having to prove that it passed them
 // on: rarest first does that, and the choker rotates anyway. A piece that is shown to choked peers alone may
-// be shown to another.
+// be shown to another; one that an unchoked peer was shown is not, unless it takes longer than `patience`.
+//
+// A peer whose turn is over is not choked amid its pieces, whose beginnings would be wasted on it while the
+// whole is sent to another: it is shown no more, and choked when open() is 0 (Peer::draining).
 //
 // It decides nothing about choking and sends nothing: it returns the pieces to announce with Have. Use: while
 // super_seeding_useful, greet peers with "no pieces", reveal(1) to each, so that it is interested; on
@@ -19,6 +22,7 @@
 
 #include "dht/base/bitfield.hpp"
 #include "dht/base/random.hpp"
+#include "dht/base/time.hpp"
 #include "swarm/peer_handle.hpp"
 
 namespace shoal::swarm {
@@ -36,14 +40,16 @@ class SuperSeed {
   void remove_peer(PeerHandle peer);
   // Whether we unchoke it.
   enum class Slot : std::uint8_t { choked, unchoked };
-  void set_slot(PeerHandle peer, Slot slot);
+  void set_slot(Instant now, PeerHandle peer, Slot slot);
   // A peer says it has the piece (HAVE or its bitfield, also of pieces we never showed it).
   void peer_has(PeerHandle peer, std::uint32_t piece);
   // Whether the peer may ask for the piece: it was shown to it.
   [[nodiscard]] bool shown(PeerHandle peer, std::uint32_t piece) const;
   // Pieces to announce to this peer now, so that it has `ahead` that it lacks; call after add_peer and
   // whenever it has finished one. Appends to `out`.
-  void reveal(PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out);
+  void reveal(Instant now, PeerHandle peer, std::uint32_t ahead, std::vector<std::uint32_t>& out);
+  // How many it was shown and has not yet.
+  [[nodiscard]] std::uint32_t open(PeerHandle peer) const;
   // Pieces that nobody but us is known to have.
   [[nodiscard]] std::uint32_t only_ours() const { return only_ours_; }
 
@@ -59,7 +65,7 @@ class SuperSeed {
   [[nodiscard]] const Shown* find(PeerHandle peer) const;
 
   void count_open(const Shown& shown, int sign);
-  [[nodiscard]] std::uint32_t second_choice(const Shown& shown);  // pieces_: none
+  [[nodiscard]] std::uint32_t second_choice(Instant now, const Shown& shown);  // pieces_: none
 
   std::uint32_t pieces_;
   Random random_;
@@ -67,6 +73,7 @@ class SuperSeed {
   std::vector<std::uint16_t> out_;     // by piece: peers that have it
   std::vector<std::uint16_t> shown_;   // by piece: peers it was shown to
   std::vector<std::uint16_t> coming_;  // by piece: unchoked peers it was shown to that lack it
+  std::vector<Instant> since_;         // by piece: when it was last shown to an unchoked peer
   std::vector<Shown> peers_;           // sorted by handle
   std::uint32_t only_ours_;
   std::uint32_t again_ = 0;  // where the search for a second showing goes on

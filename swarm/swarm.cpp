@@ -112,6 +112,7 @@ void Swarm::attach(Turn& turn) {
 void Swarm::attached(Turn& turn, storage::Attached& attached) {
   using FileState = storage::Attached::FileState;
   PieceMap& map = work_->map;
+  root_name_ = std::move(attached.root_name);
   std::uint64_t missing = 0;
   for (std::uint32_t file = 0; file < content_->files.size(); ++file) {
     const storage::ContentFile& entry = content_->files[file];
@@ -125,7 +126,10 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
       if (map.wanted(piece) && map.state(piece) == PieceState::missing)
         missing += content_->piece_bytes(piece);
     }
-    if (state == FileState::changed) event(turn, What::file_changed, 0, {}, content_->disk_path(file));
+    const bool elsewhere = file < attached.disk_paths.size() && !attached.disk_paths[file].empty();
+    if (state == FileState::changed)
+      event(turn, What::file_changed, 0, {},
+            elsewhere ? attached.disk_paths[file] : content_->disk_path(file));
   }
   for (const std::uint32_t piece : touched_)
     if (piece < map.pieces() && map.state(piece) == PieceState::missing) {
@@ -289,6 +293,7 @@ ContentStatus Swarm::status(Now now) const {
     out.bytes_committed = work_->map.committed_bytes();
     out.seeds = work_->picker.seeds();
   }
+  out.root_name = root_name_;
   out.received = received_;
   out.sent = sent_;
   out.wasted = wasted_;

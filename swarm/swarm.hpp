@@ -213,7 +213,7 @@ class Swarm {
   [[nodiscard]] bool serves(std::uint32_t piece) const;
 
   // swarm_super_seed.cpp
-  [[nodiscard]] bool super_seeds();
+  [[nodiscard]] bool super_seeds(const Turn& turn);
   void super_learn(PeerHandle handle);
   void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
   void end_super_seed_if_over(Turn& turn);
@@ -231,7 +231,7 @@ class Swarm {
   std::vector<bool> wanted_;
   std::unique_ptr<Work> work_;
   MetadataFetch fetch_;
-  std::string folder_;
+  std::string folder_, root_name_;  // where it lies: root_name_ beneath folder_
   std::vector<std::uint32_t> touched_;
   bool share_ = false;  // the user's own files: served, never written
   bool complete_ = false, told_seeded_ = false, told_copy_out_ = false;

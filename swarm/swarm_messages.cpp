@@ -134,7 +134,7 @@ void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
   if (peer.said_pieces) return;
   peer.said_pieces = true;
   wire::Pieces pieces;
-  if (super_seeds()) {
+  if (super_seeds(turn)) {
     peer.super_seeded = true;
     super_->add_peer(handle);
     send(turn, handle, peer, std::move(pieces));
@@ -194,6 +194,10 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
   if (super_) {
     super_->peer_has(handle, message.piece);
+    if (peer.draining && super_->open(handle) == 0) {
+      peer.draining = false;
+      set_choked(turn, handle, peer, true);
+    }
     super_reveal(turn, handle, peer);
   }
   if (!peer.we_are_interested) update_interest(turn, handle, peer);

@@ -24,7 +24,7 @@ constexpr double ahead_seconds = 2;  // ... for as long as news of a finished pi
 }  // namespace
 
 // Whether the peer that is greeted now is to see pieces one by one.
-bool Swarm::super_seeds() {
+bool Swarm::super_seeds(const Turn& turn) {
   if (super_over_ || !complete_ || content_->pieces == 0 || content_->pieces > most_pieces) return false;
   if (super_) return true;
   std::uint32_t least = ~std::uint32_t{0};
@@ -39,7 +39,7 @@ bool Swarm::super_seeds() {
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!work_->picker.knows(handle)) return;
     super_->add_peer(handle);
-    if (!peer.choked_by_us) super_->set_slot(handle, SuperSeed::Slot::unchoked);
+    if (!peer.choked_by_us) super_->set_slot(turn.now.mono, handle, SuperSeed::Slot::unchoked);
     super_learn(handle);
   });
   return true;
@@ -52,12 +52,12 @@ void Swarm::super_learn(PeerHandle handle) {
 }
 
 void Swarm::super_reveal(Turn& turn, PeerHandle handle, Peer& peer) {
-  if (!super_ || !peer.super_seeded) return;
+  if (!super_ || !peer.super_seeded || peer.draining) return;
   const double rate = peer.took.rate(turn.now.mono);
   const auto ahead = static_cast<std::uint32_t>(
       std::min<double>(ahead_most, ahead_least + rate * ahead_seconds / content_->piece_length));
   shown_.clear();
-  super_->reveal(handle, peer.choked_by_us ? ahead_choked : ahead, shown_);
+  super_->reveal(turn.now.mono, handle, peer.choked_by_us ? ahead_choked : ahead, shown_);
   for (const std::uint32_t piece : shown_)
     if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
 }

@@ -141,8 +141,12 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   std::vector<PeerHandle> unchoke = verdict.unchoke;
   std::sort(unchoke.begin(), unchoke.end());
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
-    if (peer.up())
-      set_choked(turn, handle, peer, !std::binary_search(unchoke.begin(), unchoke.end(), handle));
+    if (!peer.up()) return;
+    const bool choke = !std::binary_search(unchoke.begin(), unchoke.end(), handle);
+    // A super seed's peer finishes what it was shown, for a round at most.
+    peer.draining = choke && !peer.choked_by_us && !peer.draining && super_ && super_->open(handle) > 0 &&
+                    peer.took.rate(turn.now.mono) >= limits::least_gift;
+    if (!peer.draining) set_choked(turn, handle, peer, choke);
   });
 }
 
@@ -160,7 +164,8 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
   if (peer.interested_in_us) busy_slots_ += choked ? -1 : 1;
   peer.choke_changed = turn.now.mono;
   peer.took_before = peer.took.total();
-  if (super_) super_->set_slot(handle, choked ? SuperSeed::Slot::choked : SuperSeed::Slot::unchoked);
+  if (super_)
+    super_->set_slot(turn.now.mono, handle, choked ? SuperSeed::Slot::choked : SuperSeed::Slot::unchoked);
   if (!choked) {
     send(turn, handle, peer, wire::Unchoke{});
     return super_reveal(turn, handle, peer);

@@ -178,7 +178,7 @@ class Swarm {
 
   void reveal(std::uint32_t to) {
     shown_.clear();
-    super_.reveal(make_peer(to), nodes_[0]->links[to].choked_by_us ? 1 : setting_.ahead, shown_);
+    super_.reveal(now_, make_peer(to), nodes_[0]->links[to].choked_by_us ? 1 : setting_.ahead, shown_);
     for (const std::uint32_t piece : shown_) nodes_[to]->picker.peer_has(make_peer(0), piece);
     ask(to, 0);
   }
@@ -333,7 +333,7 @@ class Swarm {
       link.changed = now_;
       link.took_in_state = 0;
       if (who == 0 && setting_.super_seed)
-        super_.set_slot(make_peer(k), choked ? SuperSeed::Slot::choked : SuperSeed::Slot::unchoked);
+        super_.set_slot(now_, make_peer(k), choked ? SuperSeed::Slot::choked : SuperSeed::Slot::unchoked);
       if (!choked) {
         if (who == 0 && setting_.super_seed) reveal(k);
         ask(k, who);

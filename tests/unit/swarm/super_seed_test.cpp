@@ -15,6 +15,8 @@ namespace {
 using test::make_peer;
 using test::make_random;
 
+constexpr Instant start{std::chrono::seconds{1000}};
+
 TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
   SuperSeed seed{100, make_random(1)};
   for (std::uint32_t i = 0; i < 5; ++i) seed.add_peer(make_peer(i));
@@ -23,7 +25,7 @@ TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
   for (int round = 0; round < 10; ++round)
     for (std::uint32_t i = 0; i < 5; ++i) {
       std::vector<std::uint32_t> out;
-      seed.reveal(make_peer(i), 2, out);
+      seed.reveal(start, make_peer(i), 2, out);
       for (const std::uint32_t piece : out) {
         ++times[piece];
         EXPECT_TRUE(seed.shown(make_peer(i), piece));
@@ -38,7 +40,7 @@ TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
   EXPECT_EQ(seed.only_ours(), 0U);
   // Now everything is out: what fewest have, and never what the peer has.
   std::vector<std::uint32_t> out;
-  seed.reveal(make_peer(0), 4, out);
+  seed.reveal(start, make_peer(0), 4, out);
   EXPECT_EQ(out.size(), 4U);
   for (const std::uint32_t piece : out) EXPECT_EQ(times[piece], 1);
 }
@@ -46,19 +48,30 @@ TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
 TEST(SuperSeed, WhatTheChokedWereShownMayGoToOthers) {
   SuperSeed seed{6, make_random(1)};
   for (std::uint32_t i = 0; i < 3; ++i) seed.add_peer(make_peer(i));
-  seed.set_slot(make_peer(0), SuperSeed::Slot::unchoked);
+  seed.set_slot(start, make_peer(0), SuperSeed::Slot::unchoked);
   std::vector<std::uint32_t> coming, waiting, again;
-  seed.reveal(make_peer(0), 4, coming);
-  seed.reveal(make_peer(1), 2, waiting);
+  seed.reveal(start, make_peer(0), 4, coming);
+  seed.reveal(start, make_peer(1), 2, waiting);
   ASSERT_EQ(waiting.size(), 2U);
-  seed.reveal(make_peer(2), 6, again);
+  seed.reveal(start, make_peer(2), 6, again);
   std::sort(waiting.begin(), waiting.end());
   std::sort(again.begin(), again.end());
   EXPECT_EQ(again, waiting) << "not what is on its way to the unchoked one";
-  seed.set_slot(make_peer(0), SuperSeed::Slot::choked);
+  EXPECT_EQ(seed.open(make_peer(0)), 4U);
+  // Neither to one that has a slot and nothing to do, unless it takes very long.
+  seed.add_peer(make_peer(3));
+  for (std::uint32_t piece = 0; piece < 6; ++piece)
+    if (!std::count(coming.begin(), coming.end(), piece)) seed.peer_has(make_peer(3), piece);
+  seed.set_slot(start, make_peer(3), SuperSeed::Slot::unchoked);
   again.clear();
-  seed.reveal(make_peer(2), 6, again);
-  EXPECT_EQ(again.size(), 4U);
+  seed.reveal(start + std::chrono::seconds{9}, make_peer(3), 1, again);
+  EXPECT_TRUE(again.empty());
+  seed.reveal(start + std::chrono::seconds{10}, make_peer(3), 1, again);
+  EXPECT_EQ(again.size(), 1U);
+  seed.set_slot(start, make_peer(0), SuperSeed::Slot::choked);
+  again.clear();
+  seed.reveal(start, make_peer(2), 6, again);
+  EXPECT_EQ(again.size(), 3U) << "what nobody is fetching, less the one that the idle one was shown";
 }
 
 TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
@@ -66,13 +79,13 @@ TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
   seed.add_peer(make_peer(0));
   seed.add_peer(make_peer(1));
   std::vector<std::uint32_t> first, second;
-  seed.reveal(make_peer(0), 10, first);
+  seed.reveal(start, make_peer(0), 10, first);
   EXPECT_EQ(first.size(), 10U);
   seed.peer_has(make_peer(0), first[0]);
   EXPECT_EQ(seed.only_ours(), 9U);
   seed.remove_peer(make_peer(0));
   EXPECT_EQ(seed.only_ours(), 10U);
-  seed.reveal(make_peer(1), 9, second);
+  seed.reveal(start, make_peer(1), 9, second);
   EXPECT_EQ(second.size(), 9U);
   EXPECT_FALSE(seed.shown(make_peer(0), first[1]));
 }
@@ -82,7 +95,7 @@ TEST(SuperSeed, EndsWithEverythingShown) {
   seed.add_peer(make_peer(0));
   for (int i = 0; i < 20; ++i) {
     std::vector<std::uint32_t> out;
-    seed.reveal(make_peer(0), 3, out);
+    seed.reveal(start, make_peer(0), 3, out);
     for (const std::uint32_t piece : out) seed.peer_has(make_peer(0), piece);
   }
   for (std::uint32_t piece = 0; piece < 10; ++piece) EXPECT_TRUE(seed.shown(make_peer(0), piece));
