@@ -81,8 +81,8 @@ bool encode_within(const Codec& codec, Message& message, std::size_t room, Bytes
     auto* reply = std::get_if<Reply>(&message);
     if (reply == nullptr) return false;
     // The last node is worth more than a record: it leads on.
-    const bool records_first = reply->nodes.size() <= 1 && !reply->records.empty();
-    if (records_first) {
+    const bool drop_record = reply->nodes.size() <= 1 && !reply->records.empty();
+    if (drop_record) {
       reply->records.pop();
     } else if (!reply->nodes.empty()) {
       reply->nodes.pop();
