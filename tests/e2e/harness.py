@@ -7,7 +7,7 @@ wait for an event, an exit or a condition, each with a generous deadline.
 
 E2E_KEEP=1 keeps the files of a script that failed, E2E_SLOWNESS=5 stretches its deadlines five times.
 
-Exit: 0 passed, 1 failed (the events and messages of every process follow), 77 this machine permits no namespaces.
+Exit: 0 passed, 1 failed (the events and messages of every process follow), also where network namespaces are forbidden.
 """
 import argparse
 import fcntl
@@ -471,7 +471,7 @@ def _isolate():
     if subprocess.run([*spaces, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                       check=False).returncode != 0:
         print("this machine permits no network namespaces (unshare --net): run as root or allow user namespaces")
-        sys.exit(77)
+        sys.exit(1)
     os.environ["E2E_ISOLATED"] = "user" if user else "root"
     sys.stdout.flush()
     os.execvp(spaces[0], [*spaces, sys.executable, *sys.argv])
