@@ -59,8 +59,10 @@ struct ContentStatus {
   std::uint64_t wasted = 0;              // payload received twice or failed
   double down_rate = 0, up_rate = 0;     // payload bytes a second, recent
   std::uint32_t peers = 0, seeds = 0, banned = 0, candidates = 0;
-  // Peers that we serve (unchoked, interested), that serve us, and requests that wait: theirs with us, ours
-  // with them.
+  std::uint32_t rarest = 0;  // connected peers that have the rarest piece
+  // Peers that are no seeds and have what we lack; peers that we serve (unchoked, interested), that serve us;
+  // and requests that wait: theirs with us, ours with them.
+  std::uint32_t interesting = 0;
   std::uint32_t serving = 0, served_by = 0, waiting_here = 0, waiting_there = 0;
 };
 

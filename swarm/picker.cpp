@@ -160,6 +160,11 @@ void Picker::become_seed(PeerEntry& peer) {
   ++seeds_;
 }
 
+std::uint32_t Picker::rarest() const {
+  const auto least = std::min_element(available_.begin(), available_.end());
+  return seeds_ + (least == available_.end() ? 0 : *least);
+}
+
 bool Picker::peer_has(PeerHandle peer, std::uint32_t piece) {
   SHOAL_CHECK(piece < map_->pieces());
   PeerEntry* entry = find(peer);

@@ -46,6 +46,7 @@ class Picker {
   // O(1).
   [[nodiscard]] std::uint32_t interesting(PeerHandle peer);
   [[nodiscard]] std::uint32_t availability(std::uint32_t piece) const;  // peers that have it, seeds included
+  [[nodiscard]] std::uint32_t rarest() const;  // of all pieces, the least availability; O(pieces)
   [[nodiscard]] std::uint32_t seeds() const { return seeds_; }
 
   // ---- choosing

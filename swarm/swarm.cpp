@@ -292,6 +292,7 @@ ContentStatus Swarm::status(Now now) const {
     out.bytes_verified = work_->map.verified_bytes();
     out.bytes_committed = work_->map.committed_bytes();
     out.seeds = work_->picker.seeds();
+    out.rarest = work_->picker.rarest();
   }
   out.root_name = root_name_;
   out.received = received_;
@@ -300,8 +301,9 @@ ContentStatus Swarm::status(Now now) const {
   out.down_rate = down_.rate(now.mono);
   out.up_rate = up_rate_.rate(now.mono);
   out.peers = up_;
-  peers_.for_each([&](PeerHandle, const Peer& peer) {
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up()) return;
+    out.interesting += peer.we_are_interested && !work_->picker.is_seed(handle) ? 1 : 0;
     out.serving += !peer.choked_by_us && peer.interested_in_us ? 1 : 0;
     out.served_by += !peer.choking_us && peer.we_are_interested ? 1 : 0;
     out.waiting_here += peer.requests.size() + peer.reads;

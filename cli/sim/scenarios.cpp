@@ -1,0 +1,17 @@
+// The list of scenarios (scenario.hpp).
+#include "cli/sim/scenarios.hpp"
+
+#include <array>
+
+namespace shoal::sim {
+
+std::span<const Scenario> scenarios() {
+  static const std::array all{
+      lookup_scenario(),
+      textbook_scenario(),
+      swarm_scenario(),
+  };
+  return all;
+}
+
+}  // namespace shoal::sim

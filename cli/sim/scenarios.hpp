@@ -1,0 +1,12 @@
+// The scenarios that there are, each in a file of its own.
+#pragma once
+
+#include "cli/sim/scenario.hpp"
+
+namespace shoal::sim {
+
+[[nodiscard]] Scenario lookup_scenario();
+[[nodiscard]] Scenario textbook_scenario();
+[[nodiscard]] Scenario swarm_scenario();
+
+}  // namespace shoal::sim
