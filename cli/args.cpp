@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
+#include "cli/args_simulate.hpp"
 #include "cli/quantity.hpp"
 #include "storage/metainfo.hpp"
 #include "storage/names.hpp"
@@ -44,10 +46,12 @@ struct Raw {
     std::string source, folder;
   } info, verify;
   std::string node, key;
+  SimulationText simulation;
 };
 
 struct Commands {
-  CLI::App *share, *get, *node, *create, *info, *verify, *dht, *ping, *find, *stats;
+  CLI::App *share, *get, *node, *create, *info, *verify, *dht, *ping, *find, *stats, *simulate;
+  std::vector<CLI::App*> scenarios;
 };
 
 void add_common(CLI::App& app, Raw& raw, Options& out) {
@@ -144,6 +148,45 @@ void add_others(CLI::App& app, Commands& commands, Raw& raw) {
   commands.find = commands.dht->add_subcommand("find", "find the nodes closest to a key");
   commands.find->add_option("KEY", raw.key, "64 hexadecimal digits; without it, one at random");
   commands.stats = commands.dht->add_subcommand("stats", "join, and tell what is seen of the network");
+}
+
+// Each scenario is a command below `simulate`, so that its --help tells its parameters.
+void add_simulate(CLI::App& app, Commands& commands, SimulationText& raw,
+                  std::span<const sim::Scenario> scenarios) {
+  CLI::App& simulate = *(commands.simulate = app.add_subcommand(
+                             "simulate", "run an experiment in a virtual network of shoal's own engines"));
+  simulate.require_subcommand(0, 1);
+  const auto formatter = std::make_shared<CLI::Formatter>();
+  formatter->label("SUBCOMMAND", "--PARAMETER N ...");  // in the line of usage
+  simulate.formatter(formatter);
+  simulate.footer(
+      "Every flag has a variable: SHOAL_SIMULATE_ and its name, as SHOAL_SIMULATE_SEED=7 or, for --seed-up,\n"
+      "SHOAL_SIMULATE_SEED_UP=2. That of a parameter counts for whichever scenario is run.");
+  simulate.add_option("SCENARIO", raw.stray, "which one, and behind it its parameters; see --list")
+      ->type_name("");
+  simulate.add_flag("--list", raw.list, "tell all scenarios with their parameters, and run none")
+      ->envname(simulate_variable("list"));
+  simulate.add_option("--seed", raw.seed, "a whole number: the same one gives the same result (1)")
+      ->envname(simulate_variable("seed"))
+      ->type_name("S");
+  simulate.add_option("--svg", raw.svg, "draw the result into this new file")
+      ->envname(simulate_variable("svg"))
+      ->type_name("FILE");
+  raw.values.resize(scenarios.size());
+  for (std::size_t i = 0; i < scenarios.size(); ++i) {
+    const sim::Scenario& scenario = scenarios[i];
+    CLI::App& sub = *simulate.add_subcommand(scenario.name, scenario.about)->group("Scenarios");
+    commands.scenarios.push_back(&sub);
+    raw.values[i].resize(scenario.parameters.size());
+    for (std::size_t j = 0; j < scenario.parameters.size(); ++j) {
+      const sim::Parameter& each = scenario.parameters[j];
+      sub.add_option(std::string{"--"} + each.name, raw.values[i][j],
+                     fmt::format("{} ({}; {})", each.about, each.usual, range_of(each)))
+          ->envname(simulate_variable(each.name))
+          ->type_name("N")
+          ->group("Parameters");
+    }
+  }
 }
 
 Result<void> take_hosts(const std::vector<std::string>& texts, std::vector<storage::HostPort>& out) {
@@ -250,7 +293,14 @@ Judged judge_create(const Raw::Create& raw, Options& out) {
   return judge_name(raw.name);
 }
 
-Judged judge_command(const Raw& raw, Options& out) {
+Judged judge_simulate(const Raw& raw, std::span<const sim::Scenario> scenarios, Options& out) {
+  auto judged = judge_simulation(raw.simulation, scenarios);
+  if (!judged) return wrong(std::move(judged.error()));
+  out.simulation = std::move(*judged);
+  return {};
+}
+
+Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, Options& out) {
   const auto look = [&](const Raw::Look& from) {
     out.source = from.source;
     out.output = from.folder;
@@ -271,6 +321,8 @@ Judged judge_command(const Raw& raw, Options& out) {
       return take("NODE", storage::HostPort::parse(raw.node), out.node);
     case Verb::dht_find:
       return raw.key.empty() ? Judged{} : take("KEY", parse_key(raw.key), out.target);
+    case Verb::simulate:
+      return judge_simulate(raw, scenarios, out);
     case Verb::node:
     case Verb::dht_stats:
       break;
@@ -280,12 +332,26 @@ Judged judge_command(const Raw& raw, Options& out) {
 
 Verb verb_of(const Commands& commands) {
   const std::pair<CLI::App*, Verb> all[] = {
-      {commands.share, Verb::share},   {commands.get, Verb::get},       {commands.node, Verb::node},
-      {commands.create, Verb::create}, {commands.info, Verb::info},     {commands.verify, Verb::verify},
-      {commands.ping, Verb::dht_ping}, {commands.find, Verb::dht_find}, {commands.stats, Verb::dht_stats}};
+      {commands.share, Verb::share},      {commands.get, Verb::get},       {commands.node, Verb::node},
+      {commands.create, Verb::create},    {commands.info, Verb::info},     {commands.verify, Verb::verify},
+      {commands.ping, Verb::dht_ping},    {commands.find, Verb::dht_find}, {commands.stats, Verb::dht_stats},
+      {commands.simulate, Verb::simulate}};
   for (const auto& [app, verb] : all)
     if (app->parsed()) return verb;
   return Verb::node;  // unreachable: a command is required
+}
+
+void choose_scenario(const Commands& commands, std::span<const sim::Scenario> scenarios,
+                     SimulationText& raw) {
+  for (std::size_t i = 0; i < commands.scenarios.size(); ++i)
+    if (commands.scenarios[i]->parsed()) raw.chosen = &scenarios[i];
+}
+
+// The first of the words that nothing took, where it is a flag.
+std::string stray_flag(const CLI::App& app) {
+  for (const std::string& word : app.remaining(true))
+    if (word.starts_with("-")) return word.substr(0, word.find('='));
+  return {};
 }
 
 }  // namespace
@@ -323,7 +389,7 @@ Result<swarm::SeedPolicy> parse_seed(std::string_view text) {
   return fail(Code::malformed, "it is none, forever, or ratio=R with R above 0");
 }
 
-Parsed parse_args(int argc, const char* const* argv) {
+Parsed parse_args(int argc, const char* const* argv, std::span<const sim::Scenario> scenarios) {
   Parsed parsed;
   Raw raw;
   Options out;
@@ -336,13 +402,17 @@ Parsed parse_args(int argc, const char* const* argv) {
     add_common(app, raw, out);
     add_contents(app, commands, raw);
     add_others(app, commands, raw);
+    add_simulate(app, commands, raw.simulation, scenarios);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     std::ostringstream to_out, to_err;
     const int code = app.exit(error, to_out, to_err);
+    choose_scenario(commands, scenarios, raw.simulation);
     parsed.exit = code == 0 ? Exit::done : Exit::usage;
     parsed.to_stdout = to_out.str();
-    if (code != 0)
+    if (const std::string stray = stray_flag(app); code != 0 && commands.simulate->parsed() && !stray.empty())
+      parsed.to_stderr = "shoal: " + judge_stray_flag(raw.simulation, stray, scenarios) + "\n";
+    else if (code != 0)
       parsed.to_stderr = "shoal: " + storage::escape_for_display(error.what()) + "; see shoal --help\n";
     return parsed;
   } catch (const std::exception& error) {
@@ -356,8 +426,9 @@ Parsed parse_args(int argc, const char* const* argv) {
     return parsed;
   }
   out.verb = verb_of(commands);
+  choose_scenario(commands, scenarios, raw.simulation);
   auto judged = judge_common(raw, out);
-  if (judged) judged = judge_command(raw, out);
+  if (judged) judged = judge_command(raw, scenarios, out);
   if (!judged) {
     parsed.exit = Exit::usage;
     parsed.to_stderr = "shoal: " + judged.error() + "\n";

@@ -4,11 +4,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cli/exit_code.hpp"
+#include "cli/sim/scenario.hpp"
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "storage/link.hpp"
@@ -16,7 +20,18 @@
 
 namespace shoal::cli {
 
-enum class Verb : std::uint8_t { share, get, node, create, info, verify, dht_ping, dht_find, dht_stats };
+enum class Verb : std::uint8_t {
+  share,
+  get,
+  node,
+  create,
+  info,
+  verify,
+  dht_ping,
+  dht_find,
+  dht_stats,
+  simulate
+};
 
 // --listen: what was asked for. Without an address: every address of both families. Port 0: any, preferably
 // the one of the last run.
@@ -27,6 +42,15 @@ struct Listen {
 };
 [[nodiscard]] Result<Listen> parse_listen(std::string_view text);  // ADDR:PORT, [ADDR]:PORT, :PORT or PORT
 [[nodiscard]] Result<swarm::SeedPolicy> parse_seed(std::string_view text);  // none, forever, ratio=R
+
+// simulate: which experiment, with which numbers.
+struct Simulation {
+  const sim::Scenario* run = nullptr;   // none: tell what there is
+  std::span<const sim::Scenario> list;  // with --list
+  std::uint64_t seed = 1;
+  std::map<std::string, double, std::less<>> parameters;  // all of the scenario's, within their ranges
+  std::string svg;                                        // where to put the plot; empty: nowhere
+};
 
 enum class Lan : std::uint8_t { discover, ignore };
 enum class Form : std::uint8_t { text, json };
@@ -60,6 +84,7 @@ struct Options {
   // dht
   std::optional<storage::HostPort> node;
   std::optional<Key> target;  // none: one at random
+  Simulation simulation;
 };
 
 // Either options, or what to print and with which code to end.
@@ -68,6 +93,7 @@ struct Parsed {
   Exit exit = Exit::done;
   std::string to_stdout, to_stderr;
 };
-[[nodiscard]] Parsed parse_args(int argc, const char* const* argv);
+// `scenarios` must live as long as the options.
+[[nodiscard]] Parsed parse_args(int argc, const char* const* argv, std::span<const sim::Scenario> scenarios);
 
 }  // namespace shoal::cli

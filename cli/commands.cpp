@@ -22,6 +22,8 @@ Outcome<Exit> dispatch(CommandRoom& room) {
     case Verb::dht_find:
     case Verb::dht_stats:
       return dht_command(room);
+    case Verb::simulate:
+      return simulate_command(room);
   }
   return Exit::internal;
 }

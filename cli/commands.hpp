@@ -23,6 +23,7 @@ struct CommandRoom {
 [[nodiscard]] Outcome<Exit> create_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> info_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> verify_command(CommandRoom& room);
+[[nodiscard]] Outcome<Exit> simulate_command(CommandRoom& room);
 
 // The command that the options name; reports its failure and, with --json, the `stopped` event.
 [[nodiscard]] Exit run_command(CommandRoom& room);

@@ -15,7 +15,7 @@
 int main(int argc, char** argv) {
   using namespace shoal;
   using namespace shoal::cli;
-  const Parsed parsed = parse_args(argc, argv);
+  const Parsed parsed = parse_args(argc, argv, sim::scenarios());
   std::fputs(parsed.to_stdout.c_str(), stdout);
   std::fputs(parsed.to_stderr.c_str(), stderr);
   std::fflush(stdout);

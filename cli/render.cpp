@@ -120,6 +120,34 @@ std::string clip(std::string_view text, unsigned columns) {
   return std::string{text.substr(0, at)}.append(mark);
 }
 
+std::vector<std::string> wrap(std::string_view text, unsigned columns) {
+  std::vector<std::string> lines{std::string{}};
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    std::string& line = lines.back();
+    if (line.empty())
+      line = word;
+    else if (display_width(line) + 1 + display_width(word) <= columns)
+      line.append(" ").append(word);
+    else
+      lines.emplace_back(word);
+  }
+  return lines;
+}
+
+std::string simulation_line(std::string_view scenario, double part, std::string_view what, double seconds,
+                            unsigned columns) {
+  constexpr double least_part = 0.01;  // below it a forecast means nothing
+  const double done = part > 0 && part <= 1 ? part : part > 1 ? 1 : 0;
+  std::string out = fmt::format("{}: {:.1f} %", scenario, std::min(done * 100, 99.9));
+  if (!what.empty()) out.append(", ").append(storage::escape_for_display(what));
+  if (done >= least_part) out += fmt::format(", {} left", show_duration(seconds * (1 - done) / done));
+  return clip(out, columns);
+}
+
 std::string progress_line(const swarm::ContentStatus& status, std::string_view name, unsigned columns,
                           Colour colour) {
   constexpr unsigned least_name = 12;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "swarm/session.hpp"
 
@@ -16,6 +17,11 @@ enum class Colour : std::uint8_t { none, some };
 [[nodiscard]] unsigned display_width(std::string_view text);
 // At most so many columns; what is cut off is marked by "..." at its end.
 [[nodiscard]] std::string clip(std::string_view text, unsigned columns);
+// Broken at spaces into lines of at most so many columns; a longer word has a line of its own. Never empty.
+[[nodiscard]] std::vector<std::string> wrap(std::string_view text, unsigned columns);
+// "SCENARIO: 45.2 %, WHAT, 3:20 left"; `part` from 0 to 1, `seconds` since it was 0.
+[[nodiscard]] std::string simulation_line(std::string_view scenario, double part, std::string_view what,
+                                          double seconds, unsigned columns);
 
 // "NAME: 45.2 % of 1.2 GiB, 12.3 MiB/s down, 0 B/s up, 5 peers, 3:20 left". The name gives way first where it
 // is narrow.

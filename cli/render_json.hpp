@@ -19,6 +19,7 @@ class EventLine {
   explicit EventLine(std::string_view event) : event_(event) {}
   EventLine& text(std::string_view key, std::string_view value) { return add(key, std::string{value}); }
   EventLine& count(std::string_view key, std::uint64_t value) { return add(key, value); }
+  EventLine& integer(std::string_view key, std::int64_t value) { return add(key, value); }
   EventLine& number(std::string_view key, double value) { return add(key, value); }
   EventLine& flag(std::string_view key, bool value) { return add(key, value); }
   EventLine& list(std::string_view key, std::vector<std::string> value) { return add(key, std::move(value)); }
@@ -27,7 +28,8 @@ class EventLine {
   bool operator==(const EventLine&) const = default;
 
  private:
-  using Field = std::variant<std::string, std::uint64_t, double, bool, std::vector<std::string>>;
+  using Field =
+      std::variant<std::string, std::uint64_t, std::int64_t, double, bool, std::vector<std::string>>;
   EventLine& add(std::string_view key, Field value) {
     fields_.emplace_back(std::string{key}, std::move(value));
     return *this;

@@ -62,7 +62,8 @@ void Report::write(int fd, std::string_view text) {
 
 void Report::event(const EventLine& line) {
   if (form_ != Form::json) return;
-  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const WallTime now = virtual_time_.value_or(
+      std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()));
   write(out_fd_, line.line(now) + "\n");
 }
 

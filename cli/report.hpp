@@ -38,6 +38,8 @@ class Report {
   [[nodiscard]] unsigned columns() const { return terminal_.live ? terminal_.columns() : 1000; }
   [[nodiscard]] Colour colour() const { return terminal_.live ? terminal_.colour : Colour::none; }
 
+  // From now on events bear this time in place of the clock's: that of a virtual world.
+  void stamp(WallTime time) { virtual_time_ = time; }
   void event(const EventLine& line);     // with --json alone
   void data(std::string_view line);      // to stdout, without --json alone
   void say(std::string_view sentence);   // to people, unless --quiet
@@ -53,6 +55,7 @@ class Report {
   Talk talk_;
   Terminal terminal_;
   int out_fd_, err_fd_;
+  std::optional<WallTime> virtual_time_;
   bool drawn_ = false;  // a progress line stands on the terminal
   std::optional<std::chrono::steady_clock::time_point> last_plain_;
 };

@@ -37,10 +37,12 @@ inline constexpr Duration seed_quantum = seconds{20};   // a seed's slot is kept
 inline constexpr std::uint32_t max_block_bytes = 16384;  // of one request, either way (BEP 3 as practised)
 inline constexpr std::uint32_t min_window = 4;    // requests outstanding: hides a round trip on slow links
 inline constexpr std::uint32_t max_window = 500;  // 8 MiB; what remote queues commonly take
-inline constexpr std::uint32_t default_remote_queue = 250;    // assumed until a hello says otherwise
-inline constexpr Duration window_time = seconds{2};           // of data asked for ahead, over the round trip
-inline constexpr Duration min_request_timeout = seconds{5};   // nothing at all for so long: it has stopped
-inline constexpr Duration max_request_timeout = seconds{10};  // whatever its rate: others take over
+inline constexpr std::uint32_t default_remote_queue = 250;  // assumed until a hello says otherwise
+// Of data asked for ahead, over the round trip: hides the time a request takes, and leaves what else is there
+// to be asked of peers that would stand idle.
+inline constexpr Duration window_time = std::chrono::milliseconds{750};
+inline constexpr Duration min_request_timeout = seconds{5};     // nothing at all for so long: it has stopped
+inline constexpr Duration max_request_timeout = seconds{10};    // whatever its rate: others take over
 inline constexpr std::uint32_t endgame_requests_per_block = 2;  // more only multiplies the waste
 inline constexpr std::uint32_t endgame_outstanding = 16;  // duplicates a peer is asked for at once: 256 KiB
 inline constexpr std::uint32_t random_first_pieces = 4;   // until so many are had, a piece at random

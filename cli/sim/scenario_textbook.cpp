@@ -3,6 +3,7 @@
 // book's bounds the time that real engines need.
 #include <array>
 #include <cmath>
+#include <sstream>
 
 #include "cli/sim/scenarios.hpp"
 #include "cli/sim/swarm_trial.hpp"
@@ -19,6 +20,13 @@ constexpr std::array parameters{
     Parameter{"seed-up", "the seed's uplink, in uplinks of a peer", 10, 0.1, 1000},
     Parameter{"nodes", "peers; 0: the figure's 1, 2, 5, 10, ... 35", 0, 0, 500},
 };
+
+// As short as it can be said: "1", "0.5".
+std::string plain(double value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
+}
 
 Report run(const Order& order) {
   Report out;
@@ -39,7 +47,11 @@ Report run(const Order& order) {
   if (order.count("nodes") > 0) counts = {order.number("nodes")};
   double all = 0, before = 0;
   for (const double n : counts) all += n;
-  Plot plot{"Time to give a file to N peers (F/u = 1 h, us = 10 u)", "N, peers", "time, hours", {}};
+  Plot plot;
+  plot.title = "Time to give a file to N peers: F/u = " + plain(order.number("hours")) +
+               " h, us = " + plain(order.number("seed-up")) + " u";
+  plot.x = "N, peers";
+  plot.y = "time, hours";
   Series server{"client-server, bound", Series::Style::dashed, {}};
   Series bound{"P2P, bound", Series::Style::line, {}};
   Series time{"shoal, simulated", Series::Style::points, {}};

@@ -7,7 +7,6 @@ namespace shoal::sim {
 
 std::span<const Scenario> scenarios() {
   static const std::array all{
-      lookup_scenario(),
       textbook_scenario(),
       swarm_scenario(),
   };

@@ -5,7 +5,6 @@
 
 namespace shoal::sim {
 
-[[nodiscard]] Scenario lookup_scenario();
 [[nodiscard]] Scenario textbook_scenario();
 [[nodiscard]] Scenario swarm_scenario();
 

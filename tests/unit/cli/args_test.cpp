@@ -5,12 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/cli/fake_scenarios.hpp"
+
 namespace shoal::cli {
 namespace {
 
 Parsed parse(std::vector<const char*> words) {
   words.insert(words.begin(), "shoal");
-  return parse_args(static_cast<int>(words.size()), words.data());
+  return parse_args(static_cast<int>(words.size()), words.data(), fake_scenarios());
 }
 
 Options accepted(const std::vector<const char*>& words) {
@@ -172,6 +174,116 @@ TEST(Args, VariablesOfOneCommandDoNotDisturbAnother) {
   const Variable is_public{"SHOAL_PUBLIC", "1"}, v1{"SHOAL_V1", "1"}, output{"SHOAL_OUTPUT", "/out"};
   EXPECT_EQ(accepted({"verify", "x", "/dir"}).output, "/dir");
   EXPECT_EQ(accepted({"get", "x"}).output, "/out");
+}
+
+TEST(Args, SimulateTakesAScenarioWithItsParameters) {
+  const Simulation usual = accepted({"simulate", "waves"}).simulation;
+  ASSERT_NE(usual.run, nullptr);
+  EXPECT_STREQ(usual.run->name, "waves");
+  EXPECT_EQ(usual.seed, 1U);
+  EXPECT_EQ(usual.svg, "");
+  EXPECT_EQ(usual.parameters.at("nodes"), 4);
+  EXPECT_EQ(usual.parameters.at("loss-rate"), 0.5);
+  const std::vector<const char*> behind{"simulate", "waves", "--nodes", "8",      "--loss-rate",
+                                        "1e-1",     "--svg", "p.svg",   "--seed", "18446744073709551615"};
+  const std::vector<const char*> before{
+      "simulate", "--seed", "18446744073709551615", "--svg", "p.svg", "waves",
+      "--nodes",  "8",      "--loss-rate",          "1e-1"};
+  for (const auto& words : {behind, before}) {
+    const Options options = accepted(words);
+    EXPECT_EQ(options.verb, Verb::simulate);
+    EXPECT_EQ(options.simulation.seed, ~std::uint64_t{0});
+    EXPECT_EQ(options.simulation.svg, "p.svg");
+    EXPECT_EQ(options.simulation.parameters.at("nodes"), 8);
+    EXPECT_EQ(options.simulation.parameters.at("loss-rate"), 0.1);
+  }
+  EXPECT_EQ(accepted({"--json", "simulate", "silent"}).form, Form::json);
+  EXPECT_EQ(accepted({"simulate", "silent", "--json"}).form, Form::json);
+  EXPECT_TRUE(accepted({"simulate", "silent"}).simulation.parameters.empty());
+}
+
+TEST(Args, AParameterComesBeforeAFlagOfTheSameName) {
+  const Options options = accepted({"simulate", "waves", "--up", "7"});
+  EXPECT_EQ(options.simulation.parameters.at("up"), 7);
+  EXPECT_EQ(options.up_rate, 0U);
+}
+
+TEST(Args, SimulateListsAllScenariosOrOne) {
+  const Simulation all = accepted({"simulate", "--list"}).simulation;
+  EXPECT_EQ(all.run, nullptr);
+  EXPECT_EQ(all.list.size(), fake_scenarios().size());
+  const Simulation one = accepted({"simulate", "silent", "--list"}).simulation;
+  EXPECT_EQ(one.run, nullptr);
+  ASSERT_EQ(one.list.size(), 1U);
+  EXPECT_STREQ(one.list[0].name, "silent");
+  EXPECT_NE(parse({"simulate", "--help"}).to_stdout.find("waves"), std::string::npos);
+  EXPECT_NE(parse({"simulate", "--help"}).to_stdout.find("SHOAL_SIMULATE_"), std::string::npos);
+  EXPECT_NE(parse({"simulate", "waves", "--help"}).to_stdout.find("how many (4; from 1 to 100)"),
+            std::string::npos)
+      << parse({"simulate", "waves", "--help"}).to_stdout;
+}
+
+TEST(Args, WhatIsWrongWithASimulationIsNamed) {
+  EXPECT_EQ(refused({"simulate", "tide"}), "shoal: 'tide' is no scenario; there are: waves, silent\n");
+  EXPECT_EQ(refused({"simulate", "tide", "--nodes", "5"}),
+            "shoal: 'tide' is no scenario; there are: waves, silent\n");
+  EXPECT_EQ(refused({"simulate", "share"}), "shoal: 'share' is no scenario; there are: waves, silent\n");
+  EXPECT_EQ(refused({"simulate"}), "shoal: name a scenario: waves, silent; see shoal simulate --list\n");
+  EXPECT_EQ(refused({"simulate", "--nodes"}),
+            "shoal: --nodes is not known without a scenario; name one of: waves, silent\n");
+  EXPECT_EQ(refused({"simulate", "waves", "--nodes", "101"}),
+            "shoal: --nodes is a number from 1 to 100 (how many), not '101'\n");
+  for (const char* wrong : {"0", "-1", "x", "5x", "nan", "inf", "0x10", " 5", "1e999"})
+    EXPECT_NE(refused({"simulate", "waves", "--nodes", wrong}).find("from 1 to 100"), std::string::npos)
+        << wrong;
+  EXPECT_EQ(refused({"simulate", "waves", "--tides", "3"}),
+            "shoal: --tides is no parameter of waves; it has: --nodes, --loss-rate, --up\n");
+  EXPECT_EQ(refused({"simulate", "waves", "--tides=3"}),
+            "shoal: --tides is no parameter of waves; it has: --nodes, --loss-rate, --up\n");
+  EXPECT_EQ(refused({"simulate", "--nodes", "3", "waves"}),
+            "shoal: --nodes belongs behind the scenario's name: shoal simulate waves --nodes N\n");
+  EXPECT_NE(refused({"simulate", "waves", "silent"}).find("'silent' is one word too many"),
+            std::string::npos);
+  for (const char* wrong : {"-1", "1.5", "x", "18446744073709551616"})
+    EXPECT_NE(refused({"simulate", "waves", "--seed", wrong}).find("--seed"), std::string::npos) << wrong;
+  EXPECT_EQ(refused({"simulate", "w\x1b[31m"}).find('\x1b'), std::string::npos);
+}
+
+TEST(Args, ParametersHaveVariablesTooAndThoseOfOtherScenariosDoNotDisturb) {
+  const Variable nodes{"SHOAL_SIMULATE_NODES", "9"}, seed{"SHOAL_SIMULATE_SEED", "5"};
+  const Variable rate{"SHOAL_SIMULATE_LOSS_RATE", "0.25"}, of_get{"SHOAL_SEED", "forever"};
+  const Simulation found = accepted({"simulate", "waves"}).simulation;
+  EXPECT_EQ(found.parameters.at("nodes"), 9);
+  EXPECT_EQ(found.parameters.at("loss-rate"), 0.25);
+  EXPECT_EQ(found.seed, 5U);
+  EXPECT_EQ(accepted({"simulate", "waves", "--nodes", "3"}).simulation.parameters.at("nodes"), 3);
+  const Variable wrong{"SHOAL_SIMULATE_UP", "much"};
+  EXPECT_NE(refused({"simulate", "waves"}).find("--up"), std::string::npos);
+  accepted({"simulate", "silent"});
+  accepted({"node"});
+}
+
+// Of those there are: what the command line cannot say would never be run.
+TEST(Args, ScenariosCanBeSaidOnACommandLine) {
+  for (const sim::Scenario& scenario : sim::scenarios()) {
+    const std::string name = scenario.name;
+    EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-"), std::string::npos) << name;
+    EXPECT_FALSE(std::string{scenario.about}.empty()) << name;
+    std::vector<std::string> seen{"seed", "svg", "list", "json", "quiet", "state", "help", "version"};
+    for (const sim::Parameter& each : scenario.parameters) {
+      const std::string flag = each.name;
+      EXPECT_EQ(flag.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), std::string::npos) << flag;
+      EXPECT_EQ(std::find(seen.begin(), seen.end(), flag), seen.end()) << name << " --" << flag;
+      seen.push_back(flag);
+      EXPECT_LE(each.least, each.usual) << flag;
+      EXPECT_LE(each.usual, each.most) << flag;
+    }
+    const std::vector<const char*> words{"shoal", "simulate", scenario.name};
+    const Parsed parsed = parse_args(3, words.data(), sim::scenarios());
+    ASSERT_TRUE(parsed.options) << parsed.to_stderr;
+    EXPECT_EQ(parsed.options->simulation.run, &scenario);
+    EXPECT_EQ(parsed.options->simulation.parameters.size(), scenario.parameters.size());
+  }
 }
 
 TEST(Args, Listen) {

@@ -43,6 +43,23 @@ TEST(Render, ClipNeverExceedsAndNeverSplitsACharacter) {
     EXPECT_LE(display_width(clip("n\u4f60me \U0001F600 and more of it, and more", columns)), columns);
 }
 
+TEST(Render, WrapBreaksAtSpacesAlone) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(wrap("one two three", 7), (Lines{"one two", "three"}));
+  EXPECT_EQ(wrap("  unbreakable  a b ", 4), (Lines{"unbreakable", "a b"}));
+  EXPECT_EQ(wrap("\u4f60 \u597d", 4), (Lines{"\u4f60", "\u597d"}));
+  EXPECT_EQ(wrap("", 4), Lines{""});
+  EXPECT_EQ(wrap("a b", 0), (Lines{"a", "b"}));
+}
+
+TEST(Render, ASimulationSaysHowFarItIsAndHowLongItTakes) {
+  EXPECT_EQ(simulation_line("lookup", 0.25, "joining", 20, 200), "lookup: 25.0 %, joining, 1:00 left");
+  EXPECT_EQ(simulation_line("lookup", 0, "", 20, 200), "lookup: 0.0 %");  // no forecast yet
+  EXPECT_EQ(simulation_line("lookup", 1, "done", 20, 200), "lookup: 99.9 %, done, 0 s left");
+  EXPECT_EQ(simulation_line("lookup", -1, "", 1, 200), "lookup: 0.0 %");
+  EXPECT_EQ(display_width(simulation_line("lookup", 0.5, std::string(300, 'x'), 20, 40)), 40U);
+}
+
 TEST(Render, ProgressSaysDoneSizeRatesPeersAndTimeLeft) {
   EXPECT_EQ(progress_line(fetching(), "film", 200, Colour::none),
             "film: 50.0 % of 2.0 GiB, 8.0 MiB/s down, 1.0 KiB/s up, 5 peers, 2:08 left");

@@ -4,38 +4,11 @@
 #include <map>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "tests/unit/cli/pipe.hpp"
 
 namespace shoal::cli {
 namespace {
-
-// A pipe whose content is read once its writer is done.
-class Pipe {
- public:
-  Pipe() { EXPECT_EQ(::pipe(ends_), 0); }
-  ~Pipe() {
-    close_writer();
-    ::close(ends_[0]);
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  [[nodiscard]] int writer() const { return ends_[1]; }
-  void close_writer() {
-    if (ends_[1] >= 0) ::close(ends_[1]);
-    ends_[1] = -1;
-  }
-  [[nodiscard]] std::string text() {
-    close_writer();
-    std::string out;
-    char part[512];
-    for (ssize_t got; (got = ::read(ends_[0], part, sizeof part)) > 0;)
-      out.append(part, static_cast<std::size_t>(got));
-    return out;
-  }
-
- private:
-  int ends_[2] = {-1, -1};
-};
 
 struct Spoken {
   std::string out, err;
@@ -69,6 +42,19 @@ TEST(Report, JsonPutsEventsAloneOnStdout) {
             std::string::npos)
       << spoken.out;
   EXPECT_EQ(spoken.out.find("data"), std::string::npos);
+}
+
+TEST(Report, EventsOfAVirtualWorldBearItsTime) {
+  Pipe out, err;
+  Report report{Form::json, Talk::usual, {}, out.writer(), err.writer()};
+  report.stamp(from_unix_ms(12));
+  report.event(EventLine{"a"}.integer("n", -3));
+  report.stamp(from_unix_ms(34));
+  report.event(EventLine{"b"});
+  EXPECT_EQ(out.text(), R"({"v":1,"ts":12,"event":"a","n":-3})"
+                        "\n"
+                        R"({"v":1,"ts":34,"event":"b"})"
+                        "\n");
 }
 
 TEST(Report, QuietSaysErrorsAlone) {

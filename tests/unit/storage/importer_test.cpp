@@ -165,7 +165,7 @@ TEST(Importer, OneFile) {
   EXPECT_EQ(imported->content->name, "name.bin");
   EXPECT_EQ(imported->content->disk_path(0), "name.bin");
   EXPECT_TRUE(imported->disk_paths.empty());
-  EXPECT_EQ(imported->content->piece_length, 262144U);
+  EXPECT_EQ(imported->content->piece_length, 131072U);
   EXPECT_EQ(imported->layers[0].size(), 64U);
   imported = import_paths({temp.path("name.bin")}, {}, "other");
   ASSERT_TRUE(imported);
