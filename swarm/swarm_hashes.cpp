@@ -180,10 +180,13 @@ void Swarm::layers_complete(Turn& turn, const std::vector<std::uint32_t>& files)
   for (const std::uint32_t file : files) {
     job.layers.emplace_back(file, work_->layers.layer(file));
     const storage::ContentFile& entry = content_->files[file];
-    for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece)
-      if (work_->map.state(piece) == PieceState::complete && !work_->map.leaves(piece).empty() &&
-          !leaves_wanted_.contains(piece))
+    for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece) {
+      // Those of which it is being found out which blocks are right are judged after that.
+      const auto wanted = leaves_wanted_.find(piece);
+      const bool free = wanted == leaves_wanted_.end() || wanted->second.why == LeavesWanted::Why::ahead;
+      if (free && work_->map.state(piece) == PieceState::complete && !work_->map.leaves(piece).empty())
         judge(turn, piece);
+    }
   }
   if (!job.layers.empty()) submit(turn, std::move(job), {.kind = Kind::plain});
 }

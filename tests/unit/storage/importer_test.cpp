@@ -166,7 +166,7 @@ TEST(Importer, OneFile) {
   EXPECT_EQ(imported->content->disk_path(0), "name.bin");
   EXPECT_TRUE(imported->disk_paths.empty());
   EXPECT_EQ(imported->content->piece_length, 131072U);
-  EXPECT_EQ(imported->layers[0].size(), 64U);
+  EXPECT_EQ(imported->layers[0].size(), 96U);
   imported = import_paths({temp.path("name.bin")}, {}, "other");
   ASSERT_TRUE(imported);
   EXPECT_TRUE(imported->content->single_file);

@@ -489,8 +489,9 @@ TEST(Torrent, CorpusOfOthers) {
 
 TEST(Metainfo, PieceLengthsOfNewContents) {
   constexpr std::uint64_t mib = 1 << 20, gib = std::uint64_t{1} << 30, tib = gib << 10;
-  EXPECT_EQ(choose_piece_length(0, 0), 256U << 10);
-  EXPECT_EQ(choose_piece_length(100 * mib, 100 * mib), 256U << 10);
+  EXPECT_EQ(choose_piece_length(0, 0), 128U << 10);
+  EXPECT_EQ(choose_piece_length(256 * mib, 256 * mib), 128U << 10);
+  EXPECT_EQ(choose_piece_length(256 * mib + 1, 256 * mib + 1), 256U << 10);
   EXPECT_EQ(choose_piece_length(512 * mib, 512 * mib), 256U << 10);
   EXPECT_EQ(choose_piece_length(512 * mib + 1, 512 * mib + 1), 512U << 10);
   EXPECT_EQ(choose_piece_length(2 * gib, 2 * gib), 1U << 20);

@@ -64,7 +64,7 @@ TEST(Pipeline, FillsFatLongLinks) {
 TEST(Pipeline, FollowsTheRateDownToItsFloor) {
   Link link{.rate = 1e5, .delay = milliseconds{50}};
   link.run(seconds{30});
-  EXPECT_NEAR(link.pipeline.window(), 1e5 * 2 / 16384, 4);
+  EXPECT_NEAR(link.pipeline.window(), 1e5 * shoal::seconds(limits::window_time) / 16384, 2);
   Link slow{.rate = 3000, .delay = milliseconds{50}};
   slow.run(seconds{100});
   EXPECT_EQ(slow.pipeline.window(), limits::min_window);
