@@ -56,19 +56,18 @@ TEST(SwarmTrial, TheSameSeedGivesTheSameRun) {
 }
 
 TEST(SwarmTrial, RidersAndAttackersGetLessThanHalf) {
-  for (const Manner manner : {Manner::rider, Manner::attacker}) {
-    TrialPlan plan = equal_peers(12, 64 * mib);
-    plan.peers.push_back({.rates = {512 * kib, 0}, .manner = manner});
-    const TrialResult result = whole(plan);
-    ASSERT_TRUE(result.finished);
-    EXPECT_LE(result.rider_share, 0.5);
-    EXPECT_GT(result.rider_share, 0.0);
-    EXPECT_LE(result.last, 1.3 * result.bound);
-  }
+  TrialPlan plan = equal_peers(12, 40 * mib);
+  plan.peers.push_back({.rates = {512 * kib, 0}, .manner = Manner::rider});
+  plan.peers.push_back({.rates = {}, .manner = Manner::attacker});
+  const TrialResult result = whole(plan);
+  ASSERT_TRUE(result.finished);
+  EXPECT_LE(result.rider_share, 0.5);
+  EXPECT_GT(result.rider_share, 0.0);
+  EXPECT_LE(result.last, 1.3 * result.bound);
 }
 
 TEST(SwarmTrial, PoisonersAreBannedAndNobodyElse) {
-  TrialPlan plan = equal_peers(10, 32 * mib);
+  TrialPlan plan = equal_peers(6, 32 * mib);
   plan.peers.push_back({.rates = {512 * kib, 0}, .manner = Manner::poisoner});
   plan.crash_every = std::chrono::seconds{15};
   const TrialResult result = whole(plan);
