@@ -39,7 +39,7 @@ class Trial {
   struct Of {  // a peer
     MachineId id = 0;
     bool started = false;
-    Instant start{}, done{};
+    Instant start{}, done{}, up_since{};
     Instant back = never;                    // when it is switched on again
     std::uint64_t received = 0, wasted = 0;  // of its lives so far, and of the present one
     std::uint64_t past_received = 0, past_wasted = 0;
@@ -90,7 +90,7 @@ class Trial {
       Of& of = peers_[i];
       if (of.started || world_.now() - began_ < plan_.peers[i].starts) continue;
       of.started = true;
-      of.start = last_start_ = world_.now();
+      of.start = of.up_since = last_start_ = world_.now();
       get(of);
     }
   }
@@ -159,13 +159,15 @@ class Trial {
     for (Of& of : peers_) {
       if (of.back > world_.now()) continue;
       of.back = never;
+      of.up_since = world_.now();
       if (world_.start(of.id)) get(of);
     }
     if (world_.now() < next_crash_) return;
     next_crash_ += plan_.crash_every;
     std::vector<std::size_t> candidates;
     for (std::size_t i = 0; i < peers_.size(); ++i)
-      if (fair(i) && peers_[i].started && !peers_[i].finished() && peers_[i].back == never)
+      if (fair(i) && peers_[i].started && !peers_[i].finished() && peers_[i].back == never &&
+          world_.now() - peers_[i].up_since >= plan_.crash_every)
         candidates.push_back(i);
     if (candidates.empty()) return;
     Of& of = peers_[candidates[chance_.below(candidates.size())]];

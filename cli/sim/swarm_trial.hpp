@@ -33,7 +33,8 @@ struct TrialPlan {
   std::uint64_t bytes = 0;
   LinkRates seed_rates{};
   std::vector<TrialPeer> peers;
-  Duration crash_every{};  // 0: never. Then one fair unfinished peer loses its power, for 10 s
+  // 0: never. Then one fair unfinished peer that has run for so long loses its power, for 10 s.
+  Duration crash_every{};
   Duration limit = std::chrono::hours{24};  // the trial is given up
   Latency latency{Latency::Law::log_normal, Duration{10'000}, Duration{450'000}, Duration{45'000}, 0.5};
 };
