@@ -82,12 +82,14 @@ std::vector<std::string> render_table(std::span<const sim::Column> columns, std:
   if (columns.empty()) return {};
   for (const sim::Row& row : rows) SHOAL_CHECK(row.cells.size() <= columns.size());
   std::vector<Strip> strips;
+  strips.reserve(columns.size());
   std::size_t height = 0;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     strips.push_back(strip_of(columns[i], i, rows));
     height = std::max(height, strips.back().title.size());
   }
   std::vector<std::string> out;
+  out.reserve(height + 1 + rows.size());
   for (std::size_t i = 0; i < height; ++i)  // titles stand on the rule
     out.push_back(line_of(strips, [&](const Strip& strip) {
       const std::size_t above = height - strip.title.size();
