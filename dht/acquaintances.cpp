@@ -4,23 +4,39 @@
 namespace shoal::dht {
 
 void Acquaintances::answered(const Endpoint& endpoint, Instant now) {
-  known_.touch(endpoint).answered = now;
+  touch(endpoint, now).answered = now;
+  no_longer_silent(endpoint);
+}
+
+void Acquaintances::no_longer_silent(const Endpoint& endpoint) {
   if (Silence* silence = silent_.find(endpoint); silence != nullptr) *silence = {};
 }
 
+Acquaintances::Known& Acquaintances::touch(const Endpoint& endpoint, Instant now) {
+  return known_.touch(endpoint,
+                      [now](const Known& known) { return now - known.answered > limits::proof_life; });
+}
+
 void Acquaintances::proved(const Endpoint& endpoint, const Proven& proven) {
-  Known& known = known_.touch(endpoint);
+  Known& known = touch(endpoint, proven.at);
   known.answered = proven.at;
   known.proven = proven;
 }
 
+void Acquaintances::in_table(const Endpoint& endpoint) {
+  if (Known* known = known_.find(endpoint); known != nullptr) *known = {};
+}
+
 void Acquaintances::silent(const Endpoint& endpoint, Instant now) {
-  Silence& silence = silent_.touch(endpoint);
+  Silence& silence = silent_.touch(
+      endpoint, [now](const Silence& old) { return old.times == 0 || now - old.since > limits::dead_for; });
   silence.since = now;
   if (silence.times < 255) ++silence.times;
 }
 
-void Acquaintances::wrote_to(const Endpoint& endpoint, Instant now) { contacted_.touch(endpoint) = now; }
+void Acquaintances::wrote_to(const Endpoint& endpoint, Instant now) {
+  contacted_.touch(endpoint, [now](const Instant& at) { return now - at > limits::mapping_life; }) = now;
+}
 
 bool Acquaintances::validated(const Endpoint& endpoint, Instant now) const {
   const Known* known = known_.find(endpoint);

@@ -26,7 +26,9 @@ struct Proven {
 class Acquaintances {
  public:
   void answered(const Endpoint& endpoint, Instant now);
+  void no_longer_silent(const Endpoint& endpoint);
   void proved(const Endpoint& endpoint, const Proven& proven);
+  void in_table(const Endpoint& endpoint);  // which remembers its own: what was known here goes
   void silent(const Endpoint& endpoint, Instant now);
   void wrote_to(const Endpoint& endpoint, Instant now);
 
@@ -46,6 +48,8 @@ class Acquaintances {
     Instant since{};
     std::uint8_t times = 0;  // hard timeouts since the last answer
   };
+  [[nodiscard]] Known& touch(const Endpoint& endpoint, Instant now);
+
   RecentMap<Endpoint, Known, limits::proven_endpoints> known_;
   RecentMap<Endpoint, Silence, limits::dead_endpoints> silent_;
   RecentMap<Endpoint, Instant, limits::contacted> contacted_;

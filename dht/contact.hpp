@@ -45,12 +45,11 @@ struct Contact {
   Instant answered{};  // its last reply
   Instant proven{};    // its last signed one
   Instant asked{};     // our last query
-  WallTime answered_wall{};
   RoundTrip round_trip;
   std::uint8_t failures = 0;  // hard timeouts since the last reply
 
-  [[nodiscard]] bool alive(Instant now) const {
-    return failures == 0 && now - answered <= limits::passed_on_for;
+  [[nodiscard]] bool alive(Instant now, Duration heard_within) const {
+    return failures == 0 && now - answered <= heard_within;
   }
 };
 

@@ -13,8 +13,6 @@ IpAddress party(const IpAddress& address) {
   return out;
 }
 
-constexpr Duration busy_within = std::chrono::seconds{10};  // a source idle for longer may be replaced freely
-
 std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
@@ -72,6 +70,14 @@ void Guard::grow() {
   }
 }
 
+// Its budgets are full again: forgotten and met anew it would have the same.
+bool Guard::Source::rested(Instant now) const {
+  const double idle = seconds(now - last);
+  return packets.tokens + idle * limits::packets_per_second >= limits::packets_burst &&
+         proven_packets.tokens + idle * limits::packets_per_second_proven >= limits::packets_burst_proven &&
+         signatures.tokens + idle * limits::signatures_per_source >= limits::signatures_per_source_burst;
+}
+
 Guard::Source& Guard::source(Instant now, const IpAddress& address) {
   const IpAddress key = party(address);
   for (;;) {
@@ -82,8 +88,9 @@ Guard::Source& Guard::source(Instant now, const IpAddress& address) {
       if (!entries_[i].used || (entries_[oldest].used && entries_[i].last < entries_[oldest].last))
         oldest = i;
     }
-    if (entries_[oldest].used && now - entries_[oldest].last < busy_within &&
-        entries_.size() < limits::guard_sources) {
+    for (std::size_t i = set; i < set + ways && entries_[oldest].used; ++i)
+      if (entries_[i].rested(now)) oldest = i;
+    if (entries_[oldest].used && !entries_[oldest].rested(now) && entries_.size() < limits::guard_sources) {
       grow();
       continue;
     }

@@ -3,9 +3,10 @@
 // or peers behind one NAT are not strangers. Who has answered us lately has a wider budget of its own, so
 // that a flood from forged addresses takes nothing from it (THREATS A11, A15).
 //
-// A flat, 4-way table under a keyed hash: an attacker cannot choose who shares a set. It grows under pressure
-// to a bound; then the entry idle for longest is replaced, and a source that comes back has a full budget,
-// which the common budget of all strangers bounds.
+// A flat, 4-way table under a keyed hash: an attacker cannot choose who shares a set. A source whose
+// budgets are full again makes room without loss; where there is none the table grows, to a bound; then the
+// entry idle for longest is replaced, and a source that comes back has a full budget, which the common budget
+// of all strangers bounds.
 #pragma once
 
 #include <cstddef>
@@ -47,6 +48,7 @@ class Guard {
     bool used = false;
     Bucket packets, proven_packets, signatures;
     Instant last{};
+    [[nodiscard]] bool rested(Instant now) const;
   };
   static constexpr std::size_t ways = 4;
   [[nodiscard]] Source& source(Instant now, const IpAddress& address);

@@ -15,6 +15,7 @@ constexpr std::size_t per_network = 4;  // candidates of one /24 or /48; the fir
 constexpr std::uint32_t sweeps = 6;     // questions for the rest of a region: with 6, 99 % of it is found
 constexpr std::uint32_t sweeps_crowded = 32;
 constexpr double crowded_at = 2.5;                // times the nodes that a region should have
+constexpr std::uint8_t asked_again = 2;           // times, of who is slow and among the nearest
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
 }  // namespace
@@ -117,6 +118,7 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
     if (counted_nodes >= limits::k &&
         !(wants_whole_region() && counted_nodes < region.most && in_region(candidate, region)))
       break;
+    const bool slow = candidate.state == State::slow;
     if (candidate.state == State::heard) {
       ask(index, form_for(candidate, region), out);
       ++used;
@@ -125,8 +127,16 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
       if (rules_.goal != Goal::nodes && !candidate.full_target) again.push(index);
     } else if (candidate.state == State::asked) {
       converged = false;
+    } else if (slow && values_ == 0 && rules_.slow == Slow::asked_again) {
+      // Twice at once: of three datagrams one arrives, and nobody waits a third time.
+      for (; candidate.again < asked_again && used < slots && queries_ < limits::queries; ++candidate.again) {
+        ask(index, candidate.form, out);
+        ++used;
+        converged = false;
+      }
     }
-    if (candidate.counts) ++counted_nodes;
+    // The window is widened past the slow at once: should they prove dead, the next have answered by then.
+    if (candidate.counts && !slow) ++counted_nodes;
   }
   if (!converged) return used;
   for (const std::uint16_t index : again) {
@@ -178,15 +188,20 @@ std::size_t Lookup::sweep(std::uint8_t path, std::size_t slots, const Region& re
   return used;
 }
 
+// More than it gave, and more than we have from all: of a small swarm every node of the region holds the
+// same.
+bool Lookup::may_hold_more(const Candidate& candidate) const {
+  return candidate.state == State::answered && candidate.full_target && candidate.held > candidate.got &&
+         candidate.held > values_ && candidate.repeats < limits::repeats_per_node;
+}
+
 // A large swarm: further samples from nodes that hold more than they gave.
 void Lookup::ask_for_more(std::size_t slots, std::vector<Ask>& out) {
   if (rules_.goal != Goal::records || values_ == 0) return;
   for (const std::uint16_t index : order_) {
     if (slots == 0 || values_ >= limits::records_wanted || queries_ >= limits::queries) return;
     const Candidate& candidate = pool_[index];
-    if (candidate.state != State::answered || !candidate.full_target || candidate.held <= candidate.got ||
-        candidate.repeats >= limits::repeats_per_node)
-      continue;
+    if (!may_hold_more(candidate)) continue;
     ask(index, Ask::Form::more, out);
     --slots;
   }
@@ -259,8 +274,7 @@ bool Lookup::finished(const Region& region) const {
   return std::none_of(order_.begin(), order_.end(), [this](std::uint16_t index) {
     const Candidate& candidate = pool_[index];
     if (candidate.state == State::asked) return candidate.form == Ask::Form::more;
-    return queries_ < limits::queries && candidate.state == State::answered && candidate.full_target &&
-           candidate.held > candidate.got && candidate.repeats < limits::repeats_per_node;
+    return queries_ < limits::queries && may_hold_more(candidate);
   });
 }
 
@@ -272,6 +286,7 @@ void Lookup::answered(const Answer& answer) {
   ++answers_;
   candidate.state = State::answered;
   candidate.replied = true;
+  candidate.late = false;
   candidate.standing = answer.standing;
   values_ += answer.fresh;
   if (answer.form == Ask::Form::more) {
@@ -280,7 +295,9 @@ void Lookup::answered(const Answer& answer) {
   }
   if (answer.form == Ask::Form::nodes || answer.form == Ask::Form::records) candidate.full_target = true;
   candidate.held = std::max(candidate.held, answer.held);
-  candidate.got += answer.fresh;
+  // Of one that sends as many as it holds nothing is left to ask for, new to us or not.
+  candidate.got = answer.got >= answer.held ? std::max(candidate.got + answer.fresh, answer.held)
+                                            : candidate.got + answer.fresh;
   if (!answer.token.empty() && answer.token.size() <= candidate.token.size()) {
     candidate.token_size = static_cast<std::uint8_t>(answer.token.size());
     std::copy(answer.token.begin(), answer.token.end(), candidate.token.begin());
@@ -295,11 +312,19 @@ void Lookup::slow(std::uint16_t candidate) {
   if (c.state != State::asked) return;
   c.state = State::slow;
   ++slow_seen_;
+  if (c.late) give_up(c);
 }
 
 void Lookup::overdue(std::uint16_t candidate) {
   Candidate& c = pool_[candidate];
-  if (c.state != State::asked && c.state != State::slow) return;
+  if (c.state == State::asked && c.again > 0)
+    c.late = true;  // asked anew, which has its own soft timeout
+  else if (c.state == State::asked || c.state == State::slow)
+    give_up(c);
+}
+
+// Nobody waits for it any longer.
+void Lookup::give_up(Candidate& c) {
   if (c.form == Ask::Form::more) {
     c.state = State::answered;
     c.repeats = limits::repeats_per_node;

@@ -7,6 +7,8 @@
 // - Ends when the k nearest alive have answered; a store's lookup, and one that has found no record, asks
 //   the whole region as well, so that Sybils around a key crowd nobody out (THREATS A2). Replies name only
 //   the nearest to the key, so some inside and outside are asked for nodes around random points of it.
+// - The slow among the nearest are asked again, twice at once: at 5 % loss one exchange in ten fails, and
+//   the nearest of all may not be missed for that.
 // - In a tiny network a silent candidate is asked once more: there, a lost packet would decide.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
 //   region's prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the
@@ -60,10 +62,14 @@ struct Place {
   [[nodiscard]] ByteView token_view() const { return {token.data(), token_size}; }
 };
 
+// What becomes of the slow among the nearest. given_up: where a place is as good as another.
+enum class Slow : std::uint8_t { asked_again, given_up };
+
 struct LookupRules {
   Goal goal = Goal::nodes;
   Targets targets = Targets::full;  // of the dialect; only record searches truncate
   std::uint8_t paths = 1;
+  Slow slow = Slow::asked_again;
 };
 
 class Lookup {
@@ -72,6 +78,8 @@ class Lookup {
 
   // Nodes to start with, from our own table: nearest first, depth 1.
   void seed(std::span<const NodeInfo> nodes);
+  // Records that the asker had before: they count as found.
+  void have(std::size_t records) { values_ = static_cast<std::uint32_t>(records); }
   // An answer. `heard`: usable nodes of its list (the caller has dropped unusable addresses). `held`: records
   // the answerer has in all, `got`: distinct ones that came. Ignored where the candidate has failed already.
   struct Answer {
@@ -122,7 +130,9 @@ class Lookup {
     std::uint8_t depth = 1;
     std::uint8_t path = 0;
     std::uint8_t repeats = 0;
+    std::uint8_t again = 0;        // times it was asked anew because it was slow
     std::uint8_t outstanding = 0;  // queries in flight
+    bool late = false;             // overdue, but for a query that is younger
     bool retried = false;
     bool replied = false;      // at least once
     bool full_target = false;  // has answered the full target
@@ -132,6 +142,7 @@ class Lookup {
     ByteArray<32> token{};
     std::uint32_t held = 0, got = 0;
   };
+  void give_up(Candidate& candidate);
   void add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path);
   void drop_farthest();
   [[nodiscard]] bool in_region(const Candidate& candidate, const Region& region) const;
@@ -139,6 +150,7 @@ class Lookup {
   [[nodiscard]] Ask::Form form_for(const Candidate& candidate, const Region& region) const;
   void ask(std::uint16_t index, Ask::Form form, std::vector<Ask>& out);
   std::size_t next_on_path(std::uint8_t path, std::size_t slots, const Region& region, std::vector<Ask>& out);
+  [[nodiscard]] bool may_hold_more(const Candidate& candidate) const;
   void ask_for_more(std::size_t slots, std::vector<Ask>& out);
   [[nodiscard]] bool may_sweep(const Candidate& candidate, const Region& region) const;
   [[nodiscard]] std::uint32_t sweep_budget(const Region& region) const;

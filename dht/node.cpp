@@ -102,6 +102,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   transaction.sender_told = sending.tell_sender;
   transaction.to_stranger = sending.to_stranger;
   transaction.candidate = sending.candidate;
+  transaction.round = sending.round;
   transaction.search = sending.search;
   transaction.expected = sending.expected;
   if (sending.tell_sender) transaction.sender = position;
@@ -170,6 +171,7 @@ Instant NodeState::next_wake() const {
   Instant wake = std::min(transactions.next_due(), store.next_expiry());
   wake = std::min(wake, upkeep.next(facts(last_seen)));
   if (!verifications.empty()) wake = std::min(wake, next_verification);
+  if (!heard.empty()) wake = std::min(wake, next_heard);
   if (!external) wake = std::min(wake, vote.undecided_until(last_seen));
   return wake;
 }
@@ -181,8 +183,11 @@ Facts NodeState::facts(Instant now) const {
   facts.endpoints = !bootstraps.empty();
   facts.bootstrapping = !introductions.empty();
   facts.read_only = read_only;
-  facts.room = table.bucket_with_room(filled_bucket).has_value();
+  facts.room = bucket_to_fill().has_value();
   facts.searching = upkeep_searching;
+  facts.lost = !lost.empty();
+  facts.entries = table.size();
+  facts.life = churn.life();
   return facts;
 }
 

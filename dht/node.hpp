@@ -47,6 +47,8 @@ struct NodeConfig {
   Membership membership = Membership::earned;
   std::optional<IpAddress> external;  // when the host knows it (it listens on one global address)
   std::size_t max_stored_records = 65'536;
+  // Of the proofs in replies. Records are always Ed25519; only large simulations choose another.
+  const crypto::SignatureScheme* proofs = &crypto::ed25519;
 };
 
 struct Datagram {

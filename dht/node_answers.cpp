@@ -30,7 +30,7 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
       guard.admit_signature(now.mono, from) == Acceptance::pass) {
     reply.observed = from;
     const ProofSubject subject{query.transaction, record_query ? Key{} : *query.sender, position, from};
-    reply.proof = prove(config.identity, subject, unix_ms(now.wall));
+    reply.proof = prove(config.identity, subject, unix_ms(now.wall), *config.proofs);
     ++counters.signatures_made;
   }
   Surroundings around{table,         store,           tokens,         *codec,       random,
@@ -68,6 +68,8 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
 }
 
 bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {
+  if (const Contact* contact = table.find(endpoint); contact != nullptr && contact->id == id)
+    return now - contact->proven > limits::proof_life;
   if (traits.proofs == Proofs::absent) return !known.validated(endpoint, now);
   const Proven* proven = known.proven(endpoint, now);
   // Who was read-only may have been reached since.

@@ -42,6 +42,7 @@ void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, Node
       break;
     case Purpose::upkeep:
       consider_heard(reply.nodes, now.mono);
+      if (std::erase(lost, from) > 0) upkeep.found_again(now.mono);
       break;
     case Purpose::verify:
     case Purpose::probe:
@@ -81,6 +82,7 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
                                         const Transaction& transaction, NodeOutput& out) {
   const Duration round_trip = now.mono - transaction.sent;
   const Contact* contact = table.find(from);
+  if (contact != nullptr && contact->id == reply.sender) churn.lived(now.mono - contact->answered);
   // An id belongs to one address and the reverse: whoever answers there under another id starts anew (A5).
   if (contact != nullptr && (contact->id != reply.sender || reply.role == SenderRole::read_only))
     table.remove(from);
@@ -109,8 +111,11 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
     known.proved(from, renewed);
     admit(now, from, reply, transaction);
   }
-  known.answered(from, now.mono);
-  table.heard(from, reply.sender, now, round_trip);
+  // The table remembers its own entries.
+  if (table.heard(from, reply.sender, now, round_trip))
+    known.no_longer_silent(from);
+  else
+    known.answered(from, now.mono);
   for (Guide& guide : guides) {
     if (guide.node.endpoint != from || guide.node.id == reply.sender) continue;
     guide.node.id = reply.sender;  // it learnt its address and moved
@@ -127,7 +132,7 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
   if (!reply.observed || reply.observed->address.family != config.family) return std::nullopt;
   ++counters.signatures_checked;
   const ProofSubject subject{reply.transaction, transaction.sender, reply.sender, *reply.observed};
-  if (!proof_holds(*reply.proof, subject)) return std::nullopt;
+  if (!proof_holds(*reply.proof, subject, *config.proofs)) return std::nullopt;
   const bool local = config.scope == Scope::local;
   const bool bound =
       position_valid(reply.sender, reply.proof->public_key, local ? IpAddress{} : from.address);
@@ -135,7 +140,7 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
   known.proved(from, {reply.proof->public_key, reply.sender, reply.role, fits, now.mono});
   if (local || (reply.observed->address.global() && from.address.global())) {
     vote.report(from, *reply.observed, now.mono);
-    apply_external(now, out);
+    if (reply.observed != external) apply_external(now, out);  // one more vote for what holds changes nothing
   }
   skew.report(from, reply.proof->unix_ms, now.mono - transaction.sent, now);
   apply_skew(now, out);
@@ -152,11 +157,11 @@ void NodeState::admit(Now now, const Endpoint& from, const Reply& reply, const T
   contact.answered = now.mono;
   contact.asked = transaction.sent;
   contact.proven = proven != nullptr ? proven->at : now.mono;
-  contact.answered_wall = now.wall;
   contact.round_trip.sample(now.mono - transaction.sent);
   const Admission admission = table.admit(contact, now.mono);
   if (admission == Admission::added || admission == Admission::replaced)
     std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == from; });
+  if (table.find(from) != nullptr) known.in_table(from);
 }
 
 Standing NodeState::standing_of(const Endpoint& endpoint, const Key& id, Instant now) const {
@@ -209,15 +214,23 @@ bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id
   return goal == Goal::store || (allowed(endpoint) && table.has_room_for(id, endpoint.address));
 }
 
-// Nodes named in passing: those that would fill a place are asked for their proof.
+// Nodes named in passing: those that would fill a place are asked for their proof; at once where they stand
+// near us, since of the nearest none may be missing, else as the pace permits.
 void NodeState::consider_heard(const NodeList& nodes, Instant now) {
+  const Region region = size.region();
   for (const NodeInfo& node : nodes) {
-    if (verifications.size() >= limits::verify_queue / 2) return;  // the other half is for askers
     if (!heard_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
       continue;
     if (!table.has_room_for(node.id, node.endpoint.address) || !unverified(node.endpoint, node.id, now))
       continue;
-    queue_verification(node.endpoint, node.id, false);
+    if (region.contains(distance(position, node.id)) && verifications.size() < limits::verify_queue / 2) {
+      queue_verification(node.endpoint, node.id, false);  // the other half is for askers
+      continue;
+    }
+    const bool queued = std::any_of(heard.begin(), heard.end(),
+                                    [&](const Verification& one) { return one.endpoint == node.endpoint; });
+    if (heard.size() >= limits::verify_queue || queued) continue;
+    heard.push_back({node.endpoint, node.id, false});
   }
 }
 

@@ -110,7 +110,11 @@ bool NodeState::try_recent_tokens(Now now, Search& search) {
 void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
   static_cast<void>(id);
   const Goal goal = goal_of(search.kind);
-  search.lookup.emplace(search.target, LookupRules{goal, traits.targets, search.paths}, position, now.mono);
+  const Slow slow =
+      search.kind == SearchKind::upkeep && search.target != position ? Slow::given_up : Slow::asked_again;
+  search.lookup.emplace(search.target, LookupRules{goal, traits.targets, search.paths, slow}, position,
+                        now.mono);
+  search.lookup->have(search.seen.size());  // of our own store, which may be one of the region's
   search.phase = Search::Phase::looking;
   if (search.kind == SearchKind::upkeep)
     upkeep_searching = true;
@@ -154,6 +158,7 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
       sending.form = ask.form;
       sending.search = id;
       sending.candidate = ask.candidate;
+      sending.round = search.round;
       sending.expected = node.id;
       if (wants_proof(now.mono, node.endpoint, node.id, lookup.goal())) sending.proof = ProofWanted::yes;
       QueryBody body = FindQuery{search.target};
@@ -179,12 +184,28 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
   if (lookup.finished(region)) lookup_over(now, id, search, out);
 }
 
+// A search for records that has found none on one path, though the network is no small one: somebody may
+// stand in the way. It goes on over four disjoint paths, then eight (S/Kademlia; THREATS D5, D6).
+bool NodeState::goes_on(const Search& search) const {
+  return search.kind == SearchKind::records && search.stats.values == 0 && search.seen.empty() &&
+         search.paths < limits::paths && search.lookup->answers() > 0 && size.value() > limits::small_network;
+}
+
 void NodeState::lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
   const Lookup& lookup = *search.lookup;
   search.stats.queries += lookup.queries();
   search.stats.answered += lookup.answers();
   search.stats.timed_out += lookup.failures();
   search.stats.depth = lookup.depth();
+  if (goes_on(search)) {
+    search.paths =
+        static_cast<std::uint8_t>(search.paths < limits::paths_next ? limits::paths_next : limits::paths);
+    ++search.round;
+    --lookups_running;
+    start_lookup(now, id, search);
+    advance_lookup(now, id, search, out);
+    return;
+  }
   if (search.kind == SearchKind::upkeep) {
     upkeep_searching = false;
     if (const auto sample = lookup.size_sample()) size.sample(*sample);
@@ -269,6 +290,10 @@ void NodeState::search_replied(Now now, const Transaction& transaction, const En
   }
   if (search.phase != Search::Phase::looking) return;
   Lookup& lookup = *search.lookup;
+  if (transaction.round != search.round) {  // of an earlier lookup: its records are as good
+    take_records(now, transaction.search, search, from, reply.records, search.stats.depth, out);
+    return;
+  }
   const bool renamed = transaction.expected && *transaction.expected != reply.sender;
   std::uint32_t fresh = 0;
   if (!reply.records.empty() && lookup.goal() != Goal::nodes)
@@ -288,6 +313,7 @@ void NodeState::search_replied(Now now, const Transaction& transaction, const En
     answer.heard = {usable.begin(), usable.size()};
     answer.token = reply.token;
     answer.held = reply.records_held;
+    answer.got = static_cast<std::uint32_t>(reply.records.size());
     answer.fresh = fresh;
     lookup.answered(answer);
   }
@@ -335,7 +361,9 @@ void NodeState::search_stage(Now now, const Transaction& transaction, NodeOutput
     if (transaction.stage == Stage::dead) leaf.failed(transaction.candidate);
   };
   if (transaction.purpose == Purpose::put && search.store_back) tell(*search.store_back);
-  if (transaction.purpose == Purpose::lookup && search.phase == Search::Phase::looking) tell(*search.lookup);
+  if (transaction.purpose == Purpose::lookup && search.phase == Search::Phase::looking &&
+      transaction.round == search.round)
+    tell(*search.lookup);
   advance(now, transaction.search, out);
 }
 

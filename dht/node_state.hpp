@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "dht/acquaintances.hpp"
+#include "dht/churn_seen.hpp"
 #include "dht/clock_skew.hpp"
 #include "dht/external_vote.hpp"
 #include "dht/guard.hpp"
 #include "dht/node.hpp"
+#include "dht/put_rate.hpp"
 #include "dht/responder.hpp"
 #include "dht/routing_table.hpp"
 #include "dht/search.hpp"
@@ -27,6 +29,12 @@ namespace shoal::dht {
 struct NodeState {
   NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> dialect, Random source);
 
+  struct Verification {
+    Endpoint endpoint;
+    std::optional<Key> id;  // under which name it wrote or was named
+    bool stranger = false;
+  };
+
   // node.cpp: the way in and out
   void handle(Now now, const Endpoint& from, ByteView datagram, NodeOutput& out);
   void tick(Now now, NodeOutput& out);
@@ -35,6 +43,7 @@ struct NodeState {
     Purpose purpose = Purpose::ping;
     Ask::Form form = Ask::Form::nodes;
     std::uint64_t search = 0;
+    std::uint8_t round = 0;
     std::uint16_t candidate = 0;
     std::optional<Key> expected;
     ProofWanted proof = ProofWanted::no;
@@ -59,6 +68,11 @@ struct NodeState {
   void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
   void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
   void queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger);
+  void verify(Now now, const Verification& next, NodeOutput& out);
+  void ask_around(Now now, NodeOutput& out);
+  [[nodiscard]] std::optional<int> bucket_to_fill() const;
+  void ask_a_lost_one(Now now, NodeOutput& out);
+  void remember_lost(const Endpoint& endpoint);
   // No proof of this endpoint under this name is at hand.
   [[nodiscard]] bool unverified(const Endpoint& endpoint, const Key& id, Instant now) const;
 
@@ -85,6 +99,7 @@ struct NodeState {
   bool try_recent_tokens(Now now, Search& search);
   void advance(Now now, std::uint64_t id, NodeOutput& out);
   void advance_lookup(Now now, std::uint64_t id, Search& search, NodeOutput& out);
+  [[nodiscard]] bool goes_on(const Search& search) const;
   void lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   void advance_put(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   void send_direct(Now now, std::uint64_t id, Search& search, NodeOutput& out);
@@ -128,6 +143,7 @@ struct NodeState {
   ExternalVote vote;
   SkewMedian skew;
   SizeEstimate size;
+  ChurnSeen churn;
   Upkeep upkeep;
 
   std::map<std::uint64_t, Search> searches;  // by id, that is by age
@@ -139,12 +155,10 @@ struct NodeState {
   std::vector<Endpoint> bootstraps;         // remembered, bounded
   std::vector<Introduction> introductions;  // in flight
   std::deque<SavedContact> backlog;         // of restore
-  struct Verification {
-    Endpoint endpoint;
-    std::optional<Key> id;  // under which name it wrote or was named
-    bool stranger = false;
-  };
-  std::deque<Verification> verifications;
+  std::deque<Verification> verifications;   // askers, and those near to us
+  std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
+  std::deque<Verification> heard;  // named in passing; at leisure
+  PacedRate heard_pace;
   std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
   struct RecentLookup {
     Key target;
@@ -160,6 +174,7 @@ struct NodeState {
   bool skew_matters = false;
   std::optional<Endpoint> external;
   Instant next_verification{};
+  Instant next_heard{};
   Instant next_probe_passed{};
   Instant next_probe_answered{};
   Instant last_reply{};

@@ -80,9 +80,16 @@ void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput
     if (link == Link::sound) {
       known.silent(transaction.to, now.mono);
       std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == transaction.to; });
-      if (table.failed(transaction.to, link))
+      if (const Contact* contact = table.find(transaction.to);
+          contact != nullptr && contact->failures + 1 == limits::failures_to_evict) {
+        churn.died(now.mono - contact->answered);
+        table.set_passed_on_for(std::max<Duration>(limits::passed_on_least, churn.life()));
+      }
+      if (table.failed(transaction.to, link)) {
+        remember_lost(transaction.to);
         if (const auto replacement = table.take_replacement(now.mono))
           queue_verification(replacement->endpoint, std::nullopt, false);
+      }
     }
     if (had_contact && !has_contacts()) had_contact = false;
   }
@@ -119,10 +126,10 @@ void NodeState::do_duty(Now now, Duty duty, NodeOutput& out) {
       upkeep_lookup(now, position, out);
       break;
     case Duty::fill:
-      if (const auto bucket = table.bucket_with_room(filled_bucket)) {
-        filled_bucket = *bucket;
-        upkeep_lookup(now, random_in_bucket(*bucket), out);
-      }
+      ask_around(now, out);
+      break;
+    case Duty::lost:
+      ask_a_lost_one(now, out);
       break;
     case Duty::stalest:
       ask_stalest(now, out);
@@ -166,11 +173,58 @@ void NodeState::ask_stalest(Now now, NodeOutput& out) {
   if (wants_proof(now.mono, contact->endpoint, contact->id, Goal::nodes)) sending.proof = ProofWanted::yes;
   const Endpoint to = contact->endpoint;
   QueryBody body = PingQuery{};
-  if (const auto bucket = table.bucket_with_room(filled_bucket)) {
+  if (const auto bucket = bucket_to_fill()) {
     filled_bucket = *bucket;
     body = FindQuery{random_in_bucket(*bucket)};
   }
   send_query(now, to, body, sending, out);
+}
+
+// A bucket deeper than the network goes stays empty for ever; but the estimate may err by half.
+std::optional<int> NodeState::bucket_to_fill() const {
+  constexpr double margin = 2, any = 1e30;
+  const double seen = std::max(size.value(), static_cast<double>(table.size() + 1));
+  return table.bucket_with_room(filled_bucket, upkeep.filling_first() ? any : margin * seen);
+}
+
+// Names for a bucket with room, from who should know the place: one query, where a lookup would take ten.
+void NodeState::ask_around(Now now, NodeOutput& out) {
+  const auto bucket = bucket_to_fill();
+  if (!bucket) return;
+  filled_bucket = *bucket;
+  const Key point = random_in_bucket(*bucket);
+  if (upkeep.fill_by_lookup() && !upkeep_searching) {
+    upkeep_lookup(now, point, out);
+    return;
+  }
+  contact_scratch.clear();
+  table.closest(point, 1, RoutingTable::Choice::fit, now.mono, contact_scratch);
+  if (contact_scratch.empty()) return;
+  const Contact& contact = *contact_scratch.front();
+  Sending sending;
+  sending.purpose = Purpose::upkeep;
+  sending.expected = contact.id;
+  const Endpoint to = contact.endpoint;
+  send_query(now, to, FindQuery{point}, sending, out);
+}
+
+void NodeState::remember_lost(const Endpoint& endpoint) {
+  if (std::find(lost.begin(), lost.end(), endpoint) != lost.end()) return;
+  if (lost.size() < limits::lost)
+    lost.push_back(endpoint);
+  else
+    lost[static_cast<std::size_t>(random.below(lost.size()))] = endpoint;
+}
+
+// It is asked for our own neighbourhood: if it lives on the other side of a cut that has healed, its answer
+// names those whom our region needs.
+void NodeState::ask_a_lost_one(Now now, NodeOutput& out) {
+  if (lost.empty()) return;
+  const Endpoint to = lost[static_cast<std::size_t>(random.below(lost.size()))];
+  Sending sending;
+  sending.purpose = Purpose::upkeep;
+  sending.proof = ProofWanted::yes;
+  send_query(now, to, FindQuery{position}, sending, out);
 }
 
 void NodeState::ask_to_be_probed(Now now, NodeOutput& out) {
@@ -195,16 +249,32 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
   while (!verifications.empty() && next_verification <= now.mono) {
     const Verification next = verifications.front();
     verifications.pop_front();
-    // It may have proven itself since, and a stranger is none once we have written to it.
-    const bool stranger = next.stranger && known.stranger(next.endpoint, now.mono);
-    if (!stranger && next.id && !unverified(next.endpoint, *next.id, now.mono)) continue;
-    Sending sending;
-    sending.purpose = Purpose::verify;
-    sending.proof = ProofWanted::yes;
-    sending.to_stranger = stranger;
-    send_query(now, next.endpoint, PingQuery{}, sending, out);
-    next_verification = now.mono + limits::verify_every;
+    verify(now, next, out);
   }
+  while (!heard.empty() && next_heard <= now.mono) {
+    if (!heard_pace.admit(now.mono, limits::verify_heard_every, limits::verify_heard_burst)) {
+      next_heard = now.mono + limits::verify_heard_every / 4;
+      break;
+    }
+    const Verification next = heard.front();
+    heard.pop_front();
+    next_heard = now.mono + limits::verify_every;
+    // Others may have taken its place while it waited.
+    if (next.id && !table.has_room_for(*next.id, next.endpoint.address)) continue;
+    verify(now, next, out);
+  }
+}
+
+void NodeState::verify(Now now, const Verification& next, NodeOutput& out) {
+  // It may have proven itself since, and a stranger is none once we have written to it.
+  const bool stranger = next.stranger && known.stranger(next.endpoint, now.mono);
+  if (!stranger && next.id && !unverified(next.endpoint, *next.id, now.mono)) return;
+  Sending sending;
+  sending.purpose = Purpose::verify;
+  sending.proof = ProofWanted::yes;
+  sending.to_stranger = stranger;
+  send_query(now, next.endpoint, PingQuery{}, sending, out);
+  next_verification = now.mono + limits::verify_every;
 }
 
 }  // namespace shoal::dht

@@ -47,12 +47,13 @@ Signed signed_bytes(const ProofSubject& subject, std::int64_t unix_ms) {
 
 }  // namespace
 
-Proof prove(const crypto::SigningKey& key, const ProofSubject& subject, std::int64_t unix_ms) {
-  return {key.public_key, key.sign(signed_bytes(subject, unix_ms).view()), unix_ms};
+Proof prove(const crypto::SigningKey& key, const ProofSubject& subject, std::int64_t unix_ms,
+            const crypto::SignatureScheme& scheme) {
+  return {key.public_key, scheme.sign(key, signed_bytes(subject, unix_ms).view()), unix_ms};
 }
 
-bool proof_holds(const Proof& proof, const ProofSubject& subject) {
-  return crypto::verify(proof.public_key, signed_bytes(subject, proof.unix_ms).view(), proof.signature);
+bool proof_holds(const Proof& proof, const ProofSubject& subject, const crypto::SignatureScheme& scheme) {
+  return scheme.verify(proof.public_key, signed_bytes(subject, proof.unix_ms).view(), proof.signature);
 }
 
 }  // namespace shoal::dht

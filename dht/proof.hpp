@@ -17,8 +17,10 @@ struct ProofSubject {
   Endpoint observed;  // the asker's endpoint as the answerer saw it
 };
 
-[[nodiscard]] Proof prove(const crypto::SigningKey& key, const ProofSubject& subject, std::int64_t unix_ms);
+[[nodiscard]] Proof prove(const crypto::SigningKey& key, const ProofSubject& subject, std::int64_t unix_ms,
+                          const crypto::SignatureScheme& scheme = crypto::ed25519);
 // The signature alone; whether the position belongs to key and address is position_valid's business.
-[[nodiscard]] bool proof_holds(const Proof& proof, const ProofSubject& subject);
+[[nodiscard]] bool proof_holds(const Proof& proof, const ProofSubject& subject,
+                               const crypto::SignatureScheme& scheme = crypto::ed25519);
 
 }  // namespace shoal::dht

@@ -1,10 +1,12 @@
 // RecentMap: the last `Room` keys written, with a value each; the oldest key goes when another comes. Memory
-// grows only with use. Looked up, never iterated, so the hash order decides nothing.
+// grows only with use: a ring of items, and an open-addressing index of 16-bit places in it. Never iterated,
+// so the hash order decides nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <unordered_map>
-#include <utility>
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace shoal::dht {
@@ -12,36 +14,89 @@ namespace shoal::dht {
 template <class K, class V, std::size_t Room>
 class RecentMap {
  public:
+  static_assert(Room < 0xffff);
   [[nodiscard]] V* find(const K& key) {
-    const auto it = map_.find(key);
-    return it == map_.end() ? nullptr : &it->second;
+    const std::size_t place = lookup(key);
+    return place == none ? nullptr : &items_[index_[place]].value;
   }
   [[nodiscard]] const V* find(const K& key) const {
-    const auto it = map_.find(key);
-    return it == map_.end() ? nullptr : &it->second;
+    const std::size_t place = lookup(key);
+    return place == none ? nullptr : &items_[index_[place]].value;
   }
-  // The value of `key`, made if absent. The reference is good until the next write.
-  V& touch(const K& key) {
+  // The value of `key`, made if absent. The reference is good until the next write. `spent`: whether a value
+  // is of no use any more; where the oldest is, its place is taken and nothing grows.
+  template <class Spent>
+  V& touch(const K& key, Spent&& spent) {
     if (V* known = find(key)) return *known;
-    if (ring_.size() < Room) {
-      ring_.push_back(key);
+    std::uint16_t item = 0;
+    if (items_.size() == Room || (!items_.empty() && spent(items_[next_].value))) {
+      item = static_cast<std::uint16_t>(next_);
+      unlink(lookup(items_[item].key));
+      items_[item] = {key, V{}};
+      next_ = (next_ + 1) % items_.size();
     } else {
-      map_.erase(ring_[next_]);
-      ring_[next_] = key;
-      next_ = (next_ + 1) % Room;
+      // The ring grows where it closes, so that the order of ages stays.
+      if (items_.size() == items_.capacity()) items_.reserve(std::min(Room, items_.size() * 5 / 4 + 8));
+      const bool turned = next_ != 0;
+      std::rotate(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_), items_.end());
+      next_ = 0;
+      items_.push_back({key, V{}});
+      item = static_cast<std::uint16_t>(items_.size() - 1);
+      if (turned || 2 * items_.size() > index_.size()) {
+        rebuild();
+        return items_[item].value;
+      }
     }
-    return map_[key];
+    link(item);
+    return items_[item].value;
   }
-  [[nodiscard]] std::size_t size() const { return map_.size(); }
-  void clear() {
-    map_.clear();
-    ring_.clear();
-    next_ = 0;
+  V& touch(const K& key) {
+    return touch(key, [](const V&) { return false; });
   }
+  [[nodiscard]] std::size_t size() const { return items_.size(); }
 
  private:
-  std::unordered_map<K, V> map_;
-  std::vector<K> ring_;
+  struct Item {
+    K key;
+    V value;
+  };
+  static constexpr std::uint16_t empty = 0xffff;
+  static constexpr std::size_t none = ~std::size_t{0};
+
+  [[nodiscard]] std::size_t home(const K& key) const {
+    const std::uint64_t hash = std::hash<K>{}(key) * 0x9E3779B97F4A7C15ULL;
+    return static_cast<std::size_t>(hash >> 40) & (index_.size() - 1);
+  }
+  [[nodiscard]] std::size_t lookup(const K& key) const {
+    if (index_.empty()) return none;
+    for (std::size_t i = home(key); index_[i] != empty; i = (i + 1) & (index_.size() - 1))
+      if (items_[index_[i]].key == key) return i;
+    return none;
+  }
+  void link(std::uint16_t item) {
+    std::size_t i = home(items_[item].key);
+    while (index_[i] != empty) i = (i + 1) & (index_.size() - 1);
+    index_[i] = item;
+  }
+  // Shifts back what the hole displaces, so that there are no tombstones.
+  void unlink(std::size_t hole) {
+    const std::size_t mask = index_.size() - 1;
+    for (std::size_t i = (hole + 1) & mask; index_[i] != empty; i = (i + 1) & mask) {
+      if (((i - home(items_[index_[i]].key)) & mask) < ((i - hole) & mask)) continue;
+      index_[hole] = index_[i];
+      hole = i;
+    }
+    index_[hole] = empty;
+  }
+  void rebuild() {
+    std::size_t slots = std::max<std::size_t>(index_.size(), 16);
+    while (slots < 2 * items_.size()) slots *= 2;
+    index_.assign(slots, empty);
+    for (std::size_t i = 0; i < items_.size(); ++i) link(static_cast<std::uint16_t>(i));
+  }
+
+  std::vector<Item> items_;           // a ring: the oldest is at next_
+  std::vector<std::uint16_t> index_;  // a power of two, at most half full
   std::size_t next_ = 0;
 };
 

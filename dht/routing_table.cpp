@@ -2,6 +2,8 @@
 #include "dht/routing_table.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "dht/base/check.hpp"
 
@@ -13,17 +15,38 @@ Instant last_touch(const Contact& contact) { return std::max(contact.asked, cont
 
 constexpr Duration rest_after_failure = std::chrono::seconds{10};  // one burst of loss should not count twice
 
-void count_up(std::unordered_map<IpAddress, std::uint32_t>& counts, const IpAddress& address) {
-  ++counts[address];
+constexpr std::size_t growth = 16;  // contacts of room at a time: doubling would waste half of it
+
+std::uint32_t mark_of(const Endpoint& endpoint) {
+  return static_cast<std::uint32_t>(std::hash<Endpoint>{}(endpoint) >> 32);
 }
-void count_down(std::unordered_map<IpAddress, std::uint32_t>& counts, const IpAddress& address) {
-  const auto it = counts.find(address);
-  SHOAL_CHECK(it != counts.end() && it->second > 0);
-  if (--it->second == 0) counts.erase(it);
+std::uint32_t mark_of(const IpAddress& network) {
+  return static_cast<std::uint32_t>(std::hash<IpAddress>{}(network) >> 32);
 }
-std::uint32_t count_of(const std::unordered_map<IpAddress, std::uint32_t>& counts, const IpAddress& address) {
-  const auto it = counts.find(address);
-  return it == counts.end() ? 0 : it->second;
+std::uint64_t head_of(const Key& key) { return load_be<std::uint64_t>(key.bytes.data()); }
+
+// The next place of `mark` at `from` or behind; marks.size(): none. In blocks, so that it is done by vectors.
+std::size_t next_place(const std::vector<std::uint32_t>& marks, std::uint32_t mark, std::size_t from) {
+  constexpr std::size_t block = 16;
+  std::size_t i = from;
+  for (; i + block <= marks.size(); i += block) {
+    std::uint32_t hits = 0;
+    for (std::size_t j = 0; j < block; ++j) hits |= marks[i + j] == mark ? 1U : 0U;
+    if (hits != 0) break;
+  }
+  while (i < marks.size() && marks[i] != mark) ++i;
+  return i;
+}
+
+template <class T>
+void push_tightly(std::vector<T>& list, const T& value) {
+  if (list.size() == list.capacity()) list.reserve(list.size() + growth);
+  list.push_back(value);
+}
+template <class T>
+void take_out(std::vector<T>& list, std::size_t index) {
+  list[index] = list.back();
+  list.pop_back();
 }
 
 }  // namespace
@@ -32,7 +55,7 @@ bool counted(const IpAddress& address) { return address.global(); }
 
 std::size_t RoutingTable::bucket_room(int index) {
   return static_cast<std::size_t>(index) < std::size(limits::far_buckets) ? limits::far_buckets[index]
-                                                                          : limits::k;
+                                                                          : limits::near_bucket;
 }
 
 RoutingTable::Bucket& RoutingTable::bucket_of(const Key& id) {
@@ -47,51 +70,61 @@ const RoutingTable::Bucket* RoutingTable::bucket_if(const Key& id) const {
   return index < buckets_.size() ? &buckets_[index] : nullptr;
 }
 
+std::size_t RoutingTable::slot_of(const Endpoint& endpoint) const {
+  const std::uint32_t mark = mark_of(endpoint);
+  for (std::size_t i = next_place(endpoint_marks_, mark, 0); i < contacts_.size();
+       i = next_place(endpoint_marks_, mark, i + 1))
+    if (contacts_[i].endpoint == endpoint) return i;
+  return none;
+}
+
 Contact* RoutingTable::entry(const Endpoint& endpoint) {
-  return const_cast<Contact*>(std::as_const(*this).find(endpoint));
+  const std::size_t slot = slot_of(endpoint);
+  return slot == none ? nullptr : &contacts_[slot];
 }
 
 const Contact* RoutingTable::find(const Endpoint& endpoint) const {
-  const auto id = ids_.find(endpoint);
-  if (id == ids_.end()) return nullptr;
-  const Bucket* bucket = bucket_if(id->second);
-  SHOAL_CHECK(bucket != nullptr);
-  for (const Contact& contact : bucket->entries)
-    if (contact.endpoint == endpoint) return &contact;
-  SHOAL_CHECK(false);
-  return nullptr;
+  const std::size_t slot = slot_of(endpoint);
+  return slot == none ? nullptr : &contacts_[slot];
 }
 
-bool RoutingTable::crowded(const Bucket& bucket, const IpAddress& address) const {
+bool RoutingTable::crowded(int bucket, const IpAddress& address) const {
   if (!counted(address)) return false;
-  if (count_of(hosts_, address) > 0) return true;
   const IpAddress network = address.network();
-  if (count_of(networks_, network) >= limits::per_network_in_table) return true;
-  const auto same = std::count_if(bucket.entries.begin(), bucket.entries.end(), [&](const Contact& contact) {
-    return contact.endpoint.address.network() == network;
-  });
-  return static_cast<std::size_t>(same) >= limits::per_network_in_bucket;
+  const std::uint32_t mark = mark_of(network);
+  std::size_t in_table = 0, in_bucket = 0;
+  for (std::size_t i = next_place(network_marks_, mark, 0); i < contacts_.size();
+       i = next_place(network_marks_, mark, i + 1)) {
+    const Contact& contact = contacts_[i];
+    if (contact.endpoint.address.network() != network) continue;
+    if (contact.endpoint.address == address) return true;
+    ++in_table;
+    if (shared_prefix(own_, contact.id) == bucket) ++in_bucket;
+  }
+  return in_table >= limits::per_network_in_table || in_bucket >= limits::per_network_in_bucket;
 }
 
 void RoutingTable::insert(Bucket& bucket, const Contact& contact) {
-  bucket.entries.push_back(contact);
-  ids_.emplace(contact.endpoint, contact.id);
-  if (counted(contact.endpoint.address)) {
-    count_up(hosts_, contact.endpoint.address);
-    count_up(networks_, contact.endpoint.address.network());
-  }
-  ++size_;
+  bucket.entries.push_back(static_cast<Slot>(contacts_.size()));
+  push_tightly(contacts_, contact);
+  push_tightly(endpoint_marks_, mark_of(contact.endpoint));
+  push_tightly(network_marks_, mark_of(contact.endpoint.address.network()));
+  push_tightly(id_heads_, head_of(contact.id));
 }
 
+// The last contact moves into the hole.
 void RoutingTable::erase(Bucket& bucket, std::size_t index) {
-  const Endpoint endpoint = bucket.entries[index].endpoint;
+  const Slot slot = bucket.entries[index];
   bucket.entries.erase(bucket.entries.begin() + static_cast<std::ptrdiff_t>(index));
-  ids_.erase(endpoint);
-  if (counted(endpoint.address)) {
-    count_down(hosts_, endpoint.address);
-    count_down(networks_, endpoint.address.network());
+  const auto last = static_cast<Slot>(contacts_.size() - 1);
+  if (slot != last) {
+    std::vector<Slot>& others = bucket_of(contacts_[last].id).entries;
+    *std::find(others.begin(), others.end(), last) = slot;
   }
-  --size_;
+  take_out(contacts_, slot);
+  take_out(endpoint_marks_, slot);
+  take_out(network_marks_, slot);
+  take_out(id_heads_, slot);
 }
 
 void RoutingTable::forget_waiting(Bucket& bucket, const Key& id, const Endpoint& endpoint) {
@@ -111,7 +144,6 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
     if (known->id == contact.id) {
       known->public_key = contact.public_key;
       known->answered = contact.answered;
-      known->answered_wall = contact.answered_wall;
       known->proven = contact.proven;
       known->failures = 0;
       return Admission::refreshed;
@@ -119,25 +151,26 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
     remove(contact.endpoint);
   }
   Bucket& bucket = bucket_of(contact.id);
-  const auto same = std::find_if(bucket.entries.begin(), bucket.entries.end(),
-                                 [&](const Contact& other) { return other.id == contact.id; });
+  const auto same = std::find_if(bucket.entries.begin(), bucket.entries.end(), [&](const Slot slot) {
+    return id_heads_[slot] == head_of(contact.id) && contacts_[slot].id == contact.id;
+  });
   if (same != bucket.entries.end()) {
-    if (same->failures == 0) {
+    if (contacts_[*same].failures == 0) {
       keep_waiting(bucket, contact);
       return Admission::moved;
     }
     erase(bucket, static_cast<std::size_t>(same - bucket.entries.begin()));
   }
-  if (crowded(bucket, contact.endpoint.address)) return Admission::crowded;
-  forget_waiting(bucket, contact.id, contact.endpoint);
   const auto index = static_cast<int>(&bucket - buckets_.data());
+  if (crowded(index, contact.endpoint.address)) return Admission::crowded;
+  forget_waiting(bucket, contact.id, contact.endpoint);
   if (bucket.entries.size() < bucket_room(index)) {
     if (bucket.entries.empty()) bucket.touched = now;
     insert(bucket, contact);
     return Admission::added;
   }
-  const auto dead = std::find_if(bucket.entries.begin(), bucket.entries.end(), [](const Contact& other) {
-    return other.failures >= limits::failures_to_evict;
+  const auto dead = std::find_if(bucket.entries.begin(), bucket.entries.end(), [&](const Slot slot) {
+    return contacts_[slot].failures >= limits::failures_to_evict;
   });
   if (dead != bucket.entries.end()) {
     erase(bucket, static_cast<std::size_t>(dead - bucket.entries.begin()));
@@ -150,10 +183,10 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
 
 bool RoutingTable::has_room_for(const Key& id, const IpAddress& address) const {
   if (id == own_) return false;
+  const int index = shared_prefix(own_, id);
+  if (crowded(index, address)) return false;
   const Bucket* bucket = bucket_if(id);
-  if (bucket == nullptr) return !counted(address) || !crowded(Bucket{}, address);
-  if (crowded(*bucket, address)) return false;
-  return bucket->entries.size() < bucket_room(shared_prefix(own_, id)) ||
+  return bucket == nullptr || bucket->entries.size() < bucket_room(index) ||
          bucket->waiting.size() < limits::replacements;
 }
 
@@ -162,7 +195,6 @@ bool RoutingTable::heard(const Endpoint& endpoint, const Key& id, Now now,
   Contact* contact = entry(endpoint);
   if (contact == nullptr || contact->id != id) return false;
   contact->answered = now.mono;
-  contact->answered_wall = now.wall;
   contact->failures = 0;
   if (round_trip) contact->round_trip.sample(*round_trip);
   return true;
@@ -183,43 +215,70 @@ bool RoutingTable::failed(const Endpoint& endpoint, Link link) {
 }
 
 bool RoutingTable::remove(const Endpoint& endpoint) {
-  const auto id = ids_.find(endpoint);
-  if (id == ids_.end()) return false;
-  Bucket& bucket = bucket_of(id->second);
-  for (std::size_t i = 0; i < bucket.entries.size(); ++i) {
-    if (bucket.entries[i].endpoint != endpoint) continue;
-    erase(bucket, i);
-    return true;
-  }
-  return false;
+  const std::size_t slot = slot_of(endpoint);
+  if (slot == none) return false;
+  Bucket& bucket = bucket_of(contacts_[slot].id);
+  const auto place = std::find(bucket.entries.begin(), bucket.entries.end(), slot);
+  SHOAL_CHECK(place != bucket.entries.end());
+  erase(bucket, static_cast<std::size_t>(place - bucket.entries.begin()));
+  return true;
 }
+
+struct RoutingTable::Near {
+  std::uint64_t head;  // of the distance
+  Slot slot;
+};
+
+// The nearest of those offered, nearest first, in groups: whoever comes in a later group is farther away than
+// all of the earlier ones. Two ids of a table that agree in 64 bits are not met with.
+class RoutingTable::Nearest {
+ public:
+  Nearest(const RoutingTable& table, const Key& target, std::size_t count, Choice choice, Instant now)
+      : table_(table), head_(head_of(target)), count_(std::min(count, most)), choice_(choice), now_(now) {}
+
+  [[nodiscard]] bool full() const { return size_ == count_; }
+  void begin_group() { group_ = size_; }
+  void offer(const Bucket& bucket) {
+    for (const Slot slot : bucket.entries) {
+      const Near near{table_.id_heads_[slot] ^ head_, slot};
+      if (size_ == count_ && (size_ == group_ || near.head >= items_[size_ - 1].head)) continue;
+      if (choice_ == Choice::fit && !table_.contacts_[slot].alive(now_, table_.passed_on_for_)) continue;
+      if (size_ == count_) --size_;
+      std::size_t place = size_++;
+      for (; place > group_ && near.head < items_[place - 1].head; --place) items_[place] = items_[place - 1];
+      items_[place] = near;
+    }
+  }
+  void write(std::vector<const Contact*>& out) const {
+    for (std::size_t i = 0; i < size_; ++i) out.push_back(&table_.contacts_[items_[i].slot]);
+  }
+
+ private:
+  static constexpr std::size_t most = 512;  // of one question; a lookup's seeds are 160
+  const RoutingTable& table_;
+  std::uint64_t head_;
+  std::size_t count_, size_ = 0, group_ = 0;
+  Choice choice_;
+  Instant now_;
+  std::array<Near, most> items_;
+};
 
 // Buckets in the order of their distance from `target`, which shares p bits with us: bucket p shares more
 // than p bits with it; all deeper ones share exactly p and come together; then p-1, p-2, ... one by one.
 void RoutingTable::closest(const Key& target, std::size_t count, Choice choice, Instant now,
                            std::vector<const Contact*>& out) const {
-  const std::size_t start = out.size();
-  const auto collect = [&](const Bucket& bucket, std::size_t group) {
-    for (const Contact& contact : bucket.entries) {
-      if (choice == Choice::fit && !contact.alive(now)) continue;
-      if (out.size() - start == count) {
-        if (out.size() == group || !closer(target, contact.id, out.back()->id)) continue;
-        out.pop_back();
-      }
-      const auto place =
-          std::upper_bound(out.begin() + static_cast<std::ptrdiff_t>(group), out.end(), &contact,
-                           [&](const Contact* a, const Contact* b) { return closer(target, a->id, b->id); });
-      out.insert(place, &contact);
-    }
-  };
+  Nearest nearest(*this, target, count, choice, now);
   const auto p = static_cast<std::size_t>(shared_prefix(own_, target));
-  if (p < buckets_.size()) collect(buckets_[p], out.size());
-  if (out.size() - start < count) {
-    const std::size_t group = out.size();
-    for (std::size_t i = p + 1; i < buckets_.size(); ++i) collect(buckets_[i], group);
+  if (p < buckets_.size()) nearest.offer(buckets_[p]);
+  if (!nearest.full()) {
+    nearest.begin_group();
+    for (std::size_t i = p + 1; i < buckets_.size(); ++i) nearest.offer(buckets_[i]);
   }
-  for (std::size_t i = std::min(p, buckets_.size()); i-- > 0 && out.size() - start < count;)
-    collect(buckets_[i], out.size());
+  for (std::size_t i = std::min(p, buckets_.size()); i-- > 0 && !nearest.full();) {
+    nearest.begin_group();
+    nearest.offer(buckets_[i]);
+  }
+  nearest.write(out);
 }
 
 const Contact* RoutingTable::stalest(Instant now) const {
@@ -249,13 +308,14 @@ std::optional<Contact> RoutingTable::take_replacement(Instant now) {
 void RoutingTable::move_to(const Key& own, Instant now) {
   std::vector<Bucket> old;
   old.swap(buckets_);
-  ids_.clear();
-  hosts_.clear();
-  networks_.clear();
-  size_ = 0;
+  std::vector<Contact> contacts;
+  contacts.swap(contacts_);
+  endpoint_marks_.clear();
+  network_marks_.clear();
+  id_heads_.clear();
   own_ = own;
   for (const Bucket& bucket : old)
-    for (const Contact& contact : bucket.entries) static_cast<void>(admit(contact, now));
+    for (const Slot slot : bucket.entries) static_cast<void>(admit(contacts[slot], now));
   for (const Bucket& bucket : old)
     for (const Contact& contact : bucket.waiting) static_cast<void>(admit(contact, now));
 }
@@ -282,11 +342,14 @@ int RoutingTable::deepest() const {
   return -1;
 }
 
-std::optional<int> RoutingTable::bucket_with_room(int after) const {
+std::optional<int> RoutingTable::bucket_with_room(int after, double network_size) const {
   const int count = deepest() + 1;
   for (int step = 1; step <= count; ++step) {
     const int index = (after + step) % count;
-    if (bucket_size(index) < bucket_room(index)) return index;
+    const double there = std::ldexp(network_size, -(index + 1));
+    if (static_cast<double>(bucket_size(index)) <
+        std::min(static_cast<double>(bucket_room(index)), there - 1))
+      return index;
   }
   return std::nullopt;
 }

@@ -5,11 +5,16 @@
 // counted over entries, not replacements; every entry got in by `admit`, that is after a verified reply;
 // entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
 // flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
+//
+// Contacts lie side by side, and beside them 32 bits of a hash of each endpoint and network and 64 bits of
+// each id: the questions asked with every datagram (who is this? is its network here? who is nearest?) walk
+// through a few hundred numbers in a row, and touch contacts only where these agree. No hash table is as
+// small or as fast.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "dht/base/key.hpp"
@@ -67,14 +72,18 @@ class RoutingTable {
   void move_to(const Key& own, Instant now);
 
   [[nodiscard]] const Key& own() const { return own_; }
-  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t size() const { return contacts_.size(); }
   [[nodiscard]] std::size_t replacements() const;
   [[nodiscard]] std::size_t bucket_count() const;  // non-empty ones
   [[nodiscard]] std::size_t bucket_size(int index) const;
   [[nodiscard]] static std::size_t bucket_room(int index);
   // The next bucket with room behind `after`, wrapping around at the deepest in use; nullopt: none. What a
   // fill lookup aims at.
-  [[nodiscard]] std::optional<int> bucket_with_room(int after) const;
+  // Only where nodes may be found for it: a bucket never holds more than its share of the network.
+  [[nodiscard]] std::optional<int> bucket_with_room(int after, double network_size) const;
+  // How long an entry not heard is passed on; at most limits::passed_on_for, less where nodes come and go
+  // fast.
+  void set_passed_on_for(Duration time) { passed_on_for_ = std::min<Duration>(time, limits::passed_on_for); }
   [[nodiscard]] int deepest() const;  // highest index in use; -1: empty
   // Buckets' last lookups, for refreshing. `touch` marks the bucket of `target`.
   void touch(const Key& target, Instant now);
@@ -83,30 +92,35 @@ class RoutingTable {
   template <class F>
   void for_each(F&& f) const {
     for (const Bucket& bucket : buckets_)
-      for (const Contact& contact : bucket.entries) f(contact);
+      for (const Slot slot : bucket.entries) f(contacts_[slot]);
   }
 
  private:
+  using Slot = std::uint16_t;  // index into contacts_ and the columns beside it
   struct Bucket {
-    std::vector<Contact> entries;
+    std::vector<Slot> entries;     // oldest first
     std::vector<Contact> waiting;  // oldest first
     Instant touched{};
   };
+  static constexpr std::size_t none = ~std::size_t{0};
+  struct Near;
+  class Nearest;
   [[nodiscard]] Bucket& bucket_of(const Key& id);
   [[nodiscard]] const Bucket* bucket_if(const Key& id) const;
+  [[nodiscard]] std::size_t slot_of(const Endpoint& endpoint) const;  // none: no entry
   [[nodiscard]] Contact* entry(const Endpoint& endpoint);
-  [[nodiscard]] bool crowded(const Bucket& bucket, const IpAddress& address) const;
+  [[nodiscard]] bool crowded(int bucket, const IpAddress& address) const;
   void insert(Bucket& bucket, const Contact& contact);
   void erase(Bucket& bucket, std::size_t index);
   void keep_waiting(Bucket& bucket, const Contact& contact);
   static void forget_waiting(Bucket& bucket, const Key& id, const Endpoint& endpoint);
 
   Key own_;
-  std::vector<Bucket> buckets_;                            // grows to the deepest in use
-  std::unordered_map<Endpoint, Key> ids_;                  // never iterated
-  std::unordered_map<IpAddress, std::uint32_t> hosts_;     // counted addresses: entries of this IP
-  std::unordered_map<IpAddress, std::uint32_t> networks_;  // and of this network
-  std::size_t size_ = 0;
+  Duration passed_on_for_ = limits::passed_on_for;
+  std::vector<Bucket> buckets_;    // grows to the deepest in use
+  std::vector<Contact> contacts_;  // entries, in no order
+  std::vector<std::uint32_t> endpoint_marks_, network_marks_;
+  std::vector<std::uint64_t> id_heads_;
 };
 
 }  // namespace shoal::dht

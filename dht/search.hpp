@@ -21,6 +21,7 @@ struct Search {
   Phase phase = Phase::waiting;
   Key target;
   std::uint8_t paths = 1;
+  std::uint8_t round = 0;  // lookups before this one: over fewer paths, without a value
   Instant started{};
   std::optional<Lookup> lookup;
   std::optional<StoreBack> store_back;

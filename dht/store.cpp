@@ -47,7 +47,7 @@ struct Store::Entry {
 };
 
 struct Store::Chunk {
-  static constexpr Index entries = 64;
+  static constexpr Index entries = 8;  // 3.4 KB: most nodes keep a few records
   std::array<Entry, entries> entry;
 };
 

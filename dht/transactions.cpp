@@ -11,7 +11,7 @@
 namespace shoal::dht {
 namespace {
 
-constexpr std::size_t first_slots = 64;
+constexpr std::size_t first_slots = 16;
 
 }  // namespace
 
@@ -23,10 +23,10 @@ std::size_t Transactions::slot_of(std::uint64_t id) const {
 }
 
 void Transactions::grow() {
-  std::vector<Transaction> old(std::max(first_slots, slots_.size() * 2));
+  std::vector<Slot> old(std::max(first_slots, slots_.size() * 2));
   old.swap(slots_);
-  for (const Transaction& transaction : old)
-    if (transaction.id != 0) slots_[slot_of(transaction.id)] = transaction;
+  for (const Slot& slot : old)
+    if (slot.id != 0) slots_[slot_of(slot.id)] = slot;
 }
 
 void Transactions::push_timer(const Timer& timer) {
@@ -46,13 +46,23 @@ bool Transactions::open(const Transaction& transaction) {
   }
   const std::size_t slot = slot_of(transaction.id);
   if (slots_[slot].id != 0) return false;
-  slots_[slot] = transaction;
+  std::uint16_t place = 0;
+  if (free_.empty()) {
+    place = static_cast<std::uint16_t>(pool_.size());
+    pool_.push_back(transaction);
+  } else {
+    place = free_.back();
+    free_.pop_back();
+    pool_[place] = transaction;
+  }
+  slots_[slot] = {transaction.id, place};
   ++size_;
   push_timer({transaction.sent + transaction.soft, transaction.id, Stage::slow});
   return true;
 }
 
 void Transactions::erase(std::size_t slot) {
+  free_.push_back(slots_[slot].place);
   const std::size_t mask = slots_.size() - 1;
   std::size_t hole = slot;
   for (std::size_t next = (hole + 1) & mask; slots_[next].id != 0; next = (next + 1) & mask) {
@@ -68,8 +78,8 @@ void Transactions::erase(std::size_t slot) {
 std::optional<Transaction> Transactions::close(std::uint64_t id, const Endpoint& from) {
   if (id == 0 || slots_.empty()) return std::nullopt;
   const std::size_t slot = slot_of(id);
-  if (slots_[slot].id != id || slots_[slot].to != from) return std::nullopt;
-  const Transaction found = slots_[slot];
+  if (slots_[slot].id != id || pool_[slots_[slot].place].to != from) return std::nullopt;
+  const Transaction found = pool_[slots_[slot].place];
   erase(slot);
   return found;
 }
@@ -81,7 +91,7 @@ std::optional<Transaction> Transactions::due(Instant now) {
     timers_.pop_back();
     const std::size_t slot = slot_of(timer.id);
     if (slots_[slot].id != timer.id) continue;
-    Transaction& transaction = slots_[slot];
+    Transaction& transaction = pool_[slots_[slot].place];
     transaction.stage = timer.stage;
     const Transaction found = transaction;
     switch (timer.stage) {

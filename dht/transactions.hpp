@@ -1,7 +1,7 @@
 // Transactions: queries in flight. A reply counts only if its 64-bit random id *and* its source match
 // (THREATS A4); every query passes the stages fresh -> slow (soft timeout) -> overdue -> dead (hard timeout)
-// unless answered. Flat: an open-addressing table of ids and a heap of deadlines; nothing is allocated per
-// query once warm.
+// unless answered. Flat: an open-addressing table of ids over a pool, and a heap of deadlines; nothing is
+// allocated per query once warm.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,7 @@ struct Transaction {
   bool proof_wanted = false;
   bool sender_told = false;     // the query carried our position
   bool to_stranger = false;     // who wrote to us first: an answer shows that strangers reach us
+  std::uint8_t round = 0;       // of a search: its lookups follow each other
   std::uint16_t candidate = 0;  // of a lookup
   std::uint64_t search = 0;     // 0: none
   std::optional<Key> expected;  // the id that should answer
@@ -62,8 +63,14 @@ class Transactions {
   void erase(std::size_t slot);
   void push_timer(const Timer& timer);
 
-  std::vector<Transaction> slots_;  // id 0: empty
-  std::vector<Timer> timers_;       // a heap, soonest first
+  struct Slot {
+    std::uint64_t id = 0;  // 0: empty
+    std::uint16_t place = 0;
+  };
+  std::vector<Slot> slots_;  // by id
+  std::vector<Transaction> pool_;
+  std::vector<std::uint16_t> free_;  // of the pool
+  std::vector<Timer> timers_;        // a heap, soonest first
   std::size_t size_ = 0;
 };
 

@@ -10,18 +10,20 @@
 
 #include "dht/base/random.hpp"
 #include "dht/base/time.hpp"
+#include "dht/limits.hpp"
 
 namespace shoal::dht {
 
 enum class Duty : std::uint8_t {
   bootstrap,      // no contact: ask the remembered endpoints again
   neighbourhood,  // look up our own position
-  fill,           // look up a random point of a bucket with room
+  fill,           // ask somebody for a random point of a bucket with room
   stalest,        // ask the entry not heard for longest
   refresh,        // look up a bucket that no lookup touched lately
   probe,          // read-only: ask to be probed by a stranger
+  lost,           // ask one who fell out of the table: a network may have been cut in two, and whole again
 };
-inline constexpr std::size_t duties = 6;
+inline constexpr std::size_t duties = 7;
 
 // What decides which duties exist at the moment.
 struct Facts {
@@ -30,8 +32,11 @@ struct Facts {
   bool endpoints = false;      // remembered ones to bootstrap from
   bool bootstrapping = false;  // their answers are awaited
   bool read_only = false;
-  bool room = false;       // some bucket would take more
-  bool searching = false;  // an upkeep lookup is running: one at a time
+  bool room = false;                       // some bucket would take more
+  bool lost = false;                       // somebody fell out of the table
+  bool searching = false;                  // an upkeep lookup is running: one at a time
+  std::size_t entries = 0;                 // of the table
+  Duration life = std::chrono::hours{24};  // of a node, as far as seen
 };
 
 class Upkeep {
@@ -41,19 +46,27 @@ class Upkeep {
   [[nodiscard]] std::optional<Duty> due(Instant now, const Facts& facts, Random& random);
   [[nodiscard]] Instant next(const Facts& facts) const;
   void restart(Instant now);  // first contact, or our position moved: neighbourhood and filling begin anew
+  void found_again(
+      Instant now);  // one of the lost answered: the next is asked soon, the neighbourhood at once
+  // The round of filling that is being done is one of the few that look a point up to the end: dearer than
+  // asking somebody, but only those who are truly nearest to a point tell the size of the network.
+  [[nodiscard]] bool fill_by_lookup() const;
+  // While little is known of the size of the network: every bucket with room is tried.
+  [[nodiscard]] bool filling_first() const { return fills_ <= limits::fill_second_rounds; }
   void hurry_bootstrap(Instant now);  // somebody waits for a contact
 
  private:
-  [[nodiscard]] static bool applies(Duty duty, const Facts& facts, int fill_left);
-  void reschedule(Duty duty, Instant now, Random& random);
+  [[nodiscard]] static bool applies(Duty duty, const Facts& facts);
+  void reschedule(Duty duty, Instant now, const Facts& facts, Random& random);
   [[nodiscard]] Instant& at(Duty duty) { return at_[static_cast<std::size_t>(duty)]; }
   [[nodiscard]] const Instant& at(Duty duty) const { return at_[static_cast<std::size_t>(duty)]; }
 
   std::array<Instant, duties> at_{};
   Duration bootstrap_pause_;
   int neighbourhoods_ = 0;  // done since the restart
-  int fill_left_ = 0;
+  int fills_ = 0;           // since then
   int probes_ = 0;
+  Instant reunited_{};
 };
 
 }  // namespace shoal::dht

@@ -25,6 +25,19 @@ double unit_of(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x
 
 }  // namespace
 
+Duration pair_delay(const Latency& latency, std::uint64_t seed, std::uint32_t a, std::uint32_t b) {
+  const std::uint64_t bits = mix(mix(seed ^ std::min(a, b)) + std::max(a, b));
+  if (latency.law == Latency::Law::uniform) {
+    const auto span = static_cast<double>((latency.high - latency.low).count());
+    return latency.low + Duration{static_cast<std::int64_t>(span * unit_of(bits))};
+  }
+  // Box-Muller: one normal variate from two uniform ones.
+  const double radius = std::sqrt(-2 * std::log(1 - unit_of(bits)));
+  const double normal = radius * std::cos(2 * std::numbers::pi * unit_of(mix(bits)));
+  const double raw = static_cast<double>(latency.median.count()) * std::exp(latency.sigma * normal);
+  return std::clamp(Duration{static_cast<std::int64_t>(raw)}, latency.low, latency.high);
+}
+
 SiteId Topology::add_site() {
   SHOAL_CHECK(given_ < most_public);
   const auto id = static_cast<SiteId>(sites_.size());
@@ -129,16 +142,7 @@ bool Topology::nat_admits(Instant now, HostId target, const Endpoint& source) co
 Duration Topology::delay(HostId a, HostId b) const {
   const Host &x = hosts_[a], &y = hosts_[b];
   if (x.config.site != 0 && x.config.site == y.config.site) return Duration{300};  // a LAN
-  const std::uint64_t bits = mix(mix(seed_ ^ std::min(a, b)) + std::max(a, b));
-  if (latency_.law == Latency::Law::uniform) {
-    const auto span = static_cast<double>((latency_.high - latency_.low).count());
-    return latency_.low + Duration{static_cast<std::int64_t>(span * unit_of(bits))};
-  }
-  // Box-Muller: one normal variate from two uniform ones.
-  const double radius = std::sqrt(-2 * std::log(1 - unit_of(bits)));
-  const double normal = radius * std::cos(2 * std::numbers::pi * unit_of(mix(bits)));
-  const double raw = static_cast<double>(latency_.median.count()) * std::exp(latency_.sigma * normal);
-  return std::clamp(Duration{static_cast<std::int64_t>(raw)}, latency_.low, latency_.high);
+  return pair_delay(latency_, seed_, a, b);
 }
 
 }  // namespace shoal::sim

@@ -28,6 +28,10 @@ struct Latency {
   double sigma = 0.5;                  // log_normal: of the logarithm
 };
 
+// One way between two parties; a function of its arguments, symmetric in a and b.
+[[nodiscard]] Duration pair_delay(const Latency& latency, std::uint64_t seed, std::uint32_t a,
+                                  std::uint32_t b);
+
 struct LinkRates {
   std::uint64_t up = 0, down = 0;  // bytes a second; 0: unlimited
 };

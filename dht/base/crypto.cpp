@@ -77,6 +77,12 @@ bool verify(const PublicKey& key, ByteView message, const Signature& signature) 
   return crypto_sign_verify_detached(signature.data(), message.data(), message.size(), key.data()) == 0;
 }
 
+constinit const SignatureScheme ed25519{
+    [](const SigningKey& key, ByteView message) { return key.sign(message); },
+    [](const PublicKey& key, ByteView message, const Signature& signature) {
+      return verify(key, message, signature);
+    }};
+
 ExchangeKey ExchangeKey::from_secret(const SecretKey& secret) {
   ExchangeKey out;
   out.secret = secret;

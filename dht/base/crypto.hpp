@@ -33,6 +33,15 @@ struct SigningKey {
 // Refuses non-canonical S, small-order and non-canonical points, as libsodium does.
 [[nodiscard]] bool verify(const PublicKey& key, ByteView message, const Signature& signature);
 
+// A signature scheme as a value, so that a virtual world of many thousand nodes may do without the cost of
+// real ones. Ed25519 is the only one that the product has; whoever makes an engine hands another in, nothing
+// that comes from outside can.
+struct SignatureScheme {
+  Signature (*sign)(const SigningKey& key, ByteView message) = nullptr;
+  bool (*verify)(const PublicKey& key, ByteView message, const Signature& signature) = nullptr;
+};
+extern const SignatureScheme ed25519;
+
 // X25519 (RFC 7748).
 struct ExchangeKey {
   SecretKey secret{};

@@ -1,6 +1,7 @@
 #include "dht/base/endpoint.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <arpa/inet.h>
@@ -20,17 +21,40 @@ bool in_prefix(const IpAddress& address, std::initializer_list<std::uint8_t> pre
   return true;
 }
 
+// RFC 6890, RFC 6598; the rest is global.
+struct Range {
+  std::uint32_t prefix;
+  int bits;
+  AddressClass is;
+};
+constexpr Range v4_ranges[] = {
+    {0x7f000000, 8, AddressClass::loopback},   {0x0a000000, 8, AddressClass::local_net},
+    {0xac100000, 12, AddressClass::local_net}, {0xc0a80000, 16, AddressClass::local_net},
+    {0x64400000, 10, AddressClass::local_net}, {0xa9fe0000, 16, AddressClass::link_local},
+    {0xe0000000, 4, AddressClass::multicast},  {0x00000000, 8, AddressClass::reserved},
+    {0xf0000000, 4, AddressClass::reserved},   {0xc0000000, 24, AddressClass::reserved},
+    {0xc0000200, 24, AddressClass::reserved},  {0xc6336400, 24, AddressClass::reserved},
+    {0xcb007100, 24, AddressClass::reserved},  {0xc6120000, 15, AddressClass::reserved},
+    {0xc0586300, 24, AddressClass::reserved},
+};
+
+// Nearly every address is settled by its first byte.
+constexpr auto global_first_bytes = [] {
+  std::array<bool, 256> out{};
+  out.fill(true);
+  for (const Range& range : v4_ranges) {
+    const std::uint32_t first = range.prefix >> 24,
+                        last = range.bits < 8 ? first | (0xffU >> range.bits) : first;
+    for (std::uint32_t byte = first; byte <= last; ++byte) out[byte] = false;
+  }
+  return out;
+}();
+
 AddressClass classify_v4(const IpAddress& a) {
-  if (in_prefix(a, {127}, 8)) return AddressClass::loopback;
-  if (in_prefix(a, {10}, 8) || in_prefix(a, {172, 16}, 12) || in_prefix(a, {192, 168}, 16) ||
-      in_prefix(a, {100, 64}, 10))
-    return AddressClass::local_net;
-  if (in_prefix(a, {169, 254}, 16)) return AddressClass::link_local;
-  if (in_prefix(a, {224}, 4)) return AddressClass::multicast;
-  if (in_prefix(a, {0}, 8) || in_prefix(a, {240}, 4) || in_prefix(a, {192, 0, 0}, 24) ||
-      in_prefix(a, {192, 0, 2}, 24) || in_prefix(a, {198, 51, 100}, 24) || in_prefix(a, {203, 0, 113}, 24) ||
-      in_prefix(a, {198, 18}, 15) || in_prefix(a, {192, 88, 99}, 24))
-    return AddressClass::reserved;
+  if (global_first_bytes[a.bytes[0]]) return AddressClass::global;
+  const auto number = load_be<std::uint32_t>(a.bytes.data());
+  for (const Range& range : v4_ranges)
+    if ((number ^ range.prefix) >> (32 - range.bits) == 0) return range.is;
   return AddressClass::global;
 }
 

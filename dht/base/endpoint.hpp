@@ -33,6 +33,11 @@ struct IpAddress {
   ByteArray<16> bytes{};  // v4 in the first four, the rest zero
 
   auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress& other) const {  // two words, not sixteen bytes: asked with every datagram
+    return load_be<std::uint64_t>(bytes.data()) == load_be<std::uint64_t>(other.bytes.data()) &&
+           load_be<std::uint64_t>(bytes.data() + 8) == load_be<std::uint64_t>(other.bytes.data() + 8) &&
+           family == other.family;
+  }
 
   [[nodiscard]] static IpAddress v4(std::uint32_t host_order);
   [[nodiscard]] static IpAddress from_bytes(ByteView raw);  // 4 or 16 bytes; v4-mapped v6 becomes v4

@@ -6,24 +6,19 @@ namespace shoal {
 
 Key distance(const Key& a, const Key& b) {
   Key out;
-  for (std::size_t i = 0; i < out.bytes.size(); ++i) out.bytes[i] = a.bytes[i] ^ b.bytes[i];
+  for (std::size_t i = 0; i < 4; ++i) store_be(out.bytes.data() + 8 * i, a.word(i) ^ b.word(i));
   return out;
 }
 
 int shared_prefix(const Key& a, const Key& b) {
-  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
-    const std::uint8_t difference = a.bytes[i] ^ b.bytes[i];
-    if (difference != 0) return static_cast<int>(i) * 8 + std::countl_zero(difference);
-  }
+  for (std::size_t i = 0; i < 4; ++i)
+    if (a.word(i) != b.word(i)) return static_cast<int>(64 * i) + std::countl_zero(a.word(i) ^ b.word(i));
   return Key::bits;
 }
 
 bool closer(const Key& target, const Key& a, const Key& b) {
-  for (std::size_t i = 0; i < target.bytes.size(); ++i) {
-    const std::uint8_t da = a.bytes[i] ^ target.bytes[i];
-    const std::uint8_t db = b.bytes[i] ^ target.bytes[i];
-    if (da != db) return da < db;
-  }
+  for (std::size_t i = 0; i < 4; ++i)
+    if (a.word(i) != b.word(i)) return (a.word(i) ^ target.word(i)) < (b.word(i) ^ target.word(i));
   return false;
 }
 

@@ -62,8 +62,8 @@ TEST(Transactions, PassSlowOverdueDeadInTime) {
   auto due = open.due(t + 350ms);
   ASSERT_TRUE(due);
   EXPECT_EQ(due->stage, Stage::slow);
-  EXPECT_FALSE(open.due(t + 999ms));
-  due = open.due(t + 1s);
+  EXPECT_FALSE(open.due(t + limits::patience - 1ms));
+  due = open.due(t + limits::patience);
   ASSERT_TRUE(due);
   EXPECT_EQ(due->stage, Stage::overdue);
   EXPECT_EQ(open.next_due(), t + 3s);

@@ -111,7 +111,7 @@ TEST_F(RoutingTableTest, FarBucketsAreWide) {
     }
     EXPECT_EQ(table_.bucket_size(bucket), room);
   }
-  EXPECT_EQ(table_.size(), 128U + 64 + 32 + 16 + 8 + 8);
+  EXPECT_EQ(table_.size(), 128U + 64 + 32 + 16 + 2 * limits::near_bucket);
   EXPECT_EQ(table_.replacements(), 6 * limits::replacements);
 }
 
@@ -136,7 +136,8 @@ TEST_F(RoutingTableTest, ClosestAgreesWithASort) {
 }
 
 TEST_F(RoutingTableTest, TheOldStayAndTheDeadMakeRoom) {
-  for (std::uint32_t i = 0; i < 8; ++i) ASSERT_EQ(add(i + 1, in_bucket(10)), Admission::added);
+  for (std::uint32_t i = 0; i < limits::near_bucket; ++i)
+    ASSERT_EQ(add(i + 1, in_bucket(10)), Admission::added);
   EXPECT_EQ(add(100, in_bucket(10)), Admission::waiting);
   const Endpoint victim{public_host(3, 1), 4000};
   EXPECT_FALSE(table_.failed(victim, Link::suspect));
@@ -144,7 +145,7 @@ TEST_F(RoutingTableTest, TheOldStayAndTheDeadMakeRoom) {
   EXPECT_FALSE(table_.failed(victim, Link::sound));
   std::vector<const Contact*> fit;
   table_.closest(own_, 20, RoutingTable::Choice::fit, at_second(1).mono, fit);
-  EXPECT_EQ(fit.size(), 7U);  // a failing one is not passed on
+  EXPECT_EQ(fit.size(), limits::near_bucket - 1);  // a failing one is not passed on
   EXPECT_TRUE(table_.failed(victim, Link::sound));
   EXPECT_EQ(table_.find(victim), nullptr);
   const auto replacement = table_.take_replacement(at_second(2).mono);
