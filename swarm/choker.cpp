@@ -136,7 +136,7 @@ ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
   return out;
 }
 
-std::uint32_t UploadSlots::round(const Uplink& uplink) {
+void UploadSlots::round(const Uplink& uplink) {
   constexpr std::uint32_t least = limits::regular_slots + limits::optimistic_slots;
   constexpr double busy = 0.9;                 // of the user's limit
   constexpr double least_of_slot = 16 * 1024;  // bytes a second; a thinner slot helps nobody
@@ -159,7 +159,21 @@ std::uint32_t UploadSlots::round(const Uplink& uplink) {
     ++slots_;
   }
   slots_ = std::clamp(slots_, least, limits::max_slots);
-  return slots_;
+}
+
+bool UploadSlots::look(const Look& now) {
+  constexpr std::uint32_t looks = 3;
+  constexpr std::uint32_t step = 3;  // up, at a time; down, one: a slot is a promise of ten seconds
+  dry_ += now.open - std::min(now.open, now.fed);
+  if (++looks_ < looks) return false;
+  const std::uint32_t dry = std::min((dry_ + looks / 2) / looks, limits::spare_slots);
+  looks_ = dry_ = 0;
+  const std::uint32_t before = spare_;
+  if (dry < spare_)
+    --spare_;
+  else if (now.waiting > 0)
+    spare_ = std::min(dry, spare_ + step);
+  return spare_ > before;
 }
 
 ChokeClock::Due ChokeClock::due(Instant now) {

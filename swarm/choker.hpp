@@ -62,25 +62,34 @@ struct ChokerVerdict {
 
 [[nodiscard]] ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random);
 
-// How many slots: never below the textbook's 4 + 1; one more while the uplink is not busy, one fewer when the
-// last one brought nothing. A value; call `round` once a choke period.
+// How many slots: never below the textbook's 4 + 1. One more while the uplink is not busy, one fewer when the
+// last one brought nothing; and as many besides as were dry on average: a slot whose peer has nothing to ask
+// of us at the moment does not use the uplink, and where peers have much the same pieces that is every other
+// one. A value; call `round` once a choke period, `look` once a second.
 class UploadSlots {
  public:
   struct Uplink {
     double rate = 0;            // payload bytes a second sent, all contents
     std::uint64_t limit = 0;    // set by the user; 0: none
     std::uint32_t waiting = 0;  // interested peers that are choked
-    std::uint32_t in_use = 0;   // slots whose peer has requests waiting at us
   };
-  // Gives the count for the coming round.
-  std::uint32_t round(const Uplink& uplink);
-  [[nodiscard]] std::uint32_t count() const { return slots_; }
+  void round(const Uplink& uplink);
+  struct Look {
+    std::uint32_t open = 0;     // peers that are unchoked and interested
+    std::uint32_t fed = 0;      // of these, with requests here or blocks under way
+    std::uint32_t waiting = 0;  // as above
+  };
+  // True: there are more slots than before.
+  bool look(const Look& now);
+  [[nodiscard]] std::uint32_t count() const { return slots_ + spare_; }
 
  private:
   std::uint32_t slots_ = limits::regular_slots + limits::optimistic_slots;
-  double before_ = 0;       // rate when the last slot was opened
-  bool trying_ = false;     // a slot was opened last round
-  std::uint32_t rest_ = 0;  // rounds to wait before the next try
+  std::uint32_t spare_ = 0;
+  std::uint32_t looks_ = 0, dry_ = 0;  // since spare_ was set; the latter a sum
+  double before_ = 0;                  // rate when the last slot was opened
+  bool trying_ = false;                // a slot was opened last round
+  std::uint32_t rest_ = 0;             // rounds to wait before the next try
 };
 
 // The two rhythms of choking. A value.

@@ -25,6 +25,8 @@ inline constexpr Duration snub_after = seconds{60};   // unchoked, asked, nothin
 inline constexpr std::uint32_t regular_slots = 4;     // the textbook's 4 ...
 inline constexpr std::uint32_t optimistic_slots = 1;  // ... + 1, the floor of adaptation
 inline constexpr std::uint32_t max_slots = 50;        // beyond that each gets too little to matter
+inline constexpr std::uint32_t spare_slots = 9;       // besides, for those that are dry
+inline constexpr std::uint32_t super_slots = 64;      // of a super seed, which rations by what it shows
 inline constexpr std::uint64_t credit_bytes =
     256 * 1024;  // a piece to begin with; a rider with 50 peers gets 12 MiB
 inline constexpr std::uint32_t refusals_before_debt = 1;  // rounds: a fair peer may have had no slot left
@@ -36,6 +38,7 @@ inline constexpr Duration seed_quantum = seconds{20};   // a seed's slot is kept
 // ---- asking for blocks
 inline constexpr std::uint32_t max_block_bytes = 16384;  // of one request, either way (BEP 3 as practised)
 inline constexpr std::uint32_t min_window = 4;    // requests outstanding: hides a round trip on slow links
+inline constexpr std::uint32_t first_window = 8;  // the smallest piece: its first taker has it in one go
 inline constexpr std::uint32_t max_window = 500;  // 8 MiB; what remote queues commonly take
 inline constexpr std::uint32_t default_remote_queue = 250;  // assumed until a hello says otherwise
 // Of data asked for ahead, over the round trip: hides the time a request takes, and leaves what else is there
@@ -59,6 +62,9 @@ inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer ma
 inline constexpr std::uint32_t rejects_before_demotion = 16;  // of what it advertised (A24)
 inline constexpr std::uint32_t strikes_before_ban = 3;        // unrequested blocks, nonsense (A25)
 inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is exact (A21)
+
+inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
+inline constexpr Duration service_time = milliseconds{250};  // a line that takes longer holds up nobody
 
 // ---- connections
 inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up to here; BEP 3's practice

@@ -38,8 +38,11 @@ struct Peer {
   std::unique_ptr<WireCodec> wire;
   std::optional<crypto::PublicKey> expected_key;  // whom we dialled
   crypto::PublicKey key{};                        // proven
-  std::uint64_t paid = 0;    // payload not yet written that counts against the limit already
-  std::uint64_t unsent = 0;  // bytes with the host that are not in the socket yet
+  std::uint64_t paid = 0;        // payload not yet written that counts against the limit already
+  std::uint64_t unsent = 0;      // bytes with the host that are not in the socket yet
+  Instant served{};              // when a block was last on its way to it
+  std::uint64_t turn_bytes = 0;  // of the piece's worth that is its turn
+  bool in_service = false;       // one of the few that blocks go to at present
 
   // What it said of itself.
   std::optional<wire::Hello> hello;

@@ -78,7 +78,7 @@ class Pipeline {
   std::vector<Sent> sent_;               // live ones in order of asking, from begin_ on
   std::vector<storage::BlockRef> late_;  // given up, the oldest first; at most limits::max_window
   std::size_t begin_ = 0;
-  std::uint32_t window_ = limits::min_window, most_ = limits::default_remote_queue;
+  std::uint32_t window_ = limits::first_window, most_ = limits::default_remote_queue;
   bool slow_start_ = true, stalled_ = false, waiting_ = false;
   RateMeter recent_{std::chrono::seconds{4}};
   Duration timeout_ = limits::max_request_timeout;

@@ -4,12 +4,18 @@
 #include "swarm/super_seed.hpp"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace shoal::swarm {
 namespace {
 
 constexpr std::chrono::seconds patience{10};  // a piece on its way for longer may be shown to another as well
-constexpr std::uint32_t looks = 512;  // pieces examined for a second showing: near the best is good enough
+// Without finishing anything, it is shown no more: it is slow, or wants nothing because it hides that it is
+// a seed as we do.
+constexpr std::chrono::seconds stuck_after{3};
+constexpr std::uint32_t unpassed = 4;  // pieces that a peer alone has; who keeps more comes last
+constexpr std::uint32_t looks = 512;   // pieces examined for a second showing: near the best is good enough
 
 void insert_sorted(std::vector<std::uint32_t>& set, std::uint32_t piece) {
   const auto at = std::lower_bound(set.begin(), set.end(), piece);
@@ -20,7 +26,7 @@ void insert_sorted(std::vector<std::uint32_t>& set, std::uint32_t piece) {
 
 bool super_seeding_useful(bool complete, std::uint32_t other_seeds, std::uint32_t peers,
                           std::uint32_t least_availability) {
-  return complete && other_seeds == 0 && peers >= 2 && least_availability == 0;
+  return complete && other_seeds == 0 && peers >= 1 && least_availability == 0;
 }
 
 SuperSeed::SuperSeed(std::uint32_t pieces, Random random)
@@ -29,6 +35,7 @@ SuperSeed::SuperSeed(std::uint32_t pieces, Random random)
       out_(pieces, 0),
       shown_(pieces, 0),
       coming_(pieces, 0),
+      sole_(pieces),
       since_(pieces),
       only_ours_(pieces) {
   fresh_.reserve(pieces);
@@ -62,10 +69,11 @@ void SuperSeed::count_open(const Shown& shown, int sign) {
 void SuperSeed::set_slot(Instant now, PeerHandle peer, Slot slot) {
   Shown* shown = find(peer);
   if (shown == nullptr || shown->slot == slot) return;
+  const bool begins = shown->slot == Slot::choked;
   count_open(*shown, -1);
   shown->slot = slot;
   count_open(*shown, 1);
-  if (slot == Slot::unchoked)
+  if (begins)
     for (const std::uint32_t piece : shown->open) since_[piece] = now;
 }
 
@@ -82,11 +90,19 @@ void SuperSeed::remove_peer(PeerHandle peer) {
   peers_.erase(peers_.begin() + (shown - peers_.data()));
 }
 
-void SuperSeed::peer_has(PeerHandle peer, std::uint32_t piece) {
+void SuperSeed::peer_has(Instant now, PeerHandle peer, std::uint32_t piece) {
   Shown* shown = find(peer);
   if (shown == nullptr || piece >= pieces_ || !shown->has.set(piece)) return;
-  if (out_[piece]++ == 0) --only_ours_;
-  if (std::erase(shown->open, piece) > 0 && shown->slot == Slot::unchoked) --coming_[piece];
+  if (out_[piece]++ == 0) {
+    --only_ours_;
+    sole_[piece] = peer;
+    ++shown->alone;
+  } else if (Shown* first = find(std::exchange(sole_[piece], PeerHandle{})); first != nullptr) {
+    --first->alone;  // it has passed it on
+  }
+  if (std::erase(shown->open, piece) == 0) return;
+  shown->last = now;
+  if (shown->slot != Slot::choked) --coming_[piece];
 }
 
 bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
@@ -97,6 +113,27 @@ bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {
 std::uint32_t SuperSeed::open(PeerHandle peer) const {
   const Shown* shown = find(peer);
   return shown == nullptr ? 0 : static_cast<std::uint32_t>(shown->open.size());
+}
+
+PeerHandle SuperSeed::next_taker(Instant now) const {
+  const auto rank = [](const Shown& shown) {
+    return std::tuple{shown.alone > unpassed ? shown.alone : 0, shown.open.size(), shown.last};
+  };
+  const Shown* best = nullptr;
+  for (const Shown& shown : peers_) {
+    const bool stuck = !shown.open.empty() && now - shown.last > stuck_after;
+    if (shown.slot != Slot::unchoked || stuck) continue;
+    if (best == nullptr || rank(shown) < rank(*best)) best = &shown;
+  }
+  return best == nullptr ? PeerHandle{} : best->peer;
+}
+
+std::uint32_t SuperSeed::on_their_way(Instant now) const {
+  std::uint32_t out = 0;
+  for (const Shown& shown : peers_)
+    if (shown.slot != Slot::choked && now - shown.last < patience)
+      out += static_cast<std::uint32_t>(shown.open.size());
+  return out;
 }
 
 // Of a row of pieces, the best to show a second time: one that is out nowhere and comes to nobody, because
@@ -111,13 +148,16 @@ std::uint32_t SuperSeed::second_choice(Instant now, const Shown& shown) {
   };
   const auto rank = [&](std::uint32_t piece) { return std::pair{out_[piece], shown_[piece]}; };
   const std::uint32_t most = std::min(looks, pieces_);
+  bool first_copies = false;  // some are on their way: they shall have the line to themselves
   for (std::uint32_t i = 0; i < most; ++i) {
     const std::uint32_t piece = (again_ + i) % pieces_;
+    if (out_[piece] == 0 && coming_[piece] > 0 && now - since_[piece] < patience) first_copies = true;
     if (shown.has.test(piece) || left_alone(piece)) continue;
     if (std::binary_search(shown.all.begin(), shown.all.end(), piece)) continue;
     if (best == pieces_ || rank(piece) < rank(best)) best = piece;
   }
   again_ = pieces_ == 0 ? 0 : (again_ + most) % pieces_;
+  if (best != pieces_ && out_[best] > 0 && first_copies) return pieces_;
   return best;
 }
 
@@ -130,9 +170,10 @@ void SuperSeed::reveal(Instant now, PeerHandle peer, std::uint32_t ahead, std::v
     if (piece == pieces_) return;
     if (!fresh_.empty()) fresh_.pop_back();
     insert_sorted(shown->all, piece);
+    shown->last = now;
     shown->open.push_back(piece);
     ++shown_[piece];
-    if (shown->slot == Slot::unchoked) {
+    if (shown->slot != Slot::choked) {
       ++coming_[piece];
       since_[piece] = now;
     }

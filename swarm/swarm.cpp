@@ -155,6 +155,8 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
   for (const storage::ContentFile& entry : content_->files)
     for (std::uint32_t at = 0; entry.pieces > 1 && at < entry.pieces; at += storage::max_hashes_asked)
       if (!work_->layers.piece_root(entry.first_piece + at)) layers_wanted_.push_back(entry.first_piece + at);
+  for (std::uint32_t piece = 0; piece < content_->pieces && !judging_; ++piece)
+    judging_ = map.state(piece) != PieceState::missing;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up()) return;
     say_pieces(turn, handle, peer);
@@ -235,14 +237,21 @@ void Swarm::tick(Turn& turn) {
     for (const PeerHandle handle : all)
       if (Peer* peer = peers_.find(handle)) tick_peer(turn, handle, *peer);
     exchange_peers(turn);
-    if (stage_ == Stage::running) end_super_seed_if_over(turn);
+    if (stage_ == Stage::running) {
+      end_super_seed_if_over(turn);
+      super_feed(turn);  // what is on its way for long counts no more
+    }
     if (stage_ == Stage::metadata) ask_metadata(turn);
-    if (stage_ == Stage::running) ask_hashes(turn);
+    if (stage_ == Stage::running) {
+      ask_hashes(turn);
+      look_at_slots(turn);
+    }
   }
   if (stage_ == Stage::running) {
     if (choke_clock_.next() <= turn.now.mono) choke_round(turn, choke_clock_.due(turn.now.mono));
     commit_if_due(turn);
     fill_all(turn);
+    if (serve_due_ <= turn.now.mono) serve_due_ = never;  // the session will ask for blocks
   }
   flush(turn);
 }
@@ -256,6 +265,7 @@ Instant Swarm::next_wake() const {
   if (stage_ == Stage::running) {
     if (up_ > 0) first = std::min(first, choke_clock_.next());
     if (!committing_ && !no_space_) first = std::min(first, commit_due_);
+    if (!upload_turns_.empty()) first = std::min(first, serve_due_);
   }
   return first;
 }

@@ -204,8 +204,12 @@ class Swarm {
   void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
 
   // swarm_upload.cpp
-  void want_turn(PeerHandle handle, Peer& peer);
+  enum class Turns : std::uint8_t { next, last };
+  void want_turn(PeerHandle handle, Peer& peer, Turns where = Turns::last);
+  [[nodiscard]] bool may_serve(Instant now, const Peer& peer);
   void block_read(Turn& turn, const Pending& pending, storage::ReadDone& done);
+  void look_at_slots(Turn& turn);
+  [[nodiscard]] std::uint32_t slots() const { return super_ ? limits::super_slots : slots_.count(); }
   void choke_round(Turn& turn, ChokeClock::Due due);
   void interest_changed(Turn& turn, Peer& peer, bool interested);
   void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
@@ -214,8 +218,10 @@ class Swarm {
 
   // swarm_super_seed.cpp
   [[nodiscard]] bool super_seeds(const Turn& turn);
-  void super_learn(PeerHandle handle);
+  void super_learn(const Turn& turn, PeerHandle handle);
   void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
+  void super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t ahead);
+  void super_feed(Turn& turn);
   void end_super_seed_if_over(Turn& turn);
 
   Slot slot_;
@@ -259,6 +265,8 @@ class Swarm {
   std::vector<storage::WriteJob> waiting_writes_;  // for room on the disk
 
   // Hashes.
+  bool judging_ = false;                     // something of the content is here, to be judged
+  PeerHandle last_giver_{};                  // of a block: it has the hashes of pieces
   std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
   std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
   std::map<wire::HashRequest, std::uint32_t> hashes_asked_;   // request, piece
@@ -268,6 +276,8 @@ class Swarm {
 
   // Uploading.
   std::deque<PeerHandle> upload_turns_;
+  std::vector<PeerHandle> in_service_;  // those marked so, and some gone
+  Instant serve_due_ = never;           // a place in service falls free then at the latest
   UploadSlots slots_;
   ChokeClock choke_clock_;
   Instant slots_due_{};

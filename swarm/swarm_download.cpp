@@ -78,6 +78,8 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) 
     turn.pool.give(std::move(message.data));
     return strike(turn, handle);
   }
+  last_giver_ = handle;
+  if (!std::exchange(judging_, true)) ask_hashes(turn);
   const auto asked = receipt == Pipeline::Receipt::late ? PieceMap::Asked::late : PieceMap::Asked::now;
   const PieceMap::Arrival arrival = work_->map.arrived(block, handle, asked);
   for (std::uint32_t i = 0; i < arrival.others; ++i) {

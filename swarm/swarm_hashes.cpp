@@ -60,10 +60,11 @@ void Swarm::ask_hashes(Turn& turn) {
     if (!request || !ask(turn, to_wire(*request), piece)) continue;
     wanted.asked = true;
   }
+  if (!judging_) return;
   for (std::size_t left = layers_wanted_.size(); left > 0; --left) {
     const std::uint32_t piece = layers_wanted_.front();
     const auto request = work_->layers.request_for(piece);
-    if (request && !ask(turn, to_wire(*request), piece)) break;
+    if (request && !ask(turn, to_wire(*request), piece, last_giver_)) break;
     layers_wanted_.pop_front();
   }
 }

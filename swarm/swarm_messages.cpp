@@ -179,7 +179,7 @@ void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
   peer.pieces_at_first = work_->picker.pieces_of(handle);
   peer.ours_at_first = work_->map.verified_count();
   update_interest(turn, handle, peer);
-  if (super_) super_learn(handle);
+  if (super_) super_learn(turn, handle);
   if (stage_ == Stage::running) ask_hashes(turn);
 }
 
@@ -193,7 +193,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
   if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
   if (super_) {
-    super_->peer_has(handle, message.piece);
+    super_->peer_has(turn.now.mono, handle, message.piece);
     if (peer.draining && super_->open(handle) == 0) {
       peer.draining = false;
       set_choked(turn, handle, peer, true);

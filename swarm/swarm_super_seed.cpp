@@ -3,8 +3,7 @@
 // connects and shows pieces by Have; when every piece is out, or another seed is there, everybody is shown
 // the rest.
 //
-// Not for one peer alone, who should simply get everything, nor for contents of very many pieces: the rest is
-// shown by a Have a piece.
+// Not for contents of very many pieces: the rest is shown by a Have a piece.
 #include <algorithm>
 #include <utility>
 
@@ -17,9 +16,10 @@ namespace {
 constexpr std::uint32_t most_pieces =
     16'384;                                // beyond that the Haves at the end cost more than 100 KiB a peer
 constexpr std::uint32_t ahead_choked = 1;  // enough to be of interest
-constexpr std::uint32_t ahead_least = 4;   // of an unchoked peer: its pipeline never runs dry ...
-constexpr std::uint32_t ahead_most = 64;
-constexpr double ahead_seconds = 2;  // ... for as long as news of a finished piece takes
+// On their way to all together: a few, and what goes out while the first request comes and news of the
+// finished piece returns.
+constexpr std::uint32_t ahead_least = 6;
+constexpr double ahead_seconds = 1.2;
 
 }  // namespace
 
@@ -40,26 +40,42 @@ bool Swarm::super_seeds(const Turn& turn) {
     if (!work_->picker.knows(handle)) return;
     super_->add_peer(handle);
     if (!peer.choked_by_us) super_->set_slot(turn.now.mono, handle, SuperSeed::Slot::unchoked);
-    super_learn(handle);
+    super_learn(turn, handle);
   });
   return true;
 }
 
 // Takes up what the peer has by now.
-void Swarm::super_learn(PeerHandle handle) {
+void Swarm::super_learn(const Turn& turn, PeerHandle handle) {
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
-    if (work_->picker.has(handle, piece)) super_->peer_has(handle, piece);
+    if (work_->picker.has(handle, piece)) super_->peer_has(turn.now.mono, handle, piece);
 }
 
 void Swarm::super_reveal(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!super_ || !peer.super_seeded || peer.draining) return;
-  const double rate = peer.took.rate(turn.now.mono);
-  const auto ahead = static_cast<std::uint32_t>(
-      std::min<double>(ahead_most, ahead_least + rate * ahead_seconds / content_->piece_length));
+  if (peer.choked_by_us) super_show(turn, handle, peer, ahead_choked);
+  super_feed(turn);
+}
+
+void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t ahead) {
   shown_.clear();
-  super_->reveal(turn.now.mono, handle, peer.choked_by_us ? ahead_choked : ahead, shown_);
+  super_->reveal(turn.now.mono, handle, ahead, shown_);
   for (const std::uint32_t piece : shown_)
     if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
+}
+
+// Enough for the uplink, piece by piece.
+void Swarm::super_feed(Turn& turn) {
+  if (!super_) return;
+  const double rate = up_rate_.rate(turn.now.mono);
+  const auto wanted = static_cast<std::uint32_t>(ahead_least + rate * ahead_seconds / content_->piece_length);
+  while (super_->on_their_way(turn.now.mono) < wanted) {
+    const PeerHandle handle = super_->next_taker(turn.now.mono);
+    Peer* peer = peers_.find(handle);
+    if (peer == nullptr) return;
+    super_show(turn, handle, *peer, super_->open(handle) + 1);
+    if (shown_.empty()) return;
+  }
 }
 
 // Every piece is out, or somebody else seeds: no more secrets.

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t seed_turn_pieces =
     4;  // a turn at a seed brings so many whole pieces, see ChokerInput
 constexpr std::chrono::milliseconds slot_refill{50};  // several changes make one round
+constexpr std::uint64_t drained_below = 8192;         // bytes with the host: the next may begin
 
 }  // namespace
 
@@ -40,19 +41,43 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message
 }
 
 // Queues the peer for blocks while it has asked for some and its stream takes more.
-void Swarm::want_turn(PeerHandle handle, Peer& peer) {
+void Swarm::want_turn(PeerHandle handle, Peer& peer, Turns where) {
   if (peer.in_turn || peer.requests.empty() || peer.unsent + peer.reading_bytes >= stream_low_water) return;
   peer.in_turn = true;
-  upload_turns_.push_back(handle);
+  if (where == Turns::next)
+    upload_turns_.push_front(handle);
+  else
+    upload_turns_.push_back(handle);
 }
 
 bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
 
+// The uplink's blocks go to few peers at a time, and to each by the piece: shared among all, every piece
+// would be whole at the end of all of them, and could be passed on by nobody before. Whose line is slow holds
+// its place for limits::service_time, not longer.
+bool Swarm::may_serve(Instant now, const Peer& peer) {
+  if (peer.in_service) return true;
+  std::erase_if(in_service_, [&](PeerHandle handle) {
+    Peer* other = peers_.find(handle);
+    if (other == nullptr) return true;
+    const bool drained = other->unsent + other->reading_bytes <= drained_below;
+    other->in_service = !drained && now - other->served < limits::service_time;
+    return !other->in_service;
+  });
+  return in_service_.size() < limits::served_at_once;
+}
+
 bool Swarm::serve_one(Turn& turn) {
+  serve_due_ = never;
   while (!upload_turns_.empty()) {
     const PeerHandle handle = upload_turns_.front();
-    upload_turns_.pop_front();
     Peer* peer = peers_.find(handle);
+    if (peer != nullptr && !peer->requests.empty() && !may_serve(turn.now.mono, *peer)) {
+      for (const PeerHandle each : in_service_)
+        serve_due_ = std::min(serve_due_, peers_.find(each)->served + limits::service_time);
+      return false;
+    }
+    upload_turns_.pop_front();
     if (peer == nullptr) continue;
     peer->in_turn = false;
     if (peer->requests.empty()) continue;
@@ -60,11 +85,16 @@ bool Swarm::serve_one(Turn& turn) {
     const std::uint32_t lead = peer->wire->block_lead();
     ++peer->reads;
     peer->reading_bytes += request.length;
+    peer->served = turn.now.mono;
+    if (!std::exchange(peer->in_service, true)) in_service_.push_back(handle);
     turn.up.spend(turn.now.mono, request.length);
     Buffer into = turn.pool.take(std::max<std::size_t>(BufferPool::standard, request.length + lead + 64));
     submit(turn, storage::ReadJob{slot_, request.piece, request.begin, request.length, std::move(into), lead},
            {.kind = Kind::read, .peer = handle, .request = request});
-    want_turn(handle, *peer);
+    peer->turn_bytes += request.length;
+    const bool over = peer->turn_bytes >= content_->piece_length || peer->requests.empty();
+    if (over) peer->turn_bytes = 0;
+    want_turn(handle, *peer, over ? Turns::last : Turns::next);
     return true;
   }
   return false;
@@ -96,12 +126,12 @@ void Swarm::block_read(Turn& turn, const Pending& pending, storage::ReadDone& do
 
 void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   std::vector<ChokerPeer> peers;
-  UploadSlots::Uplink uplink{up_rate_.rate(turn.now.mono), config_.up_rate, 0, 0};
+  UploadSlots::Uplink uplink{up_rate_.rate(turn.now.mono), config_.up_rate, 0};
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up()) return;
     ChokerPeer each;
     each.peer = handle;
-    each.interested = peer.interested_in_us;
+    each.interested = peer.interested_in_us || (super_ && peer.super_seeded);  // it will be, once shown one
     each.unchoked = !peer.choked_by_us;
     each.snubbed = peer.pipeline.snubbed(turn.now.mono);
     each.gave_rate = peer.gave.rate(turn.now.mono);
@@ -122,7 +152,6 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.in_state_for = turn.now.mono - peer.choke_changed;
     peers.push_back(each);
     if (peer.interested_in_us && peer.choked_by_us) ++uplink.waiting;
-    if (!peer.choked_by_us && (!peer.requests.empty() || peer.reads > 0)) ++uplink.in_use;
   });
   ChokerInput input;
   input.peers = peers;
@@ -132,7 +161,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     slots_.round(uplink);
     slots_due_ = turn.now.mono + limits::choke_period;
   }
-  input.slots = slots_.count();
+  input.slots = slots();
   input.seed_turn_bytes = std::uint64_t{seed_turn_pieces} * content_->piece_length;
   input.optimistic = optimistic_;
   input.new_optimistic = due.optimistic;
@@ -146,15 +175,32 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     // A super seed's peer finishes what it was shown, for a round at most.
     peer.draining = choke && !peer.choked_by_us && !peer.draining && super_ && super_->open(handle) > 0 &&
                     peer.took.rate(turn.now.mono) >= limits::least_gift;
-    if (!peer.draining) set_choked(turn, handle, peer, choke);
+    if (!peer.draining)
+      set_choked(turn, handle, peer, choke);
+    else
+      super_->set_slot(turn.now.mono, handle, SuperSeed::Slot::draining);
   });
+}
+
+void Swarm::look_at_slots(Turn& turn) {
+  UploadSlots::Look look;
+  peers_.for_each([&](PeerHandle, const Peer& peer) {
+    if (!peer.up() || !peer.interested_in_us) return;
+    if (peer.choked_by_us) {
+      ++look.waiting;
+      return;
+    }
+    ++look.open;
+    if (!peer.requests.empty() || peer.reads > 0 || peer.unsent > 0) ++look.fed;
+  });
+  if (slots_.look(look)) choke_clock_.soon(turn.now.mono);
 }
 
 // A slot that is free, or has just become so, is not left empty until the next round.
 void Swarm::interest_changed(Turn& turn, Peer& peer, bool interested) {
   peer.interested_in_us = interested;
   if (!peer.choked_by_us) busy_slots_ += interested ? 1 : -1;
-  const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots_.count());
+  const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots());
   if (slot_free && (interested ? peer.choked_by_us : true)) choke_clock_.soon(turn.now.mono + slot_refill);
 }
 

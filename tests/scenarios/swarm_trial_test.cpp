@@ -40,7 +40,7 @@ TEST(SwarmTrial, NobodyBeatsTheBoundAndThePeersComeNear) {
   EXPECT_GT(result.busy, 0.85);
   EXPECT_LE(result.busy, 1.0);
   EXPECT_GE(result.received, 1.0);
-  EXPECT_LE(result.received, 1.02);
+  EXPECT_LE(result.received, 1.03);  // endgame weighs more in so small a content
   EXPECT_EQ(result.bans, 0U);
 }
 
@@ -67,7 +67,7 @@ TEST(SwarmTrial, RidersAndAttackersGetLessThanHalf) {
 }
 
 TEST(SwarmTrial, PoisonersAreBannedAndNobodyElse) {
-  TrialPlan plan = equal_peers(6, 32 * mib);
+  TrialPlan plan = equal_peers(6, 48 * mib);
   plan.peers.push_back({.rates = {512 * kib, 0}, .manner = Manner::poisoner});
   plan.crash_every = std::chrono::seconds{15};
   const TrialResult result = whole(plan);

@@ -282,29 +282,54 @@ TEST(Choker, AFreeRiderGetsAtMostHalf) {
   EXPECT_GT(got[rider], 0);
 }
 
+std::uint32_t after_round(UploadSlots& slots, const UploadSlots::Uplink& uplink) {
+  slots.round(uplink);
+  return slots.count();
+}
+
 TEST(UploadSlots, GrowWhileTheUplinkIsNotBusy) {
   UploadSlots limited;
   EXPECT_EQ(limited.count(), 5U);
-  EXPECT_EQ(limited.round({.rate = 1e5, .limit = 1'000'000, .waiting = 10, .in_use = 5}), 6U);
-  EXPECT_EQ(limited.round({.rate = 1e5, .limit = 1'000'000, .waiting = 0, .in_use = 5}), 6U);
-  EXPECT_EQ(limited.round({.rate = 9.9e5, .limit = 1'000'000, .waiting = 10, .in_use = 6}), 6U);
-  for (int i = 0; i < 200; ++i) limited.round({.rate = 1e5, .limit = 1'000'000, .waiting = 10, .in_use = 6});
+  EXPECT_EQ(after_round(limited, {.rate = 1e5, .limit = 1'000'000, .waiting = 10}), 6U);
+  EXPECT_EQ(after_round(limited, {.rate = 1e5, .limit = 1'000'000, .waiting = 0}), 6U);
+  EXPECT_EQ(after_round(limited, {.rate = 9.9e5, .limit = 1'000'000, .waiting = 10}), 6U);
+  for (int i = 0; i < 200; ++i) limited.round({.rate = 1e5, .limit = 1'000'000, .waiting = 10});
   EXPECT_EQ(limited.count(), limits::max_slots);
-  for (int i = 0; i < 200; ++i) limited.round({.rate = 1e5, .limit = 100'000, .waiting = 10, .in_use = 6});
+  for (int i = 0; i < 200; ++i) limited.round({.rate = 1e5, .limit = 100'000, .waiting = 10});
   EXPECT_LE(limited.count(), 6U);
   EXPECT_GE(limited.count(), 5U);
 }
 
 TEST(UploadSlots, ASlotThatBringsNothingIsClosedAgain) {
   UploadSlots slots;
-  EXPECT_EQ(slots.round({.rate = 1e6, .limit = 0, .waiting = 10, .in_use = 5}), 6U);
-  EXPECT_EQ(slots.round({.rate = 1e6, .limit = 0, .waiting = 10, .in_use = 6}), 5U);
-  EXPECT_EQ(slots.round({.rate = 1e6, .limit = 0, .waiting = 10, .in_use = 5}), 5U);
+  EXPECT_EQ(after_round(slots, {.rate = 1e6, .limit = 0, .waiting = 10}), 6U);
+  EXPECT_EQ(after_round(slots, {.rate = 1e6, .limit = 0, .waiting = 10}), 5U);
+  EXPECT_EQ(after_round(slots, {.rate = 1e6, .limit = 0, .waiting = 10}), 5U);
   UploadSlots growing;
   double rate = 1e6;
-  for (int i = 0; i < 20; ++i, rate *= 1.2)
-    growing.round({.rate = rate, .limit = 0, .waiting = 10, .in_use = 5});
+  for (int i = 0; i < 20; ++i, rate *= 1.2) growing.round({.rate = rate, .limit = 0, .waiting = 10});
   EXPECT_GE(growing.count(), 12U);
+}
+
+TEST(UploadSlots, AsManyMoreAsAreDry) {
+  UploadSlots slots;
+  const auto look = [&](const UploadSlots::Look& seen) {
+    bool more = false;
+    for (int second = 0; second < 3; ++second) more = slots.look(seen) || more;
+    return more;
+  };
+  EXPECT_FALSE(look({.open = 5, .fed = 5, .waiting = 10}));
+  EXPECT_EQ(slots.count(), 5U);
+  EXPECT_TRUE(look({.open = 5, .fed = 3, .waiting = 10}));
+  EXPECT_EQ(slots.count(), 7U);
+  EXPECT_FALSE(look({.open = 7, .fed = 2, .waiting = 0}));  // nobody waits
+  EXPECT_EQ(slots.count(), 7U);
+  EXPECT_TRUE(look({.open = 7, .fed = 0, .waiting = 10}));  // by three at a time
+  EXPECT_EQ(slots.count(), 10U);
+  for (int i = 0; i < 20; ++i) look({.open = 50, .fed = 0, .waiting = 10});
+  EXPECT_EQ(slots.count(), 5 + limits::spare_slots);
+  EXPECT_FALSE(look({.open = 14, .fed = 14, .waiting = 10}));  // back by one
+  EXPECT_EQ(slots.count(), 4 + limits::spare_slots);
 }
 
 TEST(ChokeClock, KeepsItsRhythm) {

@@ -163,7 +163,7 @@ class Swarm {
         }
         fill_slots(event.from);
         if (setting_.super_seed) {
-          super_.peer_has(make_peer(event.from), event.block.piece);
+          super_.peer_has(now_, make_peer(event.from), event.block.piece);
           reveal(event.from);
         }
         break;

@@ -32,7 +32,7 @@ TEST(SuperSeed, ShowsEachPieceOnceBeforeAnyTwice) {
         open[i].push_back(piece);
       }
       EXPECT_EQ(open[i].size(), 2U);
-      for (const std::uint32_t piece : open[i]) seed.peer_has(make_peer(i), piece);
+      for (const std::uint32_t piece : open[i]) seed.peer_has(start, make_peer(i), piece);
       open[i].clear();
     }
   EXPECT_EQ(times.size(), 100U);
@@ -61,7 +61,7 @@ TEST(SuperSeed, WhatTheChokedWereShownMayGoToOthers) {
   // Neither to one that has a slot and nothing to do, unless it takes very long.
   seed.add_peer(make_peer(3));
   for (std::uint32_t piece = 0; piece < 6; ++piece)
-    if (!std::count(coming.begin(), coming.end(), piece)) seed.peer_has(make_peer(3), piece);
+    if (!std::count(coming.begin(), coming.end(), piece)) seed.peer_has(start, make_peer(3), piece);
   seed.set_slot(start, make_peer(3), SuperSeed::Slot::unchoked);
   again.clear();
   seed.reveal(start + std::chrono::seconds{9}, make_peer(3), 1, again);
@@ -81,7 +81,7 @@ TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
   std::vector<std::uint32_t> first, second;
   seed.reveal(start, make_peer(0), 10, first);
   EXPECT_EQ(first.size(), 10U);
-  seed.peer_has(make_peer(0), first[0]);
+  seed.peer_has(start, make_peer(0), first[0]);
   EXPECT_EQ(seed.only_ours(), 9U);
   seed.remove_peer(make_peer(0));
   EXPECT_EQ(seed.only_ours(), 10U);
@@ -90,13 +90,53 @@ TEST(SuperSeed, WhatALeavingPeerNeverFinishedIsFreshAgain) {
   EXPECT_FALSE(seed.shown(make_peer(0), first[1]));
 }
 
+TEST(SuperSeed, TakersComeInTurn) {
+  SuperSeed seed{20, make_random(1)};
+  for (std::uint32_t i = 0; i < 4; ++i) seed.add_peer(make_peer(i));
+  EXPECT_FALSE(seed.next_taker(start)) << "all are choked";
+  for (std::uint32_t i = 0; i < 3; ++i) seed.set_slot(start, make_peer(i), SuperSeed::Slot::unchoked);
+  std::vector<std::uint32_t> pieces;
+  std::vector<PeerHandle> takers;
+  for (int i = 0; i < 6; ++i) {
+    takers.push_back(seed.next_taker(start));
+    seed.reveal(start + std::chrono::seconds{i}, takers.back(), seed.open(takers.back()) + 1, pieces);
+  }
+  EXPECT_EQ(pieces.size(), 6U);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(takers[i], takers[i + 3]);
+  EXPECT_NE(takers[0], takers[1]);
+  EXPECT_NE(takers[1], takers[2]);
+  // Whoever finishes has fewest.
+  seed.peer_has(start, takers[1], pieces[1]);
+  EXPECT_EQ(seed.next_taker(start), takers[1]);
+  EXPECT_EQ(seed.on_their_way(start + std::chrono::seconds{6}), 5U);
+  // Those last shown something more than ten seconds ago do not count.
+  EXPECT_EQ(seed.on_their_way(start + std::chrono::seconds{14}), 2U);
+}
+
+TEST(SuperSeed, NoSecondCopyWhileFirstOnesAreOnTheirWay) {
+  SuperSeed seed{2, make_random(1)};
+  std::vector<std::uint32_t> pieces, more;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    seed.add_peer(make_peer(i));
+    seed.set_slot(start, make_peer(i), SuperSeed::Slot::unchoked);
+  }
+  seed.reveal(start, make_peer(0), 1, pieces);
+  seed.reveal(start, make_peer(1), 1, pieces);
+  seed.peer_has(start, make_peer(0), pieces[0]);
+  seed.reveal(start, make_peer(2), 1, more);
+  EXPECT_TRUE(more.empty());
+  seed.peer_has(start, make_peer(1), pieces[1]);
+  seed.reveal(start, make_peer(2), 1, more);
+  EXPECT_EQ(more.size(), 1U);
+}
+
 TEST(SuperSeed, EndsWithEverythingShown) {
   SuperSeed seed{10, make_random(1)};
   seed.add_peer(make_peer(0));
   for (int i = 0; i < 20; ++i) {
     std::vector<std::uint32_t> out;
     seed.reveal(start, make_peer(0), 3, out);
-    for (const std::uint32_t piece : out) seed.peer_has(make_peer(0), piece);
+    for (const std::uint32_t piece : out) seed.peer_has(start, make_peer(0), piece);
   }
   for (std::uint32_t piece = 0; piece < 10; ++piece) EXPECT_TRUE(seed.shown(make_peer(0), piece));
 }
@@ -105,7 +145,8 @@ TEST(SuperSeed, IsUsefulForTheOnlySeedOfAYoungSwarm) {
   EXPECT_TRUE(super_seeding_useful(true, 0, 5, 0));
   EXPECT_FALSE(super_seeding_useful(false, 0, 5, 0));
   EXPECT_FALSE(super_seeding_useful(true, 1, 5, 0));
-  EXPECT_FALSE(super_seeding_useful(true, 0, 1, 0));
+  EXPECT_TRUE(super_seeding_useful(true, 0, 1, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 0, 0, 0));
   EXPECT_FALSE(super_seeding_useful(true, 0, 5, 1));
 }
 
