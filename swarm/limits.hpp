@@ -64,7 +64,8 @@ inline constexpr std::uint32_t strikes_before_ban = 3;        // unrequested blo
 inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is exact (A21)
 
 inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
-inline constexpr Duration service_time = milliseconds{250};  // a line that takes longer holds up nobody
+inline constexpr Duration service_moment = milliseconds{50};  // or as many as get a piece within that time
+inline constexpr Duration service_time = milliseconds{250};   // a line that takes longer holds up nobody
 
 // ---- connections
 inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up to here; BEP 3's practice

@@ -64,7 +64,9 @@ bool Swarm::may_serve(Instant now, const Peer& peer) {
     other->in_service = !drained && now - other->served < limits::service_time;
     return !other->in_service;
   });
-  return in_service_.size() < limits::served_at_once;
+  // What goes out in a moment needs no order.
+  const double pieces = up_rate_.rate(now) * seconds(limits::service_moment) / content_->piece_length;
+  return in_service_.size() < std::max(limits::served_at_once, static_cast<std::uint32_t>(pieces));
 }
 
 bool Swarm::serve_one(Turn& turn) {
