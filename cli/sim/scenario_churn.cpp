@@ -109,6 +109,7 @@ class ChurnTrial : private DhtTrial {
         "Sessions: Weibull (Stutzbach & Rejaie 2006); the nearest is sought among full members that lived "
         "through the "
         "look-up; bytes are of UDP payloads, look-ups included.");
+    present_.reserve(nodes);
     for (std::size_t i = 0; i < nodes; ++i) present_.push_back(settle(draw_access()));
     fill_tables(world, census, filling);
     if (!advance(filling + 5s, "filling tables", 0, 0)) return report;

@@ -167,6 +167,7 @@ class HostileTrial : private DhtTrial {
         colluders_(world, census, proofs) {}
 
   void add_honest(std::size_t count) {
+    honest_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) honest_.push_back(settle(draw_access()));
   }
   // Anywhere: with addresses as they come.

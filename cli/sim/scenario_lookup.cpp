@@ -91,6 +91,7 @@ class LookupTrial : private DhtTrial {
     const auto all = static_cast<std::size_t>(std::llround(static_cast<double>(nodes) / (1 - dead)));
     const auto behind_nat =
         static_cast<std::size_t>(std::llround(order.number("nat") * static_cast<double>(all)));
+    living_.reserve(all);
     for (std::size_t i = 0; i < all; ++i)
       living_.push_back(settle(i < behind_nat ? Access::nat : Access::open));
     random.shuffle(living_);

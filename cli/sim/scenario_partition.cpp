@@ -60,6 +60,7 @@ class PartitionTrial : private DhtTrial {
     Report report;
     report.columns.assign(columns.begin(), columns.end());
     report.notes = dht_notes(nodes);
+    people_.reserve(nodes);
     for (std::size_t i = 0; i < nodes; ++i) people_.push_back(settle(draw_access()));
     fill_tables(world, census, filling);
     if (!advance(filling + 60s, "filling tables")) return report;
