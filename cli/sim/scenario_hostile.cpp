@@ -148,6 +148,7 @@ std::vector<Place> grind(const Key& key, std::size_t count, std::size_t networks
   const auto head = load_be<std::uint32_t>(key.bytes.data());
   const std::size_t each = networks == 0 ? 1 : (count + networks - 1) / networks;
   std::vector<std::vector<Place>> offers;
+  offers.reserve(searched);
   for (std::size_t i = 0; i < searched; ++i)
     offers.push_back(best_of(first + (next_network++ << 8), head, each));
   std::sort(offers.begin(), offers.end(),
