@@ -1,5 +1,7 @@
 // A little world for tests of dht::Node: nodes wired directly to each other under a virtual clock. Datagrams
 // take a fixed time a pair, may be lost, and may be kept out by a NAT. The same seed gives the same run.
+//
+// Length: a world's parts mean nothing without each other, and templates have to be seen.
 #pragma once
 
 #include <deque>
