@@ -253,7 +253,7 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
   }
   while (!heard.empty() && next_heard <= now.mono) {
     if (!heard_pace.admit(now.mono, limits::verify_heard_every, limits::verify_heard_burst)) {
-      next_heard = now.mono + limits::verify_heard_every / 4;
+      next_heard = heard_pace.next(limits::verify_heard_every, limits::verify_heard_burst);
       break;
     }
     const Verification next = heard.front();

@@ -29,7 +29,10 @@ class PacedRate {
     paid_off_ = (paid_off_ < now ? now : paid_off_) + interval;
     return true;
   }
-  [[nodiscard]] Instant paid_off() const { return paid_off_; }
+  // When admit() will say yes again.
+  [[nodiscard]] Instant next(Duration interval, std::int64_t burst) const {
+    return paid_off_ == Instant::min() ? paid_off_ : paid_off_ - interval * (burst - 1);
+  }
 
  private:
   Instant paid_off_ = Instant::min();
