@@ -2,9 +2,10 @@
 // unreachable dials, back-pressure, silent deaths that only a timeout or a restart's reset ends.
 //
 // The unit is the Buffer that a Write brought (cut at 64 KiB), moved from hand to hand without a copy: the
-// sender's queue -> its uplink, which serves its streams round robin and a segment at a time -> the wire ->
-// the receiver's downlink, first come first served -> its inbox where it has paused reading. A stream has at
-// most a window in flight, opened by acknowledgements as in RFC 5681 (slow start, additive increase) and
+// sender's queue -> its uplink, which serves its streams round robin and a segment at a time, a small one
+// between the packets of a large one, as fair queueing does (RFC 8290) -> the wire -> the receiver's
+// downlink, first come first served -> its inbox where it has paused reading. A stream has at most a window
+// in flight, opened by acknowledgements as in RFC 5681 (slow start, additive increase) and
 // halved when the downlink's queue is longer than `queue_target`, as its router would by dropping. So both
 // ends of an access link are shared about equally, and nothing is recomputed when a stream comes or goes.
 //
@@ -26,7 +27,7 @@ struct StreamModel {
   std::uint32_t segment_bytes = 65'536;  // a longer Write is cut
   std::uint64_t first_window = 32'768;   // RFC 6928's ten packets, in whole blocks
   std::uint64_t most_window = 1U << 20;  // of the receiver
-  std::uint64_t socket_buffer = 65'536;  // bytes the kernel takes beyond those in flight
+  std::uint64_t socket_buffer = 16'384;  // bytes the kernel takes beyond those in flight (TCP_NOTSENT_LOWAT)
   Duration queue_target{100'000};        // of a downlink; beyond it the sender is told to slow down
   Duration connect_timeout = std::chrono::seconds{20};
   Duration give_up = std::chrono::minutes{15};  // Linux's tcp_retries2
@@ -145,6 +146,8 @@ class Streams {
 
   void pump(ConnectionId id, int from);
   [[nodiscard]] bool sendable(const Connection& c, int from) const;
+  [[nodiscard]] bool overtakes(ConnectionId id, int from) const;
+  void send_packet(ConnectionId id, int from);
   void serve_uplink(HostId host);
   std::optional<Arrival> told_writable(Connection& c, int from);
   void drain_acknowledgements(Half& half);

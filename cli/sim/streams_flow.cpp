@@ -12,6 +12,7 @@ constexpr std::uint64_t unlimited_rate = 1'250'000'000;
 constexpr std::uint64_t packet_bytes = 1460;  // the step of additive increase
 constexpr std::uint64_t least_window =
     32'768;  // two blocks: less than RFC 5681's would starve on whole segments
+constexpr std::uint64_t most_debt = 16'384;   // beyond it small messages queue like the others
 constexpr Duration first_backoff{1'000'000};  // RFC 6298: at least a second
 constexpr Duration most_backoff{60'000'000};
 
@@ -57,7 +58,7 @@ bool Streams::sendable(const Connection& c, int from) const {
 void Streams::pump(ConnectionId id, int from) {
   Connection& c = *connections_.find(id);
   Half& half = c.half[from];
-  if (half.in_ring || half.queue.empty()) return;
+  if (half.queue.empty()) return;
   drain_acknowledgements(half);
   if (!sendable(c, from)) {
     if (half.stall == 0 && !half.acknowledgements.empty() && !half.window_wake) {
@@ -67,9 +68,38 @@ void Streams::pump(ConnectionId id, int from) {
     }
     return;
   }
+  if (overtakes(id, from)) return send_packet(id, from);
+  if (half.in_ring) return;
   half.in_ring = true;
   hosts_[c.end[from].host].ring.push_back({id, static_cast<std::uint8_t>(from)});
   serve_uplink(c.end[from].host);
+}
+
+// What fits in a packet goes between the packets of the segment that is on the uplink, which is another
+// stream's; the bytes are paid for with the next segment.
+bool Streams::overtakes(ConnectionId id, int from) const {
+  const Connection& c = *connections_.find(id);
+  const HostLinks& links = hosts_[c.end[from].host];
+  const Half& half = c.half[from];
+  const std::size_t size = half.queue.front().size();
+  const bool own = links.on_uplink.id == id && links.on_uplink.end == from;
+  const bool small = size > 0 && size <= packet_bytes && !half.had_unsent && !half.above_low_water;
+  return links.busy && !own && small && links.up_debt < most_debt;
+}
+
+void Streams::send_packet(ConnectionId id, int from) {
+  Connection& c = *connections_.find(id);
+  Half& half = c.half[from];
+  HostLinks& links = hosts_[c.end[from].host];
+  Buffer segment = half.queue.take_front();
+  half.queued -= segment.size();
+  half.in_flight += segment.size();
+  links.up_debt += segment.size();
+  const Duration takes = transmit_time(links.up_debt, up_rate(c.end[from].host));
+  half.wire.push_back(std::move(segment));
+  queue_.schedule(queue_.now() + takes + c.delay, EventKind::segment_arrives,
+                  static_cast<std::uint32_t>(from), id.value());
+  pump(id, from);
 }
 
 void Streams::serve_uplink(HostId host) {

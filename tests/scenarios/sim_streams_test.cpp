@@ -104,6 +104,29 @@ TEST(SimStreams, ShareAnUplinkAndADownlinkAboutEqually) {
   }
 }
 
+// As with fair queueing: a request does not wait until others have sent a block each.
+TEST(SimStreams, APacketGoesBetweenTheSegmentsOfOthers) {
+  Wires wires{9, Latency{.low = 1ms, .high = 1ms}};
+  const HostId hub = wires.add({.rates = {16'384, 0}});  // a block a second
+  std::vector<swarm::StreamId> ends;
+  std::vector<HostId> others;
+  for (swarm::StreamId i = 1; i <= 5; ++i) {
+    others.push_back(wires.add());
+    ends.push_back(wires.join(hub, i, others.back()));
+  }
+  for (swarm::StreamId i = 1; i <= 4; ++i) wires.write_zeros(hub, i, 8 * 16'384);
+  wires.run_for(500ms);
+  for (int i = 0; i < 10; ++i) {
+    wires.write(hub, 5, std::string(100, 'r'));
+    wires.run_for(100ms);
+    EXPECT_EQ(wires.hosts[others[4]].streams[ends[4]].received, 100U * static_cast<unsigned>(i + 1));
+  }
+  wires.run_for(30s);  // and what they took is missing to the others
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < 5; ++i) total += wires.hosts[others[i]].streams[ends[i]].received;
+  EXPECT_LE(total, 16'384 * 32U);
+}
+
 TEST(SimStreams, APausedReaderStallsItsSenderAtABound) {
   Wires wires{5};
   const HostId a = wires.add(), b = wires.add();
