@@ -137,7 +137,6 @@ ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
 }
 
 void UploadSlots::round(const Uplink& uplink) {
-  constexpr std::uint32_t least = limits::regular_slots + limits::optimistic_slots;
   constexpr double busy = 0.9;                 // of the user's limit
   constexpr double least_of_slot = 16 * 1024;  // bytes a second; a thinner slot helps nobody
   constexpr double worth = 1.05;               // what one more slot must bring
@@ -145,7 +144,7 @@ void UploadSlots::round(const Uplink& uplink) {
   if (rest_ > 0) --rest_;
   if (uplink.limit > 0) {
     const bool full = uplink.rate >= busy * static_cast<double>(uplink.limit);
-    if (!full && uplink.waiting > 0) ++slots_;
+    if (!full && uplink.waiting > 0 && slots_ < most_) ++slots_;
     if (full && uplink.rate < least_of_slot * slots_) --slots_;
   } else if (trying_) {
     trying_ = false;
@@ -153,7 +152,7 @@ void UploadSlots::round(const Uplink& uplink) {
       --slots_;
       rest_ = rest;
     }
-  } else if (uplink.waiting > 0 && rest_ == 0) {
+  } else if (uplink.waiting > 0 && rest_ == 0 && slots_ < most_) {
     before_ = uplink.rate;
     trying_ = true;
     ++slots_;
@@ -168,12 +167,12 @@ bool UploadSlots::look(const Look& now) {
   if (++looks_ < looks) return false;
   const std::uint32_t dry = std::min((dry_ + looks / 2) / looks, limits::spare_slots);
   looks_ = dry_ = 0;
-  const std::uint32_t before = spare_;
+  const std::uint32_t before = count();
   if (dry < spare_)
     --spare_;
   else if (now.waiting > 0)
     spare_ = std::min(dry, spare_ + step);
-  return spare_ > before;
+  return count() > before;
 }
 
 ChokeClock::Due ChokeClock::due(Instant now) {

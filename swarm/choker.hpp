@@ -8,6 +8,7 @@
 // share of the seed and no more.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -81,11 +82,15 @@ class UploadSlots {
   };
   // True: there are more slots than before.
   bool look(const Look& now);
-  [[nodiscard]] std::uint32_t count() const { return slots_ + spare_; }
+  // No more than get their turn within limits::round_time, but the floor: who waits longer asks others too.
+  void set_most(std::uint32_t most) {
+    most_ = std::clamp(most, least, limits::max_slots + limits::spare_slots);
+  }
+  [[nodiscard]] std::uint32_t count() const { return std::min(slots_ + spare_, most_); }
 
  private:
-  std::uint32_t slots_ = limits::regular_slots + limits::optimistic_slots;
-  std::uint32_t spare_ = 0;
+  static constexpr std::uint32_t least = limits::regular_slots + limits::optimistic_slots;
+  std::uint32_t slots_ = least, spare_ = 0, most_ = limits::max_slots + limits::spare_slots;
   std::uint32_t looks_ = 0, dry_ = 0;  // since spare_ was set; the latter a sum
   double before_ = 0;                  // rate when the last slot was opened
   bool trying_ = false;                // a slot was opened last round

@@ -44,8 +44,11 @@ inline constexpr std::uint32_t default_remote_queue = 250;  // assumed until a h
 // Of data asked for ahead, over the round trip: hides the time a request takes, and leaves what else is there
 // to be asked of peers that would stand idle.
 inline constexpr Duration window_time = std::chrono::milliseconds{750};
-inline constexpr Duration min_request_timeout = seconds{5};     // nothing at all for so long: it has stopped
-inline constexpr Duration max_request_timeout = seconds{10};    // whatever its rate: others take over
+inline constexpr Duration min_request_timeout = seconds{5};   // nothing at all for so long: it has stopped
+inline constexpr Duration max_request_timeout = seconds{10};  // whatever its rate: others take over
+inline constexpr Duration answer_most = seconds{40};  // it lives, but did not come to it: others are asked
+inline constexpr Duration sign_of_life = seconds{3};  // who waits for blocks hears of us at least so often
+inline constexpr std::uint32_t hashes_asked = 8;      // requests for hashes outstanding with one peer
 inline constexpr std::uint32_t endgame_requests_per_block = 2;  // more only multiplies the waste
 inline constexpr std::uint32_t endgame_outstanding = 16;  // duplicates a peer is asked for at once: 256 KiB
 inline constexpr std::uint32_t random_first_pieces = 4;   // until so many are had, a piece at random
@@ -65,7 +68,11 @@ inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is
 
 inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
 inline constexpr Duration service_moment = milliseconds{50};  // or as many as get a piece within that time
-inline constexpr Duration service_time = milliseconds{250};   // a line that takes longer holds up nobody
+inline constexpr Duration service_time = milliseconds{250};   // a line that takes longer holds up nobody,
+inline constexpr double service_blocks = 4;                   // unless so many blocks take longer on our own
+inline constexpr Duration given_ahead = milliseconds{500};    // of our line, to a stream beyond its socket
+inline constexpr Duration turn_time = seconds{5};    // of one peer, where a piece takes longer than that
+inline constexpr Duration round_time = seconds{25};  // all slots have had their turn: below answer_most
 
 // ---- connections
 inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up to here; BEP 3's practice

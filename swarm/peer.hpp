@@ -2,6 +2,7 @@
 // who may ask, what is under way, when it is overdue. The swarm routes its messages.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,7 +43,8 @@ struct Peer {
   std::uint64_t unsent = 0;      // bytes with the host that are not in the socket yet
   Instant served{};              // when a block was last on its way to it
   std::uint64_t turn_bytes = 0;  // of the piece's worth that is its turn
-  bool in_service = false;       // one of the few that blocks go to at present
+  Instant turn_began{};
+  bool in_service = false;  // one of the few that blocks go to at present
 
   // What it said of itself.
   std::optional<wire::Hello> hello;
@@ -55,8 +57,9 @@ struct Peer {
 
   // What we said to it.
   bool said_pieces = false;
-  bool super_seeded = false;  // it was told of some pieces alone
-  bool draining = false;      // its turn is over: choked when it has finished them (super_seed.hpp)
+  std::vector<std::uint32_t> haves_later;  // to be said with the next message, or within a second
+  bool super_seeded = false;               // it was told of some pieces alone
+  bool draining = false;  // its turn is over: choked when it has finished them (super_seed.hpp)
   bool choked_by_us = true, we_are_interested = false;
   Instant choke_changed{};
   std::uint64_t took_before = 0;  // payload it had when its choking last changed
@@ -70,13 +73,22 @@ struct Peer {
   bool in_turn = false;  // waits in the swarm's queue of uploads
   RateMeter gave{limits::contribution_window}, took{limits::contribution_window};  // payload
   RateMeter sent_recently{std::chrono::seconds{3}};
-  std::vector<std::pair<wire::HashRequest, Instant>> hashes_asked;  // outstanding, at most hash_requests_each
+  struct HashesAsked {
+    wire::HashRequest request;
+    Instant when{};
+    bool late = false;  // others are asked; kept, since an answer is still no offence
+  };
+  std::vector<HashesAsked> hashes_asked;  // at most limits::hashes_asked, and as many that are late
   std::uint32_t hash_rejects = 0;
   std::uint32_t refusals = 0;    // ChokerPeer::refusals
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
 
   [[nodiscard]] bool up() const { return stage == Stage::up; }
+  [[nodiscard]] std::uint32_t hashes_outstanding() const {
+    return static_cast<std::uint32_t>(std::count_if(hashes_asked.begin(), hashes_asked.end(),
+                                                    [](const HashesAsked& asked) { return !asked.late; }));
+  }
   // Where others could dial it: the address of the stream with the port it listens on.
   [[nodiscard]] std::optional<Endpoint> listening() const {
     if (direction == Direction::outgoing) return endpoint;

@@ -145,8 +145,10 @@ void Pipeline::clear(After after, std::vector<storage::BlockRef>& released) {
   window_ = std::max(window_, std::min(limits::min_window, most_));
 }
 
-void Pipeline::overdue(Instant now, std::vector<storage::BlockRef>& released) {
-  while (outstanding() > 0 && std::max(sent_[begin_].when, heard_) + timeout_ <= now) {
+void Pipeline::overdue(Instant now, Instant alive, std::vector<storage::BlockRef>& released) {
+  while (outstanding() > 0) {
+    const Instant since = std::max(sent_[begin_].when, heard_);
+    if (std::max(since, alive) + timeout_ > now && since + limits::answer_most > now) return;
     released.push_back(sent_[begin_].block);
     remember(sent_[begin_].block);
     erase(begin_);
@@ -154,10 +156,6 @@ void Pipeline::overdue(Instant now, std::vector<storage::BlockRef>& released) {
     slow_start_ = false;
     window_ = 1;
   }
-}
-
-Instant Pipeline::next_time() const {
-  return outstanding() == 0 ? never : std::max(sent_[begin_].when, heard_) + timeout_;
 }
 
 void Pipeline::excuse(Instant now) { heard_ = waiting_since_ = std::max(heard_, now); }

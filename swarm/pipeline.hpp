@@ -2,9 +2,10 @@
 // with a slow start that doubles a round trip), which are overdue, whether it snubs us. Pure arithmetic over
 // the instants handed in.
 //
-// A request is overdue when the peer has delivered nothing at all for its time-out (by its own rate, between
-// limits::min_request_timeout and max_request_timeout) since that request or since its last block. Overdue
-// requests are told once, so that others may take them, but stay known: a late block is no offence.
+// A request is overdue when nothing at all was heard of the peer for its time-out (by its own rate, between
+// limits::min_request_timeout and max_request_timeout) since that request; or no block since that request or
+// the block before for limits::answer_most, though it lives. Overdue requests are told once, so that others
+// may take them, but stay known: a late block is no offence.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,8 @@ class Pipeline {
 
   // ---- time
   // Appends what has become overdue, for release in the map. The window falls to 1 until a block comes.
-  void overdue(Instant now, std::vector<storage::BlockRef>& released);
-  [[nodiscard]] Instant next_time() const;  // when overdue() may find something; `never` without requests
+  // `alive`: when anything was last heard of the peer. Call it once a second.
+  void overdue(Instant now, Instant alive, std::vector<storage::BlockRef>& released);
   // We did not read the stream until now (rate limit, disk full): waiting was not the peer's fault.
   void excuse(Instant now);
   // Unchoked, asked, and nothing for limits::snub_after; over with the next block.

@@ -4,7 +4,6 @@
 #include "swarm/super_seed.hpp"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace shoal::swarm {
@@ -14,7 +13,7 @@ constexpr std::chrono::seconds patience{10};  // a piece on its way for longer m
 // Without finishing anything, it is shown no more: it is slow, or wants nothing because it hides that it is
 // a seed as we do.
 constexpr std::chrono::seconds stuck_after{3};
-constexpr std::uint32_t unpassed = 4;  // pieces that a peer alone has; who keeps more comes last
+constexpr std::uint32_t unpassed = 4;  // pieces that a peer alone has; each one more counts as one to finish
 constexpr std::uint32_t looks = 512;   // pieces examined for a second showing: near the best is good enough
 
 void insert_sorted(std::vector<std::uint32_t>& set, std::uint32_t piece) {
@@ -117,7 +116,7 @@ std::uint32_t SuperSeed::open(PeerHandle peer) const {
 
 PeerHandle SuperSeed::next_taker(Instant now) const {
   const auto rank = [](const Shown& shown) {
-    return std::tuple{shown.alone > unpassed ? shown.alone : 0, shown.open.size(), shown.last};
+    return std::pair{std::max(shown.alone, unpassed) + shown.open.size(), shown.last};
   };
   const Shown* best = nullptr;
   for (const Shown& shown : peers_) {

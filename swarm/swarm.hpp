@@ -185,6 +185,7 @@ class Swarm {
   void written(Turn& turn, const Pending& pending, storage::WriteDone& done);
   void judge(Turn& turn, std::uint32_t piece);  // all blocks are written: compare roots
   void accept(Turn& turn, std::uint32_t piece);
+  void tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece);
   void check_next(Turn& turn);
   void checked(Turn& turn, storage::HashDone& done);
   void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
@@ -199,6 +200,7 @@ class Swarm {
   void blame(Turn& turn, PeerHandle sender, std::uint32_t blocks);
   void leaves_known(Turn& turn, std::uint32_t piece);
   void give_up_leaves(Turn& turn, std::uint32_t piece);
+  void hashes_overdue(Turn& turn, Peer& peer);
   void hashes_failed(Turn& turn, const wire::HashRequest& request);
   void serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done);
   void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
@@ -208,6 +210,8 @@ class Swarm {
   void want_turn(PeerHandle handle, Peer& peer, Turns where = Turns::last);
   [[nodiscard]] bool may_serve(Instant now, const Peer& peer);
   void block_read(Turn& turn, const Pending& pending, storage::ReadDone& done);
+  [[nodiscard]] std::uint64_t ahead() const;
+  [[nodiscard]] Duration service_time() const;
   void look_at_slots(Turn& turn);
   [[nodiscard]] std::uint32_t slots() const { return super_ ? limits::super_slots : slots_.count(); }
   void choke_round(Turn& turn, ChokeClock::Due due);
@@ -294,6 +298,9 @@ class Swarm {
   std::uint64_t earlier_received_ = 0, earlier_sent_ = 0;
   mutable RateMeter down_{std::chrono::seconds{5}, std::chrono::seconds{1}},
       up_rate_{std::chrono::seconds{5}, std::chrono::seconds{1}};
+  // Bytes a second: the best of late, falling by a hundredth each second. What our line can do: the present
+  // rate is low, too, where too little is on its way.
+  double up_best_ = 0;
   std::uint64_t digest_ = 0;
 
   // Scratch of a turn, kept for its room.

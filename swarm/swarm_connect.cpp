@@ -287,7 +287,8 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   if (optimistic_ == handle) optimistic_ = {};
   if (!peer->choked_by_us) choke_clock_.soon(turn.now.mono + std::chrono::milliseconds{50});
   peers_.erase(handle);
-  for (const auto& [request, when] : asked) hashes_failed(turn, request);
+  for (const Peer::HashesAsked& each : asked)
+    if (!each.late) hashes_failed(turn, each.request);
   roster_wake_ = std::min(roster_wake_, turn.now.mono + std::chrono::milliseconds{100});
 }
 
@@ -327,17 +328,13 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
       break;
   }
   if (peer.heard + limits::idle_timeout <= now) return drop(turn, handle, Roster::Why::lost);
-  if (peer.spoke + limits::keepalive <= now) send(turn, handle, peer, wire::KeepAlive{});
-  std::vector<wire::HashRequest> late;
-  std::erase_if(peer.hashes_asked, [&](const auto& asked) {
-    const bool over = asked.second + limits::max_request_timeout <= now;
-    if (over) late.push_back(asked.first);
-    return over;
-  });
-  for (const wire::HashRequest& request : late) hashes_failed(turn, request);
+  const Duration silence = peer.requests.empty() ? limits::keepalive : limits::sign_of_life;
+  if (peer.spoke + silence <= now) send(turn, handle, peer, wire::KeepAlive{});
+  hashes_overdue(turn, peer);
+  if (!peer.haves_later.empty()) dirty_.push_back(handle);
   if (!work_) return;
   blocks_.clear();
-  peer.pipeline.overdue(now, blocks_);
+  peer.pipeline.overdue(now, peer.heard, blocks_);
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
   update_interest(turn, handle, peer);
   super_reveal(turn, handle, peer);

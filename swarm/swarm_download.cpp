@@ -167,12 +167,20 @@ void Swarm::accept(Turn& turn, std::uint32_t piece) {
   to_commit_.push_back(piece);
   uncommitted_bytes_ += content_->piece_bytes(piece);
   if (commit_due_ == never) commit_due_ = turn.now.mono + std::chrono::seconds{2};
-  peers_.for_each([&](PeerHandle handle, Peer& peer) {
-    if (!peer.said_pieces) return;
-    const bool seed = peer.known_to_picker && work_->picker.is_seed(handle);
-    if (!seed || !complete_) send(turn, handle, peer, wire::Have{piece});
-  });
+  peers_.for_each([&](PeerHandle handle, Peer& peer) { tell_have(turn, handle, peer, piece); });
   commit_if_due(turn);
+}
+
+// At once to who may ask for it, or becomes interested by it. For the others it is news of how rare the piece
+// is: alone in its frame it would be four fifths overhead.
+void Swarm::tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece) {
+  if (!peer.said_pieces) return;
+  const bool has = peer.known_to_picker && work_->picker.has(handle, piece);
+  if (has && complete_ && work_->picker.is_seed(handle)) return;
+  if (!has && (!peer.choked_by_us || !peer.interested_in_us))
+    send(turn, handle, peer, wire::Have{piece});
+  else
+    peer.haves_later.push_back(piece);
 }
 
 // ---- what lay on the disk before

@@ -8,7 +8,6 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::size_t asked_of_one = 8;     // requests for hashes outstanding with one peer
 constexpr std::uint32_t reads_for_one = 8;  // pieces hashed for one peer at the same time
 constexpr std::size_t most_kept =
     131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
@@ -30,15 +29,16 @@ wire::HashRequest to_wire(const storage::HashRequest& r) {
 bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred) {
   if (hashes_asked_.contains(request)) return true;
   PeerHandle best = preferred;
-  if (const Peer* peer = peers_.find(preferred); peer == nullptr || peer->hashes_asked.size() >= asked_of_one)
+  if (const Peer* peer = peers_.find(preferred);
+      peer == nullptr || peer->hashes_outstanding() >= limits::hashes_asked)
     best = {};
-  std::size_t best_load = best ? 0 : asked_of_one;
+  std::uint32_t best_load = best ? 0 : limits::hashes_asked;
   const bool leaves = request.base == 0;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up() || !peer.known_to_picker) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
     if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
-    const std::size_t load = peer.hashes_asked.size() + peer.hash_rejects * asked_of_one / 2;
+    const std::uint32_t load = peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / 2;
     if (load < best_load) {
       best = handle;
       best_load = load;
@@ -46,7 +46,7 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
   });
   Peer* peer = peers_.find(best);
   if (peer == nullptr) return false;
-  peer->hashes_asked.emplace_back(request, turn.now.mono);
+  peer->hashes_asked.push_back({.request = request, .when = turn.now.mono});
   hashes_asked_.emplace(request, piece);
   send(turn, best, *peer, wire::HashRequest{request});
   return true;
@@ -118,7 +118,7 @@ void Swarm::keep_leaves(std::uint32_t piece, std::span<const Sha256> leaves) {
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message) {
   const auto asked = std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
-                                  [&](const auto& each) { return each.first == message.request; });
+                                  [&](const auto& each) { return each.request == message.request; });
   if (asked == peer.hashes_asked.end() || !work_) return strike(turn, handle);
   peer.hashes_asked.erase(asked);
   const auto known = hashes_asked_.find(message.request);
@@ -152,11 +152,27 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message)
 
 void Swarm::on(Turn& turn, PeerHandle, Peer& peer, wire::HashReject& message) {
   const auto asked = std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
-                                  [&](const auto& each) { return each.first == message.request; });
+                                  [&](const auto& each) { return each.request == message.request; });
   if (asked == peer.hashes_asked.end() || !work_) return;
+  const bool late = asked->late;
   peer.hashes_asked.erase(asked);
   ++peer.hash_rejects;
-  hashes_failed(turn, message.request);
+  if (!late) hashes_failed(turn, message.request);
+}
+
+// What has waited for long is asked of somebody else.
+void Swarm::hashes_overdue(Turn& turn, Peer& peer) {
+  const Instant now = turn.now.mono;
+  for (std::size_t i = 0; i < peer.hashes_asked.size(); ++i) {
+    Peer::HashesAsked& asked = peer.hashes_asked[i];
+    const bool silent = std::max(asked.when, peer.heard) + limits::max_request_timeout <= now;
+    if (asked.late || (!silent && asked.when + limits::answer_most > now)) continue;
+    asked.late = true;
+    hashes_failed(turn, asked.request);
+  }
+  if (peer.hashes_asked.size() > 2 * limits::hashes_asked)
+    peer.hashes_asked.erase(std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
+                                         [](const Peer::HashesAsked& asked) { return asked.late; }));
 }
 
 // Not answered: asked of somebody else, at the latest within a second.

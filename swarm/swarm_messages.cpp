@@ -61,6 +61,8 @@ void Swarm::flush(Turn& turn) {
     Peer* peer = peers_.find(handle);
     if (peer == nullptr || !peer->wire) continue;
     buffers_.clear();
+    for (const std::uint32_t piece : peer->haves_later) peer->wire->send(turn.now, wire::Have{piece});
+    peer->haves_later.clear();
     peer->wire->flush(turn.now, buffers_);
     for (Buffer& buffer : buffers_) {
       peer->unsent += buffer.size();

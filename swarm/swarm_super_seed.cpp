@@ -67,8 +67,8 @@ void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t 
 // Enough for the uplink, piece by piece.
 void Swarm::super_feed(Turn& turn) {
   if (!super_) return;
-  const double rate = up_rate_.rate(turn.now.mono);
-  const auto wanted = static_cast<std::uint32_t>(ahead_least + rate * ahead_seconds / content_->piece_length);
+  const auto wanted =
+      static_cast<std::uint32_t>(ahead_least + up_best_ * ahead_seconds / content_->piece_length);
   while (super_->on_their_way(turn.now.mono) < wanted) {
     const PeerHandle handle = super_->next_taker(turn.now.mono);
     Peer* peer = peers_.find(handle);

@@ -42,7 +42,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message
 
 // Queues the peer for blocks while it has asked for some and its stream takes more.
 void Swarm::want_turn(PeerHandle handle, Peer& peer, Turns where) {
-  if (peer.in_turn || peer.requests.empty() || peer.unsent + peer.reading_bytes >= stream_low_water) return;
+  if (peer.in_turn || peer.requests.empty() || peer.unsent + peer.reading_bytes >= ahead()) return;
   peer.in_turn = true;
   if (where == Turns::next)
     upload_turns_.push_front(handle);
@@ -50,18 +50,33 @@ void Swarm::want_turn(PeerHandle handle, Peer& peer, Turns where) {
     upload_turns_.push_back(handle);
 }
 
+// Bytes that a peer's stream is given beyond what its socket takes: enough until we hear that they are gone,
+// and no more, since whose turn it is cannot be changed any more for these.
+std::uint64_t Swarm::ahead() const {
+  return std::clamp(static_cast<std::uint64_t>(up_best_ * seconds(limits::given_ahead)),
+                    std::uint64_t{storage::block_bytes}, stream_low_water);
+}
+
 bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
+
+// How long a peer may take to drain before others are served beside it: some blocks' time on our line.
+Duration Swarm::service_time() const {
+  if (up_best_ <= 0) return limits::service_time;
+  const double blocks = limits::service_blocks * storage::block_bytes / up_best_;
+  return std::clamp(Duration{static_cast<std::int64_t>(1e6 * std::min(blocks, seconds(limits::turn_time)))},
+                    limits::service_time, limits::turn_time);
+}
 
 // The uplink's blocks go to few peers at a time, and to each by the piece: shared among all, every piece
 // would be whole at the end of all of them, and could be passed on by nobody before. Whose line is slow holds
-// its place for limits::service_time, not longer.
+// its place for service_time(), not longer.
 bool Swarm::may_serve(Instant now, const Peer& peer) {
   if (peer.in_service) return true;
   std::erase_if(in_service_, [&](PeerHandle handle) {
     Peer* other = peers_.find(handle);
     if (other == nullptr) return true;
     const bool drained = other->unsent + other->reading_bytes <= drained_below;
-    other->in_service = !drained && now - other->served < limits::service_time;
+    other->in_service = !drained && now - other->served < service_time();
     return !other->in_service;
   });
   // What goes out in a moment needs no order.
@@ -76,7 +91,7 @@ bool Swarm::serve_one(Turn& turn) {
     Peer* peer = peers_.find(handle);
     if (peer != nullptr && !peer->requests.empty() && !may_serve(turn.now.mono, *peer)) {
       for (const PeerHandle each : in_service_)
-        serve_due_ = std::min(serve_due_, peers_.find(each)->served + limits::service_time);
+        serve_due_ = std::min(serve_due_, peers_.find(each)->served + service_time());
       return false;
     }
     upload_turns_.pop_front();
@@ -93,8 +108,10 @@ bool Swarm::serve_one(Turn& turn) {
     Buffer into = turn.pool.take(std::max<std::size_t>(BufferPool::standard, request.length + lead + 64));
     submit(turn, storage::ReadJob{slot_, request.piece, request.begin, request.length, std::move(into), lead},
            {.kind = Kind::read, .peer = handle, .request = request});
+    if (peer->turn_bytes == 0) peer->turn_began = turn.now.mono;
     peer->turn_bytes += request.length;
-    const bool over = peer->turn_bytes >= content_->piece_length || peer->requests.empty();
+    const bool over = peer->turn_bytes >= content_->piece_length || peer->requests.empty() ||
+                      turn.now.mono - peer->turn_began >= limits::turn_time;
     if (over) peer->turn_bytes = 0;
     want_turn(handle, *peer, over ? Turns::last : Turns::next);
     return true;
@@ -114,6 +131,7 @@ void Swarm::block_read(Turn& turn, const Pending& pending, storage::ReadDone& do
   peer->paid += length;
   sent_ += length;
   up_rate_.add(turn.now.mono, length);
+  up_best_ = std::max(up_best_, up_rate_.rate(turn.now.mono));
   peer->took.add(turn.now.mono, length);
   done.data.drop_front(done.data.size() - length);
   send(turn, pending.peer, *peer,
@@ -185,6 +203,11 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
 }
 
 void Swarm::look_at_slots(Turn& turn) {
+  up_best_ *= 0.99;
+  const double piece_time = content_->piece_length / std::max(up_best_, 1.0);
+  const double turn_time = std::min(piece_time, seconds(limits::turn_time));
+  slots_.set_most(static_cast<std::uint32_t>(
+      std::min(seconds(limits::round_time) / turn_time, double{limits::max_slots + limits::spare_slots})));
   UploadSlots::Look look;
   peers_.for_each([&](PeerHandle, const Peer& peer) {
     if (!peer.up() || !peer.interested_in_us) return;

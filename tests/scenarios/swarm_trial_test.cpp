@@ -44,6 +44,20 @@ TEST(SwarmTrial, NobodyBeatsTheBoundAndThePeersComeNear) {
   EXPECT_EQ(result.bans, 0U);
 }
 
+// A piece takes four seconds, and an answer up to half a minute: nobody is given up for it, nothing is asked
+// for twice.
+TEST(SwarmTrial, SlowLinesWasteNothing) {
+  TrialPlan plan;
+  plan.seed = 11;
+  plan.bytes = 16 * mib;
+  plan.seed_rates.up = 320 * kib;
+  plan.peers.assign(20, {.rates = {32 * kib, 0}});
+  const TrialResult result = whole(plan);
+  ASSERT_TRUE(result.finished);
+  EXPECT_LE(result.last, 1.10 * result.bound);
+  EXPECT_LE(result.wasted, 0.06);  // of 16 MiB the end, where blocks are asked of two, is a large part
+}
+
 TEST(SwarmTrial, TheSameSeedGivesTheSameRun) {
   TrialPlan plan = equal_peers(6, 4 * mib);
   plan.peers[2].manner = Manner::rider;

@@ -101,17 +101,13 @@ TEST(Pipeline, StoppedPeersAreNoticedWithinSeconds) {
   Link link{.rate = 1e6, .delay = milliseconds{20}};
   link.run(seconds{10});
   std::vector<BlockRef> released;
-  link.pipeline.overdue(link.now + seconds{4}, released);
+  link.pipeline.overdue(link.now + seconds{4}, link.now, released);
   EXPECT_TRUE(released.empty());
   const std::uint32_t outstanding = link.pipeline.outstanding();
-  EXPECT_LE(link.pipeline.next_time(), link.now + limits::min_request_timeout);
-  link.pipeline.overdue(link.pipeline.next_time(), released);
-  EXPECT_GE(released.size(), 1U);
-  link.pipeline.overdue(link.now + limits::min_request_timeout, released);
+  link.pipeline.overdue(link.now + limits::min_request_timeout, link.now, released);
   EXPECT_EQ(released.size(), outstanding);
   EXPECT_EQ(link.pipeline.outstanding(), 0U);
   EXPECT_EQ(link.pipeline.window(), 1U);
-  EXPECT_EQ(link.pipeline.next_time(), never);
   // It comes back: late blocks are no offence and open the window again.
   const Instant later = link.now + seconds{8};
   EXPECT_EQ(link.pipeline.arrived(later, released[0], 16384), Receipt::late);
@@ -124,9 +120,21 @@ TEST(Pipeline, SlowPeersThatDeliverAreNotGivenUp) {
   std::vector<BlockRef> released;
   for (int i = 0; i < 200; ++i) {
     link.run(seconds{1});
-    link.pipeline.overdue(link.now, released);
+    link.pipeline.overdue(link.now, link.now, released);
   }
   EXPECT_TRUE(released.empty());
+}
+
+// Of whom something is heard, it is busy with others on a slow line: it keeps the requests, but not for ever.
+TEST(Pipeline, WhoLivesAndIsBusyKeepsTheRequestsForAWhile) {
+  Pipeline pipeline;
+  pipeline.requested(start, {0, 0});
+  std::vector<BlockRef> released;
+  const Instant last = start + limits::answer_most - milliseconds{1};
+  for (Instant now = start; now <= last; now += seconds{3}) pipeline.overdue(now, now, released);
+  EXPECT_TRUE(released.empty());
+  pipeline.overdue(start + limits::answer_most, last, released);
+  EXPECT_EQ(released.size(), 1U);
 }
 
 TEST(Pipeline, SnubbingTakesAMinute) {
@@ -134,7 +142,7 @@ TEST(Pipeline, SnubbingTakesAMinute) {
   pipeline.requested(start, {0, 0});
   EXPECT_FALSE(pipeline.snubbed(start + seconds{59}));
   std::vector<BlockRef> released;
-  pipeline.overdue(start + seconds{20}, released);
+  pipeline.overdue(start + seconds{20}, start, released);
   EXPECT_EQ(released.size(), 1U);
   pipeline.requested(start + seconds{20}, {1, 0});
   EXPECT_TRUE(pipeline.snubbed(start + seconds{60}));
@@ -150,10 +158,10 @@ TEST(Pipeline, OurOwnPausesAreExcused) {
   pipeline.requested(start, {0, 0});
   pipeline.excuse(start + seconds{50});
   std::vector<BlockRef> released;
-  pipeline.overdue(start + seconds{55}, released);
+  pipeline.overdue(start + seconds{55}, start, released);
   EXPECT_TRUE(released.empty());
   EXPECT_FALSE(pipeline.snubbed(start + seconds{100}));
-  pipeline.overdue(start + seconds{60}, released);
+  pipeline.overdue(start + seconds{60}, start, released);
   EXPECT_EQ(released.size(), 1U);
 }
 
