@@ -16,8 +16,9 @@ constexpr std::array<double, 9> figure{1, 2, 5, 10, 15, 20, 25, 30, 35};
 
 constexpr std::array parameters{
     Parameter{"bytes", "size of the file, MiB", 256, 1, 4096},
-    Parameter{"hours", "F/u: how long one peer's uplink takes for one copy, hours", 1, 0.01, 100},
+    Parameter{"hours", "F/u: how long one peer's uplink takes for one copy, hours", 1, 0.001, 100},
     Parameter{"seed-up", "the seed's uplink, in uplinks of a peer", 10, 0.1, 1000},
+    Parameter{"rtt", "median round trip between two peers, ms", 90, 0.02, 1000},
     Parameter{"nodes", "peers; 0: the figure's 1, 2, 5, 10, ... 35", 0, 0, 500},
 };
 
@@ -26,6 +27,15 @@ std::string plain(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
+}
+
+// As trials have it, stretched so that the median round trip is this.
+Latency latency_of(double rtt_ms) {
+  Latency out = TrialPlan{}.latency;
+  const double stretch = rtt_ms * 1000 / (2 * static_cast<double>(out.median.count()));
+  for (Duration* each : {&out.low, &out.median, &out.high})
+    *each = Duration{std::llround(static_cast<double>(each->count()) * stretch)};
+  return out;
 }
 
 Report run(const Order& order) {
@@ -59,6 +69,7 @@ Report run(const Order& order) {
     TrialPlan plan;
     plan.seed = order.seed;
     plan.bytes = bytes;
+    plan.latency = latency_of(order.number("rtt"));
     plan.seed_rates.up = static_cast<std::uint64_t>(std::llround(up * order.number("seed-up")));
     plan.peers.assign(static_cast<std::size_t>(n),
                       {.rates = {static_cast<std::uint64_t>(std::llround(up)), 0}});

@@ -316,6 +316,20 @@ class World:
         ip("link", "set", near, "up", at=here)
         ip("link", "set", far, "up", at=there)
 
+    def lan(self, names):
+        """A namespace for each name, 192.168.77.1 and on at its eth0, to-NAME outside: ports of a bridge that stands
+        in the script's own namespace."""
+        ip("link", "add", "bridge", "type", "bridge", "mcast_snooping", "0")
+        ip("link", "set", "bridge", "up")
+        places = []
+        for number, name in enumerate(names, 1):
+            place = self.namespace(name)
+            self.cable(None, f"to-{name}", place, "eth0")
+            ip("link", "set", f"to-{name}", "master", "bridge")
+            ip("addr", "add", f"192.168.77.{number}/24", "dev", "eth0", at=place)
+            places.append(place)
+        return places
+
 
 def run(*command, **how):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **how)

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 
-from harness import MIB, check, ip, link_without, main, same, say
+from harness import MIB, check, link_without, main, same, say
 
 ETH_P_ALL = 3
 GROUP = bytes([239, 192, 83, 76])
@@ -46,22 +46,8 @@ class Recorder:
         self.socket.close()
 
 
-def network(world):
-    """`a` and `b` behind one bridge that stands in the script's own namespace."""
-    ip("link", "add", "bridge", "type", "bridge", "mcast_snooping", "0")
-    ip("link", "set", "bridge", "up")
-    places = []
-    for number, name in enumerate("ab", 1):
-        place = world.namespace(name)
-        world.cable(None, f"to-{name}", place, "eth0")
-        ip("link", "set", f"to-{name}", "master", "bridge")
-        ip("addr", "add", f"192.168.77.{number}/24", "dev", "eth0", at=place)
-        places.append(place)
-    return places
-
-
 def body(world, options):
-    a, b = network(world)
+    a, b = world.lan("ab")
     recorder = Recorder("to-a")  # all that `a` sends and gets, and the groups that `b` sends to
     path = world.file("secret-plans.bin", size=8 * MIB)
     sharer = world.peer("sharer", "share", path, net=[], namespace=a)
