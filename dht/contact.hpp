@@ -39,14 +39,15 @@ class RoundTrip {
 };
 
 struct Contact {
+  // What is asked often stands first: a table has hundreds.
   Key id;
   Endpoint endpoint;
-  crypto::PublicKey public_key{};
-  Instant answered{};  // its last reply
-  Instant proven{};    // its last signed one
-  Instant asked{};     // our last query
-  RoundTrip round_trip;
   std::uint8_t failures = 0;  // hard timeouts since the last reply
+  RoundTrip round_trip;
+  Instant answered{};  // its last reply
+  Instant asked{};     // our last query
+  Instant proven{};    // its last signed reply
+  crypto::PublicKey public_key{};
 
   [[nodiscard]] bool alive(Instant now, Duration heard_within) const {
     return failures == 0 && now - answered <= heard_within;

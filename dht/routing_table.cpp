@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "dht/base/check.hpp"
 
@@ -17,21 +16,20 @@ constexpr Duration rest_after_failure = std::chrono::seconds{10};  // one burst 
 
 constexpr std::size_t growth = 16;  // contacts of room at a time: doubling would waste half of it
 
-std::uint32_t mark_of(const Endpoint& endpoint) {
-  return static_cast<std::uint32_t>(std::hash<Endpoint>{}(endpoint) >> 32);
-}
-std::uint32_t mark_of(const IpAddress& network) {
-  return static_cast<std::uint32_t>(std::hash<IpAddress>{}(network) >> 32);
+template <class T>
+std::uint16_t mark_of(const T& named) {
+  return static_cast<std::uint16_t>(std::hash<T>{}(named) >> 48);
 }
 std::uint64_t head_of(const Key& key) { return load_be<std::uint64_t>(key.bytes.data()); }
 
 // The next place of `mark` at `from` or behind; marks.size(): none. In blocks, so that it is done by vectors.
-std::size_t next_place(const std::vector<std::uint32_t>& marks, std::uint32_t mark, std::size_t from) {
-  constexpr std::size_t block = 16;
+std::size_t next_place(const std::vector<std::uint16_t>& marks, std::uint16_t mark, std::size_t from) {
+  constexpr std::size_t block = 32;
   std::size_t i = from;
   for (; i + block <= marks.size(); i += block) {
-    std::uint32_t hits = 0;
-    for (std::size_t j = 0; j < block; ++j) hits |= marks[i + j] == mark ? 1U : 0U;
+    std::uint16_t hits = 0;
+    for (std::size_t j = 0; j < block; ++j)
+      hits = static_cast<std::uint16_t>(hits | (marks[i + j] == mark ? 1U : 0U));
     if (hits != 0) break;
   }
   while (i < marks.size() && marks[i] != mark) ++i;
@@ -39,9 +37,13 @@ std::size_t next_place(const std::vector<std::uint32_t>& marks, std::uint32_t ma
 }
 
 template <class T>
-void push_tightly(std::vector<T>& list, const T& value) {
+void insert_tightly(std::vector<T>& list, std::size_t place, const T& value) {
   if (list.size() == list.capacity()) list.reserve(list.size() + growth);
-  list.push_back(value);
+  list.insert(list.begin() + static_cast<std::ptrdiff_t>(place), value);
+}
+template <class T>
+void push_tightly(std::vector<T>& list, const T& value) {
+  insert_tightly(list, list.size(), value);
 }
 template <class T>
 void take_out(std::vector<T>& list, std::size_t index) {
@@ -60,8 +62,11 @@ std::size_t RoutingTable::bucket_room(int index) {
 
 RoutingTable::Bucket& RoutingTable::bucket_of(const Key& id) {
   const int index = std::min(shared_prefix(own_, id), Key::bits - 1);
-  if (buckets_.size() <= static_cast<std::size_t>(index))
-    buckets_.resize(static_cast<std::size_t>(index) + 1);
+  if (buckets_.size() <= static_cast<std::size_t>(index)) {
+    Bucket fresh;
+    fresh.begin = fresh.end = static_cast<Place>(slots_.size());
+    buckets_.resize(static_cast<std::size_t>(index) + 1, fresh);
+  }
   return buckets_[static_cast<std::size_t>(index)];
 }
 
@@ -71,7 +76,7 @@ const RoutingTable::Bucket* RoutingTable::bucket_if(const Key& id) const {
 }
 
 std::size_t RoutingTable::slot_of(const Endpoint& endpoint) const {
-  const std::uint32_t mark = mark_of(endpoint);
+  const Mark mark = mark_of(endpoint);
   for (std::size_t i = next_place(endpoint_marks_, mark, 0); i < contacts_.size();
        i = next_place(endpoint_marks_, mark, i + 1))
     if (contacts_[i].endpoint == endpoint) return i;
@@ -91,7 +96,7 @@ const Contact* RoutingTable::find(const Endpoint& endpoint) const {
 bool RoutingTable::crowded(int bucket, const IpAddress& address) const {
   if (!counted(address)) return false;
   const IpAddress network = address.network();
-  const std::uint32_t mark = mark_of(network);
+  const Mark mark = mark_of(network);
   std::size_t in_table = 0, in_bucket = 0;
   for (std::size_t i = next_place(network_marks_, mark, 0); i < contacts_.size();
        i = next_place(network_marks_, mark, i + 1)) {
@@ -105,26 +110,32 @@ bool RoutingTable::crowded(int bucket, const IpAddress& address) const {
 }
 
 void RoutingTable::insert(Bucket& bucket, const Contact& contact) {
-  bucket.entries.push_back(static_cast<Slot>(contacts_.size()));
+  insert_tightly(slots_, bucket.end, static_cast<Slot>(contacts_.size()));
+  insert_tightly(heads_, bucket.end, head_of(contact.id));
+  ++bucket.end;
+  for (Bucket* deeper = &bucket + 1; deeper != buckets_.data() + buckets_.size(); ++deeper) {
+    ++deeper->begin;
+    ++deeper->end;
+  }
   push_tightly(contacts_, contact);
   push_tightly(endpoint_marks_, mark_of(contact.endpoint));
   push_tightly(network_marks_, mark_of(contact.endpoint.address.network()));
-  push_tightly(id_heads_, head_of(contact.id));
 }
 
 // The last contact moves into the hole.
-void RoutingTable::erase(Bucket& bucket, std::size_t index) {
-  const Slot slot = bucket.entries[index];
-  bucket.entries.erase(bucket.entries.begin() + static_cast<std::ptrdiff_t>(index));
-  const auto last = static_cast<Slot>(contacts_.size() - 1);
-  if (slot != last) {
-    std::vector<Slot>& others = bucket_of(contacts_[last].id).entries;
-    *std::find(others.begin(), others.end(), last) = slot;
+void RoutingTable::erase(Place place) {
+  const Slot slot = slots_[place];
+  slots_.erase(slots_.begin() + place);
+  heads_.erase(heads_.begin() + place);
+  for (Bucket& bucket : buckets_) {
+    if (bucket.begin > place) --bucket.begin;
+    if (bucket.end > place) --bucket.end;
   }
+  const auto last = static_cast<Slot>(contacts_.size() - 1);
+  if (slot != last) *std::find(slots_.begin(), slots_.end(), last) = slot;
   take_out(contacts_, slot);
   take_out(endpoint_marks_, slot);
   take_out(network_marks_, slot);
-  take_out(id_heads_, slot);
 }
 
 void RoutingTable::forget_waiting(Bucket& bucket, const Key& id, const Endpoint& endpoint) {
@@ -151,29 +162,26 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
     remove(contact.endpoint);
   }
   Bucket& bucket = bucket_of(contact.id);
-  const auto same = std::find_if(bucket.entries.begin(), bucket.entries.end(), [&](const Slot slot) {
-    return id_heads_[slot] == head_of(contact.id) && contacts_[slot].id == contact.id;
-  });
-  if (same != bucket.entries.end()) {
-    if (contacts_[*same].failures == 0) {
+  for (Place place = bucket.begin; place < bucket.end; ++place) {
+    if (heads_[place] != head_of(contact.id) || contacts_[slots_[place]].id != contact.id) continue;
+    if (contacts_[slots_[place]].failures == 0) {
       keep_waiting(bucket, contact);
       return Admission::moved;
     }
-    erase(bucket, static_cast<std::size_t>(same - bucket.entries.begin()));
+    erase(place);
+    break;
   }
   const auto index = static_cast<int>(&bucket - buckets_.data());
   if (crowded(index, contact.endpoint.address)) return Admission::crowded;
   forget_waiting(bucket, contact.id, contact.endpoint);
-  if (bucket.entries.size() < bucket_room(index)) {
-    if (bucket.entries.empty()) bucket.touched = now;
+  if (bucket.size() < bucket_room(index)) {
+    if (bucket.size() == 0) bucket.touched = now;
     insert(bucket, contact);
     return Admission::added;
   }
-  const auto dead = std::find_if(bucket.entries.begin(), bucket.entries.end(), [&](const Slot slot) {
-    return contacts_[slot].failures >= limits::failures_to_evict;
-  });
-  if (dead != bucket.entries.end()) {
-    erase(bucket, static_cast<std::size_t>(dead - bucket.entries.begin()));
+  for (Place place = bucket.begin; place < bucket.end; ++place) {
+    if (contacts_[slots_[place]].failures < limits::failures_to_evict) continue;
+    erase(place);
     insert(bucket, contact);
     return Admission::replaced;
   }
@@ -184,10 +192,10 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
 bool RoutingTable::has_room_for(const Key& id, const IpAddress& address) const {
   if (id == own_) return false;
   const int index = shared_prefix(own_, id);
-  if (crowded(index, address)) return false;
   const Bucket* bucket = bucket_if(id);
-  return bucket == nullptr || bucket->entries.size() < bucket_room(index) ||
-         bucket->waiting.size() < limits::replacements;
+  const bool full = bucket != nullptr && bucket->size() >= bucket_room(index) &&
+                    bucket->waiting.size() >= limits::replacements;
+  return !full && !crowded(index, address);
 }
 
 bool RoutingTable::heard(const Endpoint& endpoint, const Key& id, Now now,
@@ -217,50 +225,71 @@ bool RoutingTable::failed(const Endpoint& endpoint, Link link) {
 bool RoutingTable::remove(const Endpoint& endpoint) {
   const std::size_t slot = slot_of(endpoint);
   if (slot == none) return false;
-  Bucket& bucket = bucket_of(contacts_[slot].id);
-  const auto place = std::find(bucket.entries.begin(), bucket.entries.end(), slot);
-  SHOAL_CHECK(place != bucket.entries.end());
-  erase(bucket, static_cast<std::size_t>(place - bucket.entries.begin()));
+  const auto place = std::find(slots_.begin(), slots_.end(), slot);
+  SHOAL_CHECK(place != slots_.end());
+  erase(static_cast<Place>(place - slots_.begin()));
   return true;
 }
 
-struct RoutingTable::Near {
-  std::uint64_t head;  // of the distance
-  Slot slot;
-};
-
 // The nearest of those offered, nearest first, in groups: whoever comes in a later group is farther away than
 // all of the earlier ones. Two ids of a table that agree in 64 bits are not met with.
+//
+// Nearly every entry may be passed on, and to ask whether costs more than to compare a hundred heads, since
+// the contact itself must be looked at. So a few more than wanted are chosen by their heads, and only these
+// are asked; if too few of them remain, the group is gone through again, and everybody is asked at once.
 class RoutingTable::Nearest {
  public:
   Nearest(const RoutingTable& table, const Key& target, std::size_t count, Choice choice, Instant now)
       : table_(table), head_(head_of(target)), count_(std::min(count, most)), choice_(choice), now_(now) {}
 
   [[nodiscard]] bool full() const { return size_ == count_; }
-  void begin_group() { group_ = size_; }
-  void offer(const Bucket& bucket) {
-    for (const Slot slot : bucket.entries) {
-      const Near near{table_.id_heads_[slot] ^ head_, slot};
-      if (size_ == count_ && (size_ == group_ || near.head >= items_[size_ - 1].head)) continue;
-      if (choice_ == Choice::fit && !table_.contacts_[slot].alive(now_, table_.passed_on_for_)) continue;
-      if (size_ == count_) --size_;
-      std::size_t place = size_++;
-      for (; place > group_ && near.head < items_[place - 1].head; --place) items_[place] = items_[place - 1];
-      items_[place] = near;
-    }
+  // A group: the entries at these places.
+  void offer(std::size_t begin, std::size_t end) {
+    const std::size_t group = size_;
+    const auto all = [](Slot) { return true; };
+    if (choice_ == Choice::any) return choose(begin, end, group, count_, all);
+    const auto fit = [this](Slot slot) { return table_.contacts_[slot].alive(now_, table_.passed_on_for_); };
+    choose(begin, end, group, count_ + spare, all);
+    const bool everybody = size_ - group == end - begin;
+    const auto unfit = std::remove_if(items_.begin() + static_cast<std::ptrdiff_t>(group),
+                                      items_.begin() + static_cast<std::ptrdiff_t>(size_),
+                                      [&](const Near& near) { return !fit(near.slot); });
+    size_ = std::min(static_cast<std::size_t>(unfit - items_.begin()), count_);
+    if (everybody || full()) return;
+    size_ = group;
+    choose(begin, end, group, count_, fit);
   }
   void write(std::vector<const Contact*>& out) const {
     for (std::size_t i = 0; i < size_; ++i) out.push_back(&table_.contacts_[items_[i].slot]);
   }
 
  private:
+  struct Near {
+    std::uint64_t head;  // of the distance
+    Slot slot;
+  };
+  // Appends the nearest that `fits` behind `group`, up to `room` in all.
+  template <class Fits>
+  void choose(std::size_t begin, std::size_t end, std::size_t group, std::size_t room, Fits&& fits) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const Near near{table_.heads_[i] ^ head_, table_.slots_[i]};
+      if (size_ == room && (size_ == group || near.head >= items_[size_ - 1].head)) continue;
+      if (!fits(near.slot)) continue;
+      if (size_ == room) --size_;
+      std::size_t place = size_++;
+      for (; place > group && near.head < items_[place - 1].head; --place) items_[place] = items_[place - 1];
+      items_[place] = near;
+    }
+  }
+
   static constexpr std::size_t most = 512;  // of one question; a lookup's seeds are 160
+  static constexpr std::size_t spare = 4;   // of nine, three are seldom unfit
   const RoutingTable& table_;
   std::uint64_t head_;
-  std::size_t count_, size_ = 0, group_ = 0;
+  std::size_t count_, size_ = 0;
   Choice choice_;
   Instant now_;
-  std::array<Near, most> items_;
+  std::array<Near, most + spare> items_;
 };
 
 // Buckets in the order of their distance from `target`, which shares p bits with us: bucket p shares more
@@ -269,15 +298,12 @@ void RoutingTable::closest(const Key& target, std::size_t count, Choice choice, 
                            std::vector<const Contact*>& out) const {
   Nearest nearest(*this, target, count, choice, now);
   const auto p = static_cast<std::size_t>(shared_prefix(own_, target));
-  if (p < buckets_.size()) nearest.offer(buckets_[p]);
-  if (!nearest.full()) {
-    nearest.begin_group();
-    for (std::size_t i = p + 1; i < buckets_.size(); ++i) nearest.offer(buckets_[i]);
+  if (p < buckets_.size()) {
+    nearest.offer(buckets_[p].begin, buckets_[p].end);
+    if (!nearest.full()) nearest.offer(buckets_[p].end, slots_.size());
   }
-  for (std::size_t i = std::min(p, buckets_.size()); i-- > 0 && !nearest.full();) {
-    nearest.begin_group();
-    nearest.offer(buckets_[i]);
-  }
+  for (std::size_t i = std::min(p, buckets_.size()); i-- > 0 && !nearest.full();)
+    nearest.offer(buckets_[i].begin, buckets_[i].end);
   nearest.write(out);
 }
 
@@ -296,7 +322,7 @@ const Contact* RoutingTable::stalest(Instant now) const {
 std::optional<Contact> RoutingTable::take_replacement(Instant now) {
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     Bucket& bucket = buckets_[i];
-    if (bucket.waiting.empty() || bucket.entries.size() >= bucket_room(static_cast<int>(i))) continue;
+    if (bucket.waiting.empty() || bucket.size() >= bucket_room(static_cast<int>(i))) continue;
     const Contact contact = bucket.waiting.back();
     bucket.waiting.pop_back();
     if (now - contact.answered <= std::chrono::hours{2}) return contact;
@@ -306,17 +332,11 @@ std::optional<Contact> RoutingTable::take_replacement(Instant now) {
 }
 
 void RoutingTable::move_to(const Key& own, Instant now) {
-  std::vector<Bucket> old;
-  old.swap(buckets_);
-  std::vector<Contact> contacts;
-  contacts.swap(contacts_);
-  endpoint_marks_.clear();
-  network_marks_.clear();
-  id_heads_.clear();
-  own_ = own;
-  for (const Bucket& bucket : old)
-    for (const Slot slot : bucket.entries) static_cast<void>(admit(contacts[slot], now));
-  for (const Bucket& bucket : old)
+  RoutingTable old{own};
+  std::swap(old, *this);
+  passed_on_for_ = old.passed_on_for_;
+  old.for_each([&](const Contact& contact) { static_cast<void>(admit(contact, now)); });
+  for (const Bucket& bucket : old.buckets_)
     for (const Contact& contact : bucket.waiting) static_cast<void>(admit(contact, now));
 }
 
@@ -327,31 +347,35 @@ std::size_t RoutingTable::replacements() const {
 }
 
 std::size_t RoutingTable::bucket_count() const {
-  return static_cast<std::size_t>(std::count_if(
-      buckets_.begin(), buckets_.end(), [](const Bucket& bucket) { return !bucket.entries.empty(); }));
+  return static_cast<std::size_t>(std::count_if(buckets_.begin(), buckets_.end(),
+                                                [](const Bucket& bucket) { return bucket.size() > 0; }));
 }
 
 std::size_t RoutingTable::bucket_size(int index) const {
   const auto i = static_cast<std::size_t>(index);
-  return i < buckets_.size() ? buckets_[i].entries.size() : 0;
+  return i < buckets_.size() ? buckets_[i].size() : 0;
 }
 
 int RoutingTable::deepest() const {
   for (std::size_t i = buckets_.size(); i-- > 0;)
-    if (!buckets_[i].entries.empty()) return static_cast<int>(i);
+    if (buckets_[i].size() > 0) return static_cast<int>(i);
   return -1;
 }
 
 std::optional<int> RoutingTable::bucket_with_room(int after, double network_size) const {
   const int count = deepest() + 1;
-  for (int step = 1; step <= count; ++step) {
-    const int index = (after + step) % count;
-    const double there = std::ldexp(network_size, -(index + 1));
-    if (static_cast<double>(bucket_size(index)) <
-        std::min(static_cast<double>(bucket_room(index)), there - 1))
-      return index;
+  if (count == 0) return std::nullopt;
+  const int start = (after + 1) % count;
+  std::optional<int> before;
+  double there = network_size;
+  for (int index = 0; index < count; ++index) {
+    there /= 2;  // so many nodes belong into this bucket
+    const double room = std::min(static_cast<double>(bucket_room(index)), there - 1);
+    if (static_cast<double>(bucket_size(index)) >= room) continue;
+    if (index >= start) return index;
+    if (!before) before = index;
   }
-  return std::nullopt;
+  return before;
 }
 
 void RoutingTable::touch(const Key& target, Instant now) {

@@ -6,10 +6,10 @@
 // entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
 // flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
 //
-// Contacts lie side by side, and beside them 32 bits of a hash of each endpoint and network and 64 bits of
-// each id: the questions asked with every datagram (who is this? is its network here? who is nearest?) walk
-// through a few hundred numbers in a row, and touch contacts only where these agree. No hash table is as
-// small or as fast.
+// Contacts lie side by side, and beside them 16 bits of a hash of each endpoint and network and, in the order
+// of buckets, 64 bits of each id: the questions asked with every datagram (who is this? is its network here?
+// who is nearest?) walk through a few hundred numbers in a row, and touch contacts only where these agree. No
+// hash table is as small or as fast.
 #pragma once
 
 #include <cstddef>
@@ -91,19 +91,20 @@ class RoutingTable {
   // Calls f(const Contact&) for every entry, by bucket, then by age.
   template <class F>
   void for_each(F&& f) const {
-    for (const Bucket& bucket : buckets_)
-      for (const Slot slot : bucket.entries) f(contacts_[slot]);
+    for (const Slot slot : slots_) f(contacts_[slot]);
   }
 
  private:
-  using Slot = std::uint16_t;  // index into contacts_ and the columns beside it
+  using Slot = std::uint16_t;   // index into contacts_ and the marks beside it
+  using Place = std::uint16_t;  // index into slots_ and heads_
+  using Mark = std::uint16_t;
   struct Bucket {
-    std::vector<Slot> entries;     // oldest first
-    std::vector<Contact> waiting;  // oldest first
+    Place begin = 0, end = 0;  // its entries, oldest first
     Instant touched{};
+    std::vector<Contact> waiting;  // oldest first
+    [[nodiscard]] std::size_t size() const { return end - begin; }
   };
   static constexpr std::size_t none = ~std::size_t{0};
-  struct Near;
   class Nearest;
   [[nodiscard]] Bucket& bucket_of(const Key& id);
   [[nodiscard]] const Bucket* bucket_if(const Key& id) const;
@@ -111,16 +112,17 @@ class RoutingTable {
   [[nodiscard]] Contact* entry(const Endpoint& endpoint);
   [[nodiscard]] bool crowded(int bucket, const IpAddress& address) const;
   void insert(Bucket& bucket, const Contact& contact);
-  void erase(Bucket& bucket, std::size_t index);
+  void erase(Place place);
   void keep_waiting(Bucket& bucket, const Contact& contact);
   static void forget_waiting(Bucket& bucket, const Key& id, const Endpoint& endpoint);
 
   Key own_;
   Duration passed_on_for_ = limits::passed_on_for;
-  std::vector<Bucket> buckets_;    // grows to the deepest in use
+  std::vector<Bucket> buckets_;  // grows to the deepest in use
+  std::vector<Slot> slots_;      // of the entries, by bucket, then by age
+  std::vector<std::uint64_t> heads_;
   std::vector<Contact> contacts_;  // entries, in no order
-  std::vector<std::uint32_t> endpoint_marks_, network_marks_;
-  std::vector<std::uint64_t> id_heads_;
+  std::vector<Mark> endpoint_marks_, network_marks_;
 };
 
 }  // namespace shoal::dht
