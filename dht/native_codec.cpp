@@ -66,6 +66,7 @@ constexpr std::size_t node_bytes_v6 = 32 + 18;
 constexpr std::size_t ping_size = 128;
 constexpr std::size_t find_size = 256;
 constexpr std::size_t get_records_size = (limits::datagram + 2) / 3;
+constexpr ByteArray<limits::datagram> nothing{};  // padding
 constexpr pack::Limits pack_limits{.depth = 3, .tokens = 64};
 
 std::size_t least_size(const QueryBody& body) {
@@ -140,10 +141,7 @@ void write_query(const Query& query, Bytes& out) {
   if (const auto* probe = std::get_if<ProbeQuery>(&query.body))
     fields.field(subject).binary(CompactEndpoint{probe->subject}.view());
   const std::size_t zeros = padding_for(out.size(), least_size(query.body));
-  if (zeros > 0) {
-    static constexpr ByteArray<limits::datagram> nothing{};
-    fields.field(padding).binary({nothing.data(), zeros});
-  }
+  if (zeros > 0) fields.field(padding).binary({nothing.data(), zeros});
   fields.finish();
 }
 
@@ -407,7 +405,7 @@ Result<Message> NativeCodec::decode(ByteView datagram) const {
   Query query = to_query(parts);
   const std::size_t natural = datagram.size() - padding_field_bytes(parts.pad.size());
   if (parts.pad.size() != padding_for(natural, least_size(query.body)) ||
-      std::any_of(parts.pad.begin(), parts.pad.end(), [](std::uint8_t byte) { return byte != 0; }))
+      !std::equal(parts.pad.begin(), parts.pad.end(), nothing.begin()))
     return fail(Code::non_canonical, "the padding has its length and is zero");
   return Message{std::move(query)};
 }

@@ -169,21 +169,20 @@ void NodeState::tick(Now now, NodeOutput& out) {
 
 Instant NodeState::next_wake() const {
   Instant wake = std::min(transactions.next_due(), store.next_expiry());
-  wake = std::min(wake, upkeep.next(facts(last_seen)));
   if (!verifications.empty()) wake = std::min(wake, next_verification);
   if (!heard.empty()) wake = std::min(wake, next_heard);
   if (!external) wake = std::min(wake, vote.undecided_until(last_seen));
-  return wake;
+  return std::min(wake, upkeep.next(facts(last_seen, wake)));
 }
 
-Facts NodeState::facts(Instant now) const {
+Facts NodeState::facts(Instant now, Instant until) const {
   Facts facts;
   facts.contacts = has_contacts();
   facts.lonely = !facts.contacts || link_suspect(now);
   facts.endpoints = !bootstraps.empty();
   facts.bootstrapping = !introductions.empty();
   facts.read_only = read_only;
-  facts.room = bucket_to_fill().has_value();
+  facts.room = upkeep.filling_by(until) && bucket_to_fill().has_value();
   facts.searching = upkeep_searching;
   facts.lost = !lost.empty();
   facts.entries = table.size();

@@ -103,9 +103,9 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
       out.events.emplace_back(Reachable{});
     }
   }
-  if (const Proven* earlier = known.proven(from, now.mono);
-      !proven && earlier != nullptr && earlier->position == reply.sender && earlier->position_fits &&
-      reply.role == SenderRole::full && table.find(from) == nullptr) {
+  const bool may_enter = !proven && reply.role == SenderRole::full && table.find(from) == nullptr;
+  if (const Proven* earlier = may_enter ? known.proven(from, now.mono) : nullptr;
+      earlier != nullptr && earlier->position == reply.sender && earlier->position_fits) {
     Proven renewed = *earlier;  // proven within 15 min; it had no place then, or was read-only
     renewed.role = SenderRole::full;
     known.proved(from, renewed);
@@ -219,10 +219,10 @@ bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id
 void NodeState::consider_heard(const NodeList& nodes, Instant now) {
   const Region region = size.region();
   for (const NodeInfo& node : nodes) {
+    if (!table.has_room_for(node.id, node.endpoint.address)) continue;  // first: seldom true, and cheap
     if (!heard_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
       continue;
-    if (!table.has_room_for(node.id, node.endpoint.address) || !unverified(node.endpoint, node.id, now))
-      continue;
+    if (!unverified(node.endpoint, node.id, now)) continue;
     if (region.contains(distance(position, node.id)) && verifications.size() < limits::verify_queue / 2) {
       queue_verification(node.endpoint, node.id, false);  // the other half is for askers
       continue;

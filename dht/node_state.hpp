@@ -60,7 +60,8 @@ struct NodeState {
   // While read-only, upkeep leaves half of all nodes alone, so that in a small network, too, there are
   // strangers whose probe can show that we are reachable. Searches of the user ask everybody.
   [[nodiscard]] bool left_alone(const Endpoint& endpoint) const;
-  [[nodiscard]] Facts facts(Instant now) const;
+  // Whether a bucket has room is looked at only where filling may be due by `until`.
+  [[nodiscard]] Facts facts(Instant now, Instant until) const;
 
   // node_answers.cpp: others' queries
   void on_query(Now now, const Endpoint& from, std::size_t room, const Query& query, NodeOutput& out);

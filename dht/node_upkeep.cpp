@@ -112,7 +112,7 @@ void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput
 }
 
 void NodeState::run_duties(Now now, NodeOutput& out) {
-  while (const auto duty = upkeep.due(now.mono, facts(now.mono), random)) do_duty(now, *duty, out);
+  while (const auto duty = upkeep.due(now.mono, facts(now.mono, now.mono), random)) do_duty(now, *duty, out);
 }
 
 void NodeState::do_duty(Now now, Duty duty, NodeOutput& out) {

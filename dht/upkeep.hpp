@@ -45,6 +45,8 @@ class Upkeep {
   // The first duty due, rescheduled for its next time; call until nullopt.
   [[nodiscard]] std::optional<Duty> due(Instant now, const Facts& facts, Random& random);
   [[nodiscard]] Instant next(const Facts& facts) const;
+  // Filling is due by then, if there is room: facts for an earlier time need not tell of it.
+  [[nodiscard]] bool filling_by(Instant when) const { return at(Duty::fill) <= when; }
   void restart(Instant now);  // first contact, or our position moved: neighbourhood and filling begin anew
   void found_again(
       Instant now);  // one of the lost answered: the next is asked soon, the neighbourhood at once

@@ -170,22 +170,28 @@ void DhtWorld::open_nat(Machine& machine, const Endpoint& to) const {
   for (Opening& opening : machine.openings) {
     if (opening.address == fresh.address && opening.port == fresh.port) {
       opening.until = fresh.until;
+      std::swap(opening, machine.openings.front());
       return;
     }
     if (opening.until < now_ms) stale = &opening;
   }
   if (stale != nullptr) {
     *stale = fresh;
+    std::swap(*stale, machine.openings.front());
   } else {
     machine.openings.push_back(fresh);
+    std::swap(machine.openings.back(), machine.openings.front());
   }
 }
 
-bool DhtWorld::nat_admits(const Machine& machine, const Endpoint& source) const {
+bool DhtWorld::nat_admits(Machine& machine, const Endpoint& source) const {
   const std::uint32_t address = number_of(source.address), now_ms = clock_ms();
-  return std::any_of(machine.openings.begin(), machine.openings.end(), [&](const Opening& opening) {
-    return opening.address == address && opening.port == source.port && opening.until >= now_ms;
-  });
+  for (Opening& opening : machine.openings) {
+    if (opening.address != address || opening.port != source.port) continue;
+    std::swap(opening, machine.openings.front());
+    return machine.openings.front().until >= now_ms;
+  }
+  return false;
 }
 
 void DhtWorld::send(NodeNumber from, const Endpoint& to, Bytes bytes) {

@@ -118,7 +118,8 @@ class DhtWorld {
   [[nodiscard]] Random& random() { return random_; }
 
  private:
-  // What a NAT lets in: where its node wrote to within the last two minutes. Flat, since most are few.
+  // What a NAT lets in: where its node wrote to within the last two minutes. Flat, since most are few; the
+  // one used last stands first, since an answer follows its question.
   struct Opening {
     std::uint32_t address = 0;
     std::uint32_t until = 0;  // ms since the start
@@ -149,7 +150,7 @@ class DhtWorld {
   void land(NodeNumber to, std::uint32_t slot);
   [[nodiscard]] std::uint32_t clock_ms() const;
   void open_nat(Machine& machine, const Endpoint& to) const;
-  [[nodiscard]] bool nat_admits(const Machine& machine, const Endpoint& source) const;
+  [[nodiscard]] bool nat_admits(Machine& machine, const Endpoint& source) const;
   void reschedule(NodeNumber number);
   void step();
 
