@@ -13,8 +13,9 @@ void Acquaintances::no_longer_silent(const Endpoint& endpoint) {
 }
 
 Acquaintances::Known& Acquaintances::touch(const Endpoint& endpoint, Instant now) {
-  return known_.touch(endpoint,
-                      [now](const Known& known) { return now - known.answered > limits::proof_life; });
+  return known_.touch(
+      endpoint, [now](const Known& known) { return now - known.answered > limits::proof_life; },
+      [](const Known&) { return false; });
 }
 
 void Acquaintances::proved(const Endpoint& endpoint, const Proven& proven) {
@@ -28,8 +29,10 @@ void Acquaintances::in_table(const Endpoint& endpoint) {
 }
 
 void Acquaintances::silent(const Endpoint& endpoint, Instant now) {
+  // One that is long past may make room, but is not blank: it counts if its endpoint is silent again.
   Silence& silence = silent_.touch(
-      endpoint, [now](const Silence& old) { return old.times == 0 || now - old.since > limits::dead_for; });
+      endpoint, [now](const Silence& old) { return old.times == 0 || now - old.since > limits::dead_for; },
+      [](const Silence&) { return false; });
   silence.since = now;
   if (silence.times < 255) ++silence.times;
 }

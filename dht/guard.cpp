@@ -6,6 +6,9 @@
 namespace shoal::dht {
 namespace {
 
+constexpr std::size_t look_every = 8;  // times, while as many sources as there are places take one
+constexpr std::size_t roomy = 16;      // places a busy source: half of them are enough
+
 // The party that a budget belongs to: an IPv4 address, an IPv6 /64 (the least that a customer gets).
 IpAddress party(const IpAddress& address) {
   IpAddress out = address;
@@ -56,18 +59,30 @@ std::size_t Guard::set_of(const IpAddress& address) const {
   return static_cast<std::size_t>(hash % (entries_.size() / ways)) * ways;
 }
 
-void Guard::grow() {
-  std::vector<Source> old(entries_.size() * 2);
+// Makes it a table of so many places; the rested need none. False, and nothing changes: some set has too few.
+bool Guard::resize(Instant now, std::size_t size) {
+  std::vector<Source> old(size);
   old.swap(entries_);
   for (const Source& source : old) {
-    if (!source.used) continue;
-    const std::size_t set = set_of(source.address);
-    for (std::size_t i = set; i < set + ways; ++i) {
-      if (entries_[i].used) continue;
-      entries_[i] = source;
-      break;
+    if (!source.used || source.rested(now)) continue;
+    const auto set = entries_.begin() + static_cast<std::ptrdiff_t>(set_of(source.address));
+    const auto place = std::find_if(set, set + ways, [](const Source& other) { return !other.used; });
+    if (place == set + ways) {
+      old.swap(entries_);
+      return false;
     }
+    *place = source;
   }
+  return true;
+}
+
+// Looked at now and then, so that it costs little.
+bool Guard::too_large(Instant now) {
+  if (entries_.size() <= limits::guard_sources_first || ++met_ < entries_.size() / look_every) return false;
+  met_ = 0;
+  const auto busy = std::count_if(entries_.begin(), entries_.end(),
+                                  [now](const Source& source) { return source.used && !source.rested(now); });
+  return static_cast<std::size_t>(busy) * roomy <= entries_.size();
 }
 
 // Its budgets are full again: forgotten and met anew it would have the same.
@@ -91,9 +106,10 @@ Guard::Source& Guard::source(Instant now, const IpAddress& address) {
     for (std::size_t i = set; i < set + ways && entries_[oldest].used; ++i)
       if (entries_[i].rested(now)) oldest = i;
     if (entries_[oldest].used && !entries_[oldest].rested(now) && entries_.size() < limits::guard_sources) {
-      grow();
+      resize(now, entries_.size() * 2);
       continue;
     }
+    if (too_large(now) && resize(now, entries_.size() / 2)) continue;
     Source& fresh = entries_[oldest];
     fresh = {};
     fresh.address = key;

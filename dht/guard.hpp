@@ -6,7 +6,7 @@
 // A flat, 4-way table under a keyed hash: an attacker cannot choose who shares a set. A source whose
 // budgets are full again makes room without loss; where there is none the table grows, to a bound; then the
 // entry idle for longest is replaced, and a source that comes back has a full budget, which the common budget
-// of all strangers bounds.
+// of all strangers bounds. When the rush is over the table shrinks again.
 #pragma once
 
 #include <cstddef>
@@ -53,10 +53,12 @@ class Guard {
   static constexpr std::size_t ways = 4;
   [[nodiscard]] Source& source(Instant now, const IpAddress& address);
   [[nodiscard]] std::size_t set_of(const IpAddress& address) const;
-  void grow();
+  bool resize(Instant now, std::size_t size);
+  [[nodiscard]] bool too_large(Instant now);
 
   std::uint64_t secret_[2];
   std::vector<Source> entries_;
+  std::size_t met_ = 0;  // sources that took a place since the table's size was last looked at
   Bucket strangers_, all_signatures_;
   Instant strangers_last_{}, signatures_last_{};
 };

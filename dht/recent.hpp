@@ -1,6 +1,6 @@
 // RecentMap: the last `Room` keys written, with a value each; the oldest key goes when another comes. Memory
-// grows only with use: a ring of items, and an open-addressing index of 16-bit places in it. Never iterated,
-// so the hash order decides nothing.
+// grows only with use, and what says nothing any more goes before it does: a ring of items, and an
+// open-addressing index of 16-bit places in it. Never iterated, so the hash order decides nothing.
 #pragma once
 
 #include <algorithm>
@@ -24,9 +24,10 @@ class RecentMap {
     return place == none ? nullptr : &items_[index_[place]].value;
   }
   // The value of `key`, made if absent. The reference is good until the next write. `spent`: whether a value
-  // is of no use any more; where the oldest is, its place is taken and nothing grows.
-  template <class Spent>
-  V& touch(const K& key, Spent&& spent) {
+  // may go; where the oldest may, its place is taken. `blank`: whether it says no more than none would;
+  // before the map grows all of these go.
+  template <class Spent, class Blank>
+  V& touch(const K& key, Spent&& spent, Blank&& blank) {
     if (V* known = find(key)) return *known;
     std::uint16_t item = 0;
     if (items_.size() == Room || (!items_.empty() && spent(items_[next_].value))) {
@@ -36,19 +37,23 @@ class RecentMap {
       next_ = (next_ + 1) % items_.size();
     } else {
       // The ring grows where it closes, so that the order of ages stays.
-      if (items_.size() == items_.capacity()) items_.reserve(std::min(Room, items_.size() * 5 / 4 + 8));
-      const bool turned = next_ != 0;
+      bool moved = next_ != 0;
       std::rotate(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(next_), items_.end());
       next_ = 0;
+      if (items_.size() == items_.capacity()) moved = make_room(blank) || moved;
       items_.push_back({key, V{}});
       item = static_cast<std::uint16_t>(items_.size() - 1);
-      if (turned || 2 * items_.size() > index_.size()) {
+      if (moved || 2 * items_.size() > index_.size()) {
         rebuild();
         return items_[item].value;
       }
     }
     link(item);
     return items_[item].value;
+  }
+  template <class Spent>
+  V& touch(const K& key, Spent&& spent) {
+    return touch(key, spent, spent);
   }
   V& touch(const K& key) {
     return touch(key, [](const V&) { return false; });
@@ -72,6 +77,14 @@ class RecentMap {
     for (std::size_t i = home(key); index_[i] != empty; i = (i + 1) & (index_.size() - 1))
       if (items_[index_[i]].key == key) return i;
     return none;
+  }
+  // Room for one item more. True: others went, and places have changed. A little is left free, lest the next
+  // one asks for the same again.
+  template <class Blank>
+  bool make_room(Blank&& blank) {
+    const auto gone = std::erase_if(items_, [&](const Item& item) { return blank(item.value); });
+    if (items_.size() * 8 >= items_.capacity() * 7) items_.reserve(std::min(Room, items_.size() * 5 / 4 + 8));
+    return gone > 0;
   }
   void link(std::uint16_t item) {
     std::size_t i = home(items_[item].key);

@@ -12,6 +12,7 @@
 #include "dht/external_vote.hpp"
 #include "dht/guard.hpp"
 #include "dht/limits.hpp"
+#include "dht/recent.hpp"
 #include "dht/size_estimate.hpp"
 #include "dht/store_back.hpp"
 #include "dht/transactions.hpp"
@@ -107,6 +108,28 @@ TEST(Contact, SoftTimeoutFollowsTheRoundTrip) {
   EXPECT_EQ(trip.soft_timeout(), 1s);
 }
 
+// ---- recent map
+TEST(RecentMap, WhatIsSpentGoesBeforeTheMapGrows) {
+  RecentMap<Endpoint, int, 512> map;
+  const auto spent = [](int value) { return value == 0; };
+  map.touch(host(0), spent) = 1;  // the oldest is of use
+  for (std::uint32_t i = 1; i < 5000; ++i) map.touch(host(i), spent) = i % 100 == 0 ? 1 : 0;
+  EXPECT_LT(map.size(), 100U);
+  for (std::uint32_t i = 0; i < 5000; i += 100) EXPECT_NE(map.find(host(i)), nullptr) << i;
+}
+
+TEST(RecentMap, OfUsefulKeysTheOldestGoes) {
+  RecentMap<Endpoint, int, 64> map;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    map.touch(host(i)) = static_cast<int>(i);
+    ASSERT_TRUE(i < 64 || map.find(host(i - 64)) == nullptr);
+    const int* oldest = map.find(host(i < 64 ? 0 : i - 63));
+    ASSERT_NE(oldest, nullptr);
+    ASSERT_EQ(*oldest, static_cast<int>(i < 64 ? 0 : i - 63));
+  }
+  EXPECT_EQ(map.size(), 64U);
+}
+
 // ---- guard
 TEST(Guard, AStrangerHasABudgetAndAProvenSourceAnother) {
   Random random{{}};
@@ -147,6 +170,26 @@ TEST(Guard, AllStrangersTogetherAreBoundedAndMemoryIs) {
   EXPECT_LE(passed, static_cast<std::size_t>(limits::packets_burst_strangers +
                                              limits::packets_per_second_strangers + 1));
   EXPECT_LE(guard.sources(), limits::guard_sources);
+}
+
+TEST(Guard, AfterARushTheTableShrinksAndBudgetsStay) {
+  Random random{{}};
+  Guard guard{random};
+  const Instant t = at_second(0).mono;
+  for (std::uint32_t i = 0; i < 1000; ++i)
+    ASSERT_EQ(guard.admit(t, host(i), 100, SourceStanding::validated), Acceptance::pass);
+  EXPECT_GT(guard.sources(), 1000U);
+  const Instant later = t + 60s;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_EQ(guard.admit(later, host(5000), 100, SourceStanding::validated), Acceptance::pass);
+    ASSERT_EQ(guard.admit_signature(later, host(5000)), Acceptance::pass);
+  }
+  for (int i = 0; i < 592; ++i)
+    ASSERT_EQ(guard.admit(later, host(5000), 100, SourceStanding::validated), Acceptance::pass);
+  for (std::uint32_t i = 0; i < 3000; ++i)  // one after the other
+    ASSERT_EQ(guard.admit(later + i * 1ms, host(6000 + i), 100, SourceStanding::unproven), Acceptance::pass);
+  EXPECT_LT(guard.sources(), 1000U);
+  EXPECT_EQ(guard.admit_signature(later + 1s, host(5000)), Acceptance::drop);
 }
 
 TEST(Guard, SignaturesAreScarce) {
