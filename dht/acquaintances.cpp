@@ -13,9 +13,8 @@ void Acquaintances::no_longer_silent(const Endpoint& endpoint) {
 }
 
 Acquaintances::Known& Acquaintances::touch(const Endpoint& endpoint, Instant now) {
-  return known_.touch(
-      endpoint, [now](const Known& known) { return now - known.answered > limits::proof_life; },
-      [](const Known&) { return false; });
+  return known_.touch(endpoint,
+                      [now](const Known& known) { return now - known.answered > limits::proof_life; });
 }
 
 void Acquaintances::proved(const Endpoint& endpoint, const Proven& proven) {
