@@ -420,6 +420,12 @@ std::vector<ContentStatus> Session::contents(Now now) const {
   return out;
 }
 
+Bitfield Session::held(const storage::ContentId& content) const {
+  for (auto& [slot, swarm] : state_->swarms)
+    if (swarm.id() == content) return swarm.held();
+  return {};
+}
+
 std::vector<DhtStatus> Session::dht() const {
   return state_->overlays ? state_->overlays->status() : std::vector<DhtStatus>{};
 }

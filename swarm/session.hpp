@@ -30,6 +30,8 @@ class Session {
   [[nodiscard]] std::uint64_t digest() const;
 
   [[nodiscard]] std::vector<ContentStatus> contents(Now now) const;
+  // The pieces of a content that are verified, and so announced and served; empty where it is not open.
+  [[nodiscard]] Bitfield held(const storage::ContentId& content) const;
   [[nodiscard]] std::vector<DhtStatus> dht() const;
   // Every record held for others or ourselves, raw: what a crawler of this node would get. For tests of
   // sealing.

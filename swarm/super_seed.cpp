@@ -135,6 +135,11 @@ std::uint32_t SuperSeed::on_their_way(Instant now) const {
   return out;
 }
 
+bool SuperSeed::idle(Instant now) const {
+  return !peers_.empty() &&
+         std::all_of(peers_.begin(), peers_.end(), [&](const Shown& s) { return now - s.last >= patience; });
+}
+
 // Of a row of pieces, the best to show a second time: one that is out nowhere and comes to nobody, because
 // those it was shown to are choked; else one that fewest have. One that is on its way to somebody is left
 // alone, except for a peer that would otherwise have nothing to do and a piece that takes long: its taker is

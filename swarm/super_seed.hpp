@@ -59,6 +59,9 @@ class SuperSeed {
   [[nodiscard]] PeerHandle next_taker(Instant now) const;
   // Pieces on their way to unchoked peers, those left out that are for longer than `patience`.
   [[nodiscard]] std::uint32_t on_their_way(Instant now) const;
+  // For long nothing was shown to anybody and nothing of it finished: what is hidden may be all that they
+  // want.
+  [[nodiscard]] bool idle(Instant now) const;
   // Pieces that nobody but us is known to have.
   [[nodiscard]] std::uint32_t only_ours() const { return only_ours_; }
 

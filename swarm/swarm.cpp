@@ -67,7 +67,15 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
   announce(turn);
   turn.overlays.bootstrap(turn.now, open_.hints);
   look_up(turn);
-  if (!info.empty()) adopt(turn, std::move(info), layers, have);
+  if (!info.empty()) {
+    adopt(turn, std::move(info), layers, have);
+    return;
+  }
+  // Who dialled us while the disk was asked has greeted us already.
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (peer.hello) static_cast<void>(fetch_.offer(handle, peer.hello->metadata_bytes));
+  });
+  ask_metadata(turn);
 }
 
 // Takes the content up; false: its info dictionary is none that we accept, and the content has failed.
@@ -91,6 +99,9 @@ bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, cons
     work_->layers = storage::PieceLayers{content_};
   }
   event(turn, What::metadata);
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (peer.up()) say_hello(turn, handle, peer);  // it was greeted by one that had nothing to offer
+  });
   attach(turn);
   return true;
 }
@@ -121,6 +132,11 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
       const bool lost = state == FileState::absent || state == FileState::changed;
       if (map.have(piece) && lost) {
         map.recheck(piece);
+        to_check_.push_back(piece);
+      } else if (map.wanted(piece) && state == FileState::changed) {
+        // Its bits went when the change was found, perhaps in an earlier run. What lies there counts again,
+        // or may be written over, once it is hashed; a share that was put right comes back in no other way.
+        map.checking(piece);
         to_check_.push_back(piece);
       }
       if (map.wanted(piece) && map.state(piece) == PieceState::missing)

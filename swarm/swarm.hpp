@@ -75,6 +75,7 @@ class Swarm {
   [[nodiscard]] const storage::ContentId& id() const { return open_.id; }
   [[nodiscard]] Announcer& announcer() { return announcer_; }
   [[nodiscard]] ContentStatus status(Now now) const;
+  [[nodiscard]] Bitfield held() const;  // pieces that are announced and served
   [[nodiscard]] std::uint64_t digest() const;
 
  private:
@@ -159,6 +160,7 @@ class Swarm {
   // swarm_messages.cpp
   void send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message);
   void flush(Turn& turn);
+  void say_hello(Turn& turn, PeerHandle handle, Peer& peer);
   void say_pieces(Turn& turn, PeerHandle handle, Peer& peer);
   void dispatch(Turn& turn, PeerHandle handle, wire::Message& message);
   void strike(Turn& turn, PeerHandle handle);
@@ -191,6 +193,7 @@ class Swarm {
   void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
 
   // swarm_hashes.cpp
+  [[nodiscard]] bool for_blocks(const wire::HashRequest& request) const;
   void ask_hashes(Turn& turn);
   bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred = {});
   void want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred = {},
@@ -217,6 +220,7 @@ class Swarm {
   void choke_round(Turn& turn, ChokeClock::Due due);
   void interest_changed(Turn& turn, Peer& peer, bool interested);
   void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
+  void forget_commit(std::uint32_t piece);
   void file_changed(Turn& turn, std::uint32_t piece, const std::string& path);
   [[nodiscard]] bool serves(std::uint32_t piece) const;
 

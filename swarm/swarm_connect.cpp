@@ -225,13 +225,7 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
   if (peer.key == announcer_.exchange().public_key) return drop(turn, handle, Roster::Why::misbehaved);
   if (peer.direction == Direction::outgoing && !prove(turn, handle)) return;
   if (peer.direction == Direction::outgoing) roster_.connected(turn.now, peer.endpoint, peer.key);
-  wire::Hello hello;
-  hello.client = "shoal " SHOAL_VERSION;
-  hello.listen_port = config_.listen_port;
-  hello.metadata_bytes = content_ ? static_cast<std::uint32_t>(content_->info.size()) : 0;
-  hello.max_requests = limits::max_queue / 2;
-  hello.your_address = peer.endpoint.address;
-  send(turn, handle, peer, std::move(hello));
+  say_hello(turn, handle, peer);
   if (stage_ == Stage::running) say_pieces(turn, handle, peer);
 }
 

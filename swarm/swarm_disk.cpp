@@ -121,9 +121,13 @@ void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure
   }
   work_->map.write_failed(block);
   turn.pool.give(std::move(failure.spent));
-  if (failure.error.code == Code::mismatch)
+  if (failure.error.code == Code::mismatch && stage_ == Stage::running) {
     file_changed(turn, pending.piece, failure.path);
-  else if (failure.error.code != Code::cancelled && stage_ == Stage::running)
+    // The disk writes over a changed file only when it has seen what lies there: without this a file that
+    // changes again while it is fetched anew would be asked for, and refused, for ever.
+    ++checking_;
+    submit(turn, storage::HashJob{slot_, pending.piece}, {.kind = Kind::check, .piece = pending.piece});
+  } else if (failure.error.code != Code::cancelled && stage_ == Stage::running)
     fail(turn, failure.error, std::move(failure.path));
 }
 

@@ -23,6 +23,12 @@ wire::HashRequest to_wire(const storage::HashRequest& r) {
 
 }  // namespace
 
+// For hashes of blocks, and not for those of pieces. Where a piece is a block the piece layer lies at the
+// base too, and nobody asks for blocks: the roots of pieces are their hashes.
+bool Swarm::for_blocks(const wire::HashRequest& request) const {
+  return request.base == 0 && content_->piece_length > storage::block_bytes;
+}
+
 // ---- asking
 
 // Asks the peer with the fewest such questions among those that are likely to know. False: nobody at present.
@@ -33,7 +39,7 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
       peer == nullptr || peer->hashes_outstanding() >= limits::hashes_asked)
     best = {};
   std::uint32_t best_load = best ? 0 : limits::hashes_asked;
-  const bool leaves = request.base == 0;
+  const bool leaves = for_blocks(request);
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up() || !peer.known_to_picker) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
@@ -125,7 +131,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message)
   if (known == hashes_asked_.end()) return;
   const std::uint32_t piece = known->second;
   const storage::HashRequest request = to_storage(message.request);
-  if (message.request.base != 0) {
+  if (!for_blocks(message.request)) {
     auto files = work_->layers.add(request, message.hashes);
     if (!files) {
       hashes_failed(turn, message.request);
@@ -180,7 +186,7 @@ void Swarm::hashes_failed(Turn& turn, const wire::HashRequest& request) {
   auto node = hashes_asked_.extract(request);
   if (node.empty()) return;
   const std::uint32_t piece = node.mapped();
-  if (request.base != 0) {
+  if (!for_blocks(request)) {
     layers_wanted_.push_back(piece);
     return;
   }
@@ -201,6 +207,11 @@ void Swarm::layers_complete(Turn& turn, const std::vector<std::uint32_t>& files)
       // Those of which it is being found out which blocks are right are judged after that.
       const auto wanted = leaves_wanted_.find(piece);
       const bool free = wanted == leaves_wanted_.end() || wanted->second.why == LeavesWanted::Why::ahead;
+      // Of a piece that is a block no hashes of blocks can be asked for: this is the one that was waited for.
+      if (!free && content_->piece_length == storage::block_bytes) {
+        want_leaves(turn, piece, wanted->second.why, {}, std::move(wanted->second.on_disk));
+        continue;
+      }
       if (free && work_->map.state(piece) == PieceState::complete && !work_->map.leaves(piece).empty())
         judge(turn, piece);
     }
@@ -260,7 +271,7 @@ void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
   if (!work_ || stage_ != Stage::running) return send(turn, handle, peer, wire::HashReject{message});
   const storage::HashRequest request = to_storage(message);
-  if (message.base != 0) {
+  if (!for_blocks(message)) {
     auto hashes = work_->layers.answer(request);
     if (hashes)
       send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});

@@ -120,8 +120,21 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
 
 // ---- greeting
 
+void Swarm::say_hello(Turn& turn, PeerHandle handle, Peer& peer) {
+  wire::Hello hello;
+  hello.client = "shoal " SHOAL_VERSION;
+  hello.listen_port = config_.listen_port;
+  hello.metadata_bytes = content_ ? static_cast<std::uint32_t>(content_->info.size()) : 0;
+  hello.max_requests = limits::max_queue / 2;
+  hello.your_address = peer.endpoint.address;
+  send(turn, handle, peer, std::move(hello));
+}
+
+// Said again, once, by who has learned the metadata since: or two that met before either had it would never
+// ask each other.
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message) {
-  if (peer.hello) return strike(turn, handle);
+  if (peer.hello && (peer.hello->metadata_bytes != 0 || message.metadata_bytes == 0))
+    return strike(turn, handle);
   peer.hello = std::move(message);
   peer.pipeline.set_remote_queue(peer.hello->max_requests);
   if (peer.direction == Direction::incoming)

@@ -78,9 +78,12 @@ void Swarm::super_feed(Turn& turn) {
   }
 }
 
-// Every piece is out, or somebody else seeds: no more secrets.
+// Every piece is out, or somebody else seeds: no more secrets. Nor where they stand in the way: who wants
+// some files alone takes nothing of what it is shown, and so would be shown nothing more.
 void Swarm::end_super_seed_if_over(Turn& turn) {
-  if (!super_ || (complete_ && super_->only_ours() > 0 && work_->picker.seeds() == 0)) return;
+  if (!super_) return;
+  const bool in_the_way = super_->idle(turn.now.mono) && up_rate_.rate(turn.now.mono) < 1;
+  if (complete_ && super_->only_ours() > 0 && work_->picker.seeds() == 0 && !in_the_way) return;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || !std::exchange(peer.super_seeded, false)) return;
     for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)

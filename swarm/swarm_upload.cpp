@@ -19,6 +19,13 @@ bool Swarm::serves(std::uint32_t piece) const {
   return state == PieceState::verified || state == PieceState::have;
 }
 
+Bitfield Swarm::held() const {
+  Bitfield out{work_ ? content_->pieces : 0};
+  for (std::uint32_t piece = 0; piece < out.size(); ++piece)
+    if (serves(piece)) out.set(piece);
+  return out;
+}
+
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message) {
   if (stage_ != Stage::running) return send(turn, handle, peer, wire::Reject{message});
   const bool serve = !peer.choked_by_us && message.piece < content_->pieces && serves(message.piece);
@@ -250,13 +257,22 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
 // ---- a file that is no longer what was verified
 
 // Its pieces are hashed again before another byte of them is served (DESIGN 9).
+// The piece is not to be committed, or its commit, which may be under way, does not count.
+void Swarm::forget_commit(std::uint32_t piece) {
+  const auto found = std::find(to_commit_.begin(), to_commit_.end(), piece);
+  if (found == to_commit_.end()) return;
+  if (committing_ && found - to_commit_.begin() < static_cast<std::ptrdiff_t>(committing_count_))
+    --committing_count_;
+  to_commit_.erase(found);
+}
+
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
   const storage::ContentFile& file = content_->file_at(piece);
   bool any = false;
   for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
     if (!serves(each)) continue;
     any = true;
-    std::erase(to_commit_, each);
+    forget_commit(each);
     work_->map.recheck(each);
     to_check_.push_back(each);
   }

@@ -150,6 +150,7 @@ void Machine::die(Death death) {
 }
 
 void Machine::end() {
+  if (before_end) before_end();
   std::vector<Slab<Pending>::Id> all;
   jobs_.for_each([&](Slab<Pending>::Id id, Pending&) { all.push_back(id); });
   for (const auto id : all) jobs_.erase(id);
@@ -172,7 +173,7 @@ storage::Catalog& Machine::catalog() {
 }
 
 PathResult<Shared> Machine::import(const std::vector<std::string>& paths, std::string_view name,
-                                   WallTime world_wall) {
+                                   WallTime world_wall, std::uint32_t piece_length) {
   SHOAL_CHECK(life_ != nullptr);
   image_.set_wall(unix_ms(wall(world_wall)) * 1'000'000);
   auto survey = storage::survey(vfs_, paths, name);
@@ -181,6 +182,7 @@ PathResult<Shared> Machine::import(const std::vector<std::string>& paths, std::s
   auto before = life_->catalog->share(key);
   if (!before) return fail_at(paths.front(), before.error().code, before.error().rule);
   storage::ImportOptions options;
+  options.piece_length = piece_length;
   options.salt = *before ? (**before).salt : random_.bytes<32>();
   storage::SerialExecutor serial;
   auto imported = storage::import_content(vfs_, *survey, options, serial);
@@ -194,6 +196,7 @@ PathResult<Shared> Machine::import(const std::vector<std::string>& paths, std::s
 
 void Machine::feed(Now now, swarm::Input&& input, std::vector<swarm::Output>& out) {
   const std::size_t first = out.size();
+  if (before_input) before_input(input);
   life_->session->handle(now, std::move(input), out);
   if (before_output)
     for (std::size_t i = first; i < out.size(); ++i) before_output(out[i]);

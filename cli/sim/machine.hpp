@@ -71,8 +71,9 @@ class Machine {
   [[nodiscard]] std::uint32_t lives() const { return lives_; }
 
   // As the `share` command does: survey, hash, store. Absolute paths. Only while running.
+  // `piece_length`: 0 for the product's own choice.
   [[nodiscard]] PathResult<Shared> import(const std::vector<std::string>& paths, std::string_view name,
-                                          WallTime wall);
+                                          WallTime wall, std::uint32_t piece_length = 0);
 
   void feed(Now now, swarm::Input&& input, std::vector<swarm::Output>& out);
   // Takes a job; gives when it will be done, and its place for run_job.
@@ -96,7 +97,9 @@ class Machine {
 
   // ---- hooks of a scenario: see every job's result before the session does, and may falsify it
   std::function<void(const JobNote&, storage::Done&)> after_job;
+  std::function<void(const swarm::Input&)> before_input;
   std::function<void(swarm::Output&)> before_output;
+  std::function<void()> before_end;  // a life ends, however it does; the session is still there
 
  private:
   struct Life;

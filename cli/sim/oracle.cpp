@@ -56,30 +56,49 @@ void synthetic_bytes(std::uint64_t seed, std::uint64_t offset, MutableBytes out)
   }
 }
 
+std::string Oracle::path_of(const SyntheticFile& file) const {
+  return file.path.empty() ? name_ : name_ + "/" + file.path;
+}
+
+// A new file and the names that lead to it, all synced.
+Result<void> Oracle::write(storage::Folder& data, const std::string& path, const SyntheticFile& file) {
+  const std::size_t slash = path.rfind('/');
+  if (slash != std::string::npos)
+    if (auto made = data.make_folders(path.substr(0, slash)); !made) return made;
+  auto opened = data.open(path, storage::OpenMode::create);
+  if (!opened) return std::unexpected(opened.error());
+  Bytes bytes(chunk);
+  for (std::uint64_t at = 0; at < file.bytes; at += chunk) {
+    const std::size_t n = std::min<std::uint64_t>(chunk, file.bytes - at);
+    synthetic_bytes(file.seed, at, MutableBytes{bytes}.first(n));
+    if (auto ok = (*opened)->write_at(at, ByteView{bytes}.first(n)); !ok) return ok;
+  }
+  if (auto ok = (*opened)->sync(); !ok) return ok;
+  for (std::size_t at = slash; at != std::string::npos && at > 0; at = path.rfind('/', at - 1))
+    if (auto ok = data.sync_folder(path.substr(0, at)); !ok) return ok;
+  return data.sync_folder("");
+}
+
 Result<std::string> Oracle::plant(Machine& machine) const {
   auto data = machine.vfs().open_folder(data_folder, storage::Vfs::Missing::create);
   if (!data) return std::unexpected(data.error());
-  Bytes bytes(chunk);
-  for (const SyntheticFile& file : files_) {
-    const std::string path = file.path.empty() ? name_ : name_ + "/" + file.path;
-    const std::size_t slash = path.rfind('/');
-    if (slash != std::string::npos)
-      if (auto made = (*data)->make_folders(path.substr(0, slash)); !made)
-        return std::unexpected(made.error());
-    auto opened = (*data)->open(path, storage::OpenMode::create);
-    if (!opened) return std::unexpected(opened.error());
-    for (std::uint64_t at = 0; at < file.bytes; at += chunk) {
-      const std::size_t n = std::min<std::uint64_t>(chunk, file.bytes - at);
-      synthetic_bytes(file.seed, at, MutableBytes{bytes}.first(n));
-      if (auto ok = (*opened)->write_at(at, ByteView{bytes}.first(n)); !ok)
-        return std::unexpected(ok.error());
-    }
-    if (auto ok = (*opened)->sync(); !ok) return std::unexpected(ok.error());
-    for (std::size_t at = slash; at != std::string::npos && at > 0; at = path.rfind('/', at - 1))
-      if (auto ok = (*data)->sync_folder(path.substr(0, at)); !ok) return std::unexpected(ok.error());
-    if (auto ok = (*data)->sync_folder(""); !ok) return std::unexpected(ok.error());
-  }
+  for (const SyntheticFile& file : files_)
+    if (auto ok = write(**data, path_of(file), file); !ok) return std::unexpected(ok.error());
   return data_folder + "/" + name_;
+}
+
+Result<void> Oracle::mend(Machine& machine) const {
+  auto data = machine.vfs().open_folder(data_folder, storage::Vfs::Missing::create);
+  if (!data) return std::unexpected(data.error());
+  for (const SyntheticFile& file : files_) {
+    const std::string path = path_of(file);
+    const DiskImage::NodeRef node = node_at(machine.disk(), data_folder + "/" + path);
+    if (node && node->size == file.bytes && right(*node, file.seed, 0, file.bytes)) continue;
+    if (node)
+      if (auto ok = (*data)->remove(path); !ok) return ok;
+    if (auto ok = write(**data, path, file); !ok) return ok;
+  }
+  return {};
 }
 
 const SyntheticFile* Oracle::file(const storage::Content& content, std::uint32_t index) const {
@@ -89,33 +108,38 @@ const SyntheticFile* Oracle::file(const storage::Content& content, std::uint32_t
   return nullptr;
 }
 
-std::vector<std::string> Oracle::false_bits(Machine& machine, const storage::Content& content) const {
+std::vector<std::string> Oracle::false_bits(Machine& machine, const storage::Content& content,
+                                            const std::set<std::uint32_t>& spared) const {
   std::vector<std::string> out;
+  const std::vector<std::string> parts = storage::part_paths(content);
+  const auto look = [&](const Bitfield& bits, const std::string& folder, std::string_view claimed) {
+    for (std::uint32_t piece = 0; piece < bits.size(); ++piece) {
+      const std::uint32_t index = content.file_of_piece[piece];
+      if (!bits.test(piece) || spared.contains(index)) continue;
+      const std::string what = "piece " + std::to_string(piece) + " is " + std::string{claimed};
+      const SyntheticFile* reference = file(content, index);
+      if (reference == nullptr) {
+        out.push_back(what + " and of a file that the oracle does not know");
+        continue;
+      }
+      DiskImage::NodeRef node = node_at(machine.disk(), folder + "/" + content.disk_path(index));
+      if (!node) node = node_at(machine.disk(), folder + "/" + parts[index]);
+      if (!node)
+        out.push_back(what + ", its file is absent");
+      else if (!right(*node, reference->seed, content.piece_offset(piece), content.piece_bytes(piece)))
+        out.push_back(what + " and wrong on the disk");
+    }
+  };
   auto found = machine.catalog().find(content.id);
   if (!found) return {std::string{"the catalog cannot be read: "} + found.error().rule};
-  if (!*found) return out;
-  const storage::FoundContent& claims = **found;
-  const std::vector<std::string> parts = storage::part_paths(content);
-  for (std::uint32_t piece = 0; piece < content.pieces; ++piece) {
-    if (!claims.have.test(piece)) continue;
-    const std::uint32_t index = content.file_of_piece[piece];
-    const SyntheticFile* reference = file(content, index);
-    if (reference == nullptr) {
-      out.push_back("piece " + std::to_string(piece) + " is of a file that the oracle does not know");
-      continue;
-    }
-    DiskImage::NodeRef node = node_at(machine.disk(), claims.folder + "/" + content.disk_path(index));
-    if (!node) node = node_at(machine.disk(), claims.folder + "/" + parts[index]);
-    if (!node)
-      out.push_back("piece " + std::to_string(piece) + " is claimed, its file is absent");
-    else if (!right(*node, reference->seed, content.piece_offset(piece), content.piece_bytes(piece)))
-      out.push_back("piece " + std::to_string(piece) + " is claimed and wrong on the disk");
-  }
+  if (*found) look((**found).have, (**found).folder, "claimed by the catalog");
+  look(machine.session().held(content.id), *found ? (**found).folder : data_folder, "held by the session");
   return out;
 }
 
-bool Oracle::whole(Machine& machine, const storage::Content& content) const {
+bool Oracle::whole(Machine& machine, const storage::Content& content, const std::vector<bool>& wanted) const {
   for (std::uint32_t i = 0; i < content.files.size(); ++i) {
+    if (!wanted.empty() && !wanted[i]) continue;
     const SyntheticFile* reference = file(content, i);
     if (reference == nullptr) return false;
     const DiskImage::NodeRef node = node_at(machine.disk(), data_folder + "/" + content.disk_path(i));
@@ -123,6 +147,15 @@ bool Oracle::whole(Machine& machine, const storage::Content& content) const {
       return false;
   }
   return true;
+}
+
+bool Oracle::true_bytes(const storage::Content& content, std::uint32_t piece, std::uint32_t begin,
+                        ByteView bytes) const {
+  const SyntheticFile* reference = file(content, content.file_of_piece[piece]);
+  if (reference == nullptr) return false;
+  Bytes must(bytes.size());
+  synthetic_bytes(reference->seed, content.piece_offset(piece) + begin, must);
+  return equal(bytes, must);
 }
 
 std::uint32_t Oracle::committed(Machine& machine, const storage::Content& content) const {
@@ -148,11 +181,8 @@ void Oracle::watch(Machine& machine, Watch& watch) const {
         const storage::ContentPtr content = watch.slots[note.slot];
         const auto* read = std::get_if<storage::ReadDone>(&*done);
         if (!content || read == nullptr) break;
-        const SyntheticFile* reference = file(*content, content->file_of_piece[note.piece]);
-        Bytes must(note.length);
-        if (reference != nullptr)
-          synthetic_bytes(reference->seed, content->piece_offset(note.piece) + note.begin, must);
-        if (reference == nullptr || !equal(read->data.view().subspan(note.lead), must)) ++watch.wrong;
+        if (!true_bytes(*content, note.piece, note.begin, read->data.view().subspan(note.lead)))
+          ++watch.wrong;
         break;
       }
       default:

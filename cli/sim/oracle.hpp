@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,20 @@ class Oracle {
   // Puts the files under /data of the machine, synced, and gives the absolute path to share.
   [[nodiscard]] Result<std::string> plant(Machine& machine) const;
 
-  // What is wrong with the machine's idea of the content; empty: nothing. Every piece its catalog holds must
-  // lie right on its disk, under the final name where the file is finished. The machine runs.
-  [[nodiscard]] std::vector<std::string> false_bits(Machine& machine, const storage::Content& content) const;
-  // All files are there under their final names, byte for byte.
-  [[nodiscard]] bool whole(Machine& machine, const storage::Content& content) const;
+  // Writes every file that is not there as it must be anew: the user puts things right.
+  [[nodiscard]] Result<void> mend(Machine& machine) const;
+
+  // What is wrong with the machine's idea of the content; empty: nothing. Every piece that its catalog or its
+  // session holds must lie right on its disk, under the final name where the file is finished. The machine
+  // runs. `spared`: files that are not looked at.
+  [[nodiscard]] std::vector<std::string> false_bits(Machine& machine, const storage::Content& content,
+                                                    const std::set<std::uint32_t>& spared = {}) const;
+  // All files, or those wanted (a bool each), are there under their final names, byte for byte.
+  [[nodiscard]] bool whole(Machine& machine, const storage::Content& content,
+                           const std::vector<bool>& wanted = {}) const;
+  // Whether these are the bytes of a piece from `begin` on.
+  [[nodiscard]] bool true_bytes(const storage::Content& content, std::uint32_t piece, std::uint32_t begin,
+                                ByteView bytes) const;
   // How many pieces the catalog of the machine holds.
   [[nodiscard]] std::uint32_t committed(Machine& machine, const storage::Content& content) const;
 
@@ -49,6 +59,9 @@ class Oracle {
   void watch(Machine& machine, Watch& watch) const;
 
  private:
+  [[nodiscard]] std::string path_of(const SyntheticFile& file) const;  // beneath /data
+  [[nodiscard]] static Result<void> write(storage::Folder& data, const std::string& path,
+                                          const SyntheticFile& file);
   [[nodiscard]] const SyntheticFile* file(const storage::Content& content, std::uint32_t index) const;
 
   std::string name_;

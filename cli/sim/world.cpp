@@ -76,8 +76,9 @@ swarm::CommandId World::command(MachineId id, swarm::Command what) {
   return command;
 }
 
-PathResult<storage::ContentPtr> World::share(MachineId id, const std::string& path) {
-  auto shared = machines_[id]->import({path}, {}, wall());
+PathResult<storage::ContentPtr> World::share(MachineId id, const std::string& path,
+                                             std::uint32_t piece_length) {
+  auto shared = machines_[id]->import({path}, {}, wall(), piece_length);
   if (!shared) return std::unexpected(shared.error());
   swarm::OpenContent open;
   open.id = shared->content->id;
@@ -88,11 +89,12 @@ PathResult<storage::ContentPtr> World::share(MachineId id, const std::string& pa
 }
 
 swarm::CommandId World::get(MachineId id, const storage::ContentId& content, std::vector<Endpoint> hints,
-                            swarm::SeedPolicy seed) {
+                            swarm::SeedPolicy seed, std::vector<std::string> only) {
   swarm::OpenContent open;
   open.id = content;
   open.folder = data_folder;
   open.hints = std::move(hints);
+  open.only = std::move(only);
   open.seed = seed;
   return command(id, std::move(open));
 }

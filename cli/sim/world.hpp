@@ -41,10 +41,12 @@ class World {
   // ---- commands. The answers are in machine(id).answers().
   swarm::CommandId command(MachineId id, swarm::Command what);
   // `share PATH`: hashes, stores, opens. The content, or why not.
-  [[nodiscard]] PathResult<storage::ContentPtr> share(MachineId id, const std::string& path);
+  [[nodiscard]] PathResult<storage::ContentPtr> share(MachineId id, const std::string& path,
+                                                      std::uint32_t piece_length = 0);
   // `get LINK`, hints being its `at`.
   swarm::CommandId get(MachineId id, const storage::ContentId& content, std::vector<Endpoint> hints,
-                       swarm::SeedPolicy seed = {swarm::SeedUntil::forever, 0});
+                       swarm::SeedPolicy seed = {swarm::SeedUntil::forever, 0},
+                       std::vector<std::string> only = {});
   // `stop`: runs until it is Stopped (or the limit), then ends the machine. False: it took longer.
   bool stop(MachineId id, Duration limit = std::chrono::seconds{30});
 
