@@ -196,7 +196,8 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits, Keys key
   }
   if (best == candidates_.end()) return std::nullopt;
   Candidate& one = best->second;
-  limits.dialled(last_, one.endpoint.address);
+  // Redials of members do not use up what strangers of other contents at that address may be dialled.
+  if (!one.proven) limits.dialled(last_, one.endpoint.address);
   ++networks_[one.endpoint.address.network()].tried;
   set_state(one, Candidate::State::dialling);
   return one;

@@ -289,7 +289,13 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
 void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why) {
   const Peer* peer = peers_.find(handle);
   if (peer == nullptr) return;
-  drop(turn, handle, peer->up() ? Roster::Why::lost : Roster::Why::no_answer);
+  // Of two seeds the one that hangs up first rests; so must the other, or it would dial for ever, at the
+  // expense of other contents that want the same address.
+  const bool both_seed = complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
+  drop(turn, handle,
+       !peer->up() ? Roster::Why::no_answer
+       : both_seed ? Roster::Why::not_needed
+                   : Roster::Why::lost);
   if (stage_ == Stage::running) fill_all(turn);
   flush(turn);
 }

@@ -176,6 +176,7 @@ void Swarm::retry_after_space(Turn& turn) {
   if (writing_bytes_ == 0 && to_commit_.empty()) {
     no_space_ = false;
     event(turn, What::resumed);
+    hold_back(turn);  // no job is under way whose end would let reading go on
   }
 }
 
