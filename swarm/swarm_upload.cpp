@@ -264,6 +264,7 @@ void Swarm::forget_commit(std::uint32_t piece) {
   if (committing_ && found - to_commit_.begin() < static_cast<std::ptrdiff_t>(committing_count_))
     --committing_count_;
   to_commit_.erase(found);
+  if (to_commit_.empty()) commit_due_ = never;  // or its time would have come for ever
 }
 
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
