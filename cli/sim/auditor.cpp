@@ -86,7 +86,7 @@ bool Auditor::complete(MachineId id, const storage::ContentId& content) const {
   const auto& asked = machines_.at(id).life.asked;
   return std::any_of(asked.begin(), asked.end(), [&](const auto& entry) {
     const storage::ContentId* of = opened(entry.second.what);
-    return of != nullptr && *of == content && entry.second.complete;
+    return of != nullptr && *of == content && entry.second.complete && !entry.second.ended;
   });
 }
 

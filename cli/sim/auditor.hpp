@@ -37,7 +37,8 @@ class Auditor {
   // ---- what it knows
   // The content was opened in the machine's present life and is not closed.
   [[nodiscard]] bool open(MachineId id, const storage::ContentId& content) const;
-  [[nodiscard]] bool complete(MachineId id, const storage::ContentId& content) const;  // told in this life
+  [[nodiscard]] bool complete(MachineId id,
+                              const storage::ContentId& content) const;  // told of what is open now
   [[nodiscard]] bool whole(MachineId id, const storage::ContentId& content) const;  // by what it says itself
   [[nodiscard]] bool is_altered(MachineId id, const storage::ContentId& content) const;
   // Looks at everything that can be looked at now.
