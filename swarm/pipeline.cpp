@@ -145,10 +145,10 @@ void Pipeline::clear(After after, std::vector<storage::BlockRef>& released) {
   window_ = std::max(window_, std::min(limits::min_window, most_));
 }
 
-void Pipeline::overdue(Instant now, Instant alive, std::vector<storage::BlockRef>& released) {
+void Pipeline::overdue(Instant now, Instant alive, Duration most, std::vector<storage::BlockRef>& released) {
   while (outstanding() > 0) {
     const Instant since = std::max(sent_[begin_].when, heard_);
-    if (std::max(since, alive) + timeout_ > now && since + limits::answer_most > now) return;
+    if (std::max(since, alive) + timeout_ > now && since + most > now) return;
     released.push_back(sent_[begin_].block);
     remember(sent_[begin_].block);
     erase(begin_);

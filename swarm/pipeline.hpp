@@ -4,7 +4,7 @@
 //
 // A request is overdue when nothing at all was heard of the peer for its time-out (by its own rate, between
 // limits::min_request_timeout and max_request_timeout) since that request; or no block since that request or
-// the block before for limits::answer_most, though it lives. Overdue requests are told once, so that others
+// the block before for `most`, though it lives. Overdue requests are told once, so that others
 // may take them, but stay known: a late block is no offence.
 #pragma once
 
@@ -52,7 +52,7 @@ class Pipeline {
   // ---- time
   // Appends what has become overdue, for release in the map. The window falls to 1 until a block comes.
   // `alive`: when anything was last heard of the peer. Call it once a second.
-  void overdue(Instant now, Instant alive, std::vector<storage::BlockRef>& released);
+  void overdue(Instant now, Instant alive, Duration most, std::vector<storage::BlockRef>& released);
   // We did not read the stream until now (rate limit, disk full): waiting was not the peer's fault.
   void excuse(Instant now);
   // Unchoked, asked, and nothing for limits::snub_after; over with the next block.

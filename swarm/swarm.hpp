@@ -154,6 +154,7 @@ class Swarm {
   void ban(Turn& turn, PeerHandle handle);
   [[nodiscard]] static AddressRules rules_of(const SessionConfig& config);
   void update_rules(Turn& turn);
+  [[nodiscard]] Duration answer_most(Instant now);
   void tick_peer(Turn& turn, PeerHandle handle, Peer& peer);
   void exchange_peers(Turn& turn);
 

@@ -313,6 +313,14 @@ void Swarm::strike(Turn& turn, PeerHandle handle) {
     drop(turn, handle, Roster::Why::misbehaved);
 }
 
+// How long we wait for a peer that lives. At the end not long: what it holds may be all that is missing.
+Duration Swarm::answer_most(Instant now) {
+  if (!work_->picker.endgame()) return limits::answer_most;
+  const double blocks = limits::endgame_wait_blocks * storage::block_bytes / std::max(down_.rate(now), 1.0);
+  return std::clamp(Duration{static_cast<std::int64_t>(1e6 * std::min(blocks, 60.0))},
+                    limits::endgame_wait_least, limits::max_request_timeout);
+}
+
 void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   const Instant now = turn.now.mono;
   switch (peer.stage) {
@@ -334,7 +342,7 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!peer.haves_later.empty()) dirty_.push_back(handle);
   if (!work_) return;
   blocks_.clear();
-  peer.pipeline.overdue(now, peer.heard, blocks_);
+  peer.pipeline.overdue(now, peer.heard, answer_most(now), blocks_);
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
   update_interest(turn, handle, peer);
   super_reveal(turn, handle, peer);

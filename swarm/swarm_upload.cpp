@@ -256,7 +256,6 @@ void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
 
 // ---- a file that is no longer what was verified
 
-// Its pieces are hashed again before another byte of them is served (DESIGN 9).
 // The piece is not to be committed, or its commit, which may be under way, does not count.
 void Swarm::forget_commit(std::uint32_t piece) {
   const auto found = std::find(to_commit_.begin(), to_commit_.end(), piece);
@@ -267,6 +266,7 @@ void Swarm::forget_commit(std::uint32_t piece) {
   if (to_commit_.empty()) commit_due_ = never;  // or its time would have come for ever
 }
 
+// Its pieces are hashed again before another byte of them is served (DESIGN 9).
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
   const storage::ContentFile& file = content_->file_at(piece);
   bool any = false;

@@ -268,7 +268,7 @@ class Swarm {
     if (node.finished) return;
     for (std::uint32_t k = 0; k < nodes_.size(); ++k) {
       released_.clear();
-      node.links[k].pipeline.overdue(now_, now_, released_);
+      node.links[k].pipeline.overdue(now_, now_, limits::answer_most, released_);
       for (const BlockRef block : released_) node.map.release(make_peer(k), block);
       if (k != who) ask(who, k);
     }

@@ -101,10 +101,10 @@ TEST(Pipeline, StoppedPeersAreNoticedWithinSeconds) {
   Link link{.rate = 1e6, .delay = milliseconds{20}};
   link.run(seconds{10});
   std::vector<BlockRef> released;
-  link.pipeline.overdue(link.now + seconds{4}, link.now, released);
+  link.pipeline.overdue(link.now + seconds{4}, link.now, limits::answer_most, released);
   EXPECT_TRUE(released.empty());
   const std::uint32_t outstanding = link.pipeline.outstanding();
-  link.pipeline.overdue(link.now + limits::min_request_timeout, link.now, released);
+  link.pipeline.overdue(link.now + limits::min_request_timeout, link.now, limits::answer_most, released);
   EXPECT_EQ(released.size(), outstanding);
   EXPECT_EQ(link.pipeline.outstanding(), 0U);
   EXPECT_EQ(link.pipeline.window(), 1U);
@@ -120,7 +120,7 @@ TEST(Pipeline, SlowPeersThatDeliverAreNotGivenUp) {
   std::vector<BlockRef> released;
   for (int i = 0; i < 200; ++i) {
     link.run(seconds{1});
-    link.pipeline.overdue(link.now, link.now, released);
+    link.pipeline.overdue(link.now, link.now, limits::answer_most, released);
   }
   EXPECT_TRUE(released.empty());
 }
@@ -131,9 +131,10 @@ TEST(Pipeline, WhoLivesAndIsBusyKeepsTheRequestsForAWhile) {
   pipeline.requested(start, {0, 0});
   std::vector<BlockRef> released;
   const Instant last = start + limits::answer_most - milliseconds{1};
-  for (Instant now = start; now <= last; now += seconds{3}) pipeline.overdue(now, now, released);
+  for (Instant now = start; now <= last; now += seconds{3})
+    pipeline.overdue(now, now, limits::answer_most, released);
   EXPECT_TRUE(released.empty());
-  pipeline.overdue(start + limits::answer_most, last, released);
+  pipeline.overdue(start + limits::answer_most, last, limits::answer_most, released);
   EXPECT_EQ(released.size(), 1U);
 }
 
@@ -142,7 +143,7 @@ TEST(Pipeline, SnubbingTakesAMinute) {
   pipeline.requested(start, {0, 0});
   EXPECT_FALSE(pipeline.snubbed(start + seconds{59}));
   std::vector<BlockRef> released;
-  pipeline.overdue(start + seconds{20}, start, released);
+  pipeline.overdue(start + seconds{20}, start, limits::answer_most, released);
   EXPECT_EQ(released.size(), 1U);
   pipeline.requested(start + seconds{20}, {1, 0});
   EXPECT_TRUE(pipeline.snubbed(start + seconds{60}));
@@ -158,10 +159,10 @@ TEST(Pipeline, OurOwnPausesAreExcused) {
   pipeline.requested(start, {0, 0});
   pipeline.excuse(start + seconds{50});
   std::vector<BlockRef> released;
-  pipeline.overdue(start + seconds{55}, start, released);
+  pipeline.overdue(start + seconds{55}, start, limits::answer_most, released);
   EXPECT_TRUE(released.empty());
   EXPECT_FALSE(pipeline.snubbed(start + seconds{100}));
-  pipeline.overdue(start + seconds{60}, start, released);
+  pipeline.overdue(start + seconds{60}, start, limits::answer_most, released);
   EXPECT_EQ(released.size(), 1U);
 }
 
