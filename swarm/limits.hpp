@@ -70,9 +70,10 @@ inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is
 
 inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
 inline constexpr Duration service_moment = milliseconds{50};  // or as many as get a piece within that time
-inline constexpr Duration service_time = milliseconds{250};   // a line that takes longer holds up nobody,
-inline constexpr double service_blocks = 4;                   // unless so many blocks take longer on our own
-inline constexpr Duration given_ahead = milliseconds{500};    // of our line, to a stream beyond its socket
+// So long a peer that does not drain keeps others from being served: by our own line's pace, within these.
+inline constexpr double service_pieces = 1.8, service_blocks = 4;
+inline constexpr Duration service_least = milliseconds{30}, service_most = milliseconds{250};
+inline constexpr Duration given_ahead = milliseconds{500};  // of our line, to a stream beyond its socket
 inline constexpr Duration turn_time = seconds{5};    // of one peer, where a piece takes longer than that
 inline constexpr Duration round_time = seconds{25};  // all slots have had their turn: below answer_most
 

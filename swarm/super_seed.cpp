@@ -89,9 +89,9 @@ void SuperSeed::remove_peer(PeerHandle peer) {
   peers_.erase(peers_.begin() + (shown - peers_.data()));
 }
 
-void SuperSeed::peer_has(Instant now, PeerHandle peer, std::uint32_t piece) {
+bool SuperSeed::peer_has(Instant now, PeerHandle peer, std::uint32_t piece) {
   Shown* shown = find(peer);
-  if (shown == nullptr || piece >= pieces_ || !shown->has.set(piece)) return;
+  if (shown == nullptr || piece >= pieces_ || !shown->has.set(piece)) return false;
   if (out_[piece]++ == 0) {
     --only_ours_;
     sole_[piece] = peer;
@@ -99,9 +99,10 @@ void SuperSeed::peer_has(Instant now, PeerHandle peer, std::uint32_t piece) {
   } else if (Shown* first = find(std::exchange(sole_[piece], PeerHandle{})); first != nullptr) {
     --first->alone;  // it has passed it on
   }
-  if (std::erase(shown->open, piece) == 0) return;
+  if (std::erase(shown->open, piece) == 0) return false;
   shown->last = now;
   if (shown->slot != Slot::choked) --coming_[piece];
+  return true;
 }
 
 bool SuperSeed::shown(PeerHandle peer, std::uint32_t piece) const {

@@ -46,8 +46,9 @@ class SuperSeed {
   // Whether we unchoke it; draining: until it has finished what it was shown.
   enum class Slot : std::uint8_t { choked, unchoked, draining };
   void set_slot(Instant now, PeerHandle peer, Slot slot);
-  // A peer says it has the piece (HAVE or its bitfield, also of pieces we never showed it).
-  void peer_has(Instant now, PeerHandle peer, std::uint32_t piece);
+  // A peer says it has the piece (HAVE or its bitfield, also of pieces we never showed it). True: it was
+  // shown it.
+  bool peer_has(Instant now, PeerHandle peer, std::uint32_t piece);
   // Whether the peer may ask for the piece: it was shown to it.
   [[nodiscard]] bool shown(PeerHandle peer, std::uint32_t piece) const;
   // Pieces to announce to this peer now, so that it has `ahead` that it lacks. Appends to `out`.

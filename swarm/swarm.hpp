@@ -230,6 +230,7 @@ class Swarm {
   void super_learn(const Turn& turn, PeerHandle handle);
   void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
   void super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t ahead);
+  void super_passed(const Turn& turn);
   void super_feed(Turn& turn);
   void end_super_seed_if_over(Turn& turn);
 
@@ -294,6 +295,7 @@ class Swarm {
   PeerHandle optimistic_;
   std::optional<SuperSeed> super_;  // while we are the only seed of a young swarm
   bool super_over_ = false;         // once is enough
+  std::uint32_t super_ahead_ = 0;   // pieces that must be on their way for our line to be busy
 
   Instant second_{};  // next look at every peer
   Instant look_up_due_{};

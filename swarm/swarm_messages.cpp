@@ -208,7 +208,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
   if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
   if (super_) {
-    super_->peer_has(turn.now.mono, handle, message.piece);
+    if (super_->peer_has(turn.now.mono, handle, message.piece)) super_passed(turn);
     if (peer.draining && super_->open(handle) == 0) {
       peer.draining = false;
       set_choked(turn, handle, peer, true);

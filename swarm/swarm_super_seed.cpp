@@ -20,6 +20,7 @@ constexpr std::uint32_t ahead_choked = 1;  // enough to be of interest
 // finished piece returns.
 constexpr std::uint32_t ahead_least = 6;
 constexpr double ahead_seconds = 1.2;
+constexpr std::uint32_t ahead_most = 256;
 
 }  // namespace
 
@@ -48,7 +49,7 @@ bool Swarm::super_seeds(const Turn& turn) {
 // Takes up what the peer has by now.
 void Swarm::super_learn(const Turn& turn, PeerHandle handle) {
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
-    if (work_->picker.has(handle, piece)) super_->peer_has(turn.now.mono, handle, piece);
+    if (work_->picker.has(handle, piece)) static_cast<void>(super_->peer_has(turn.now.mono, handle, piece));
 }
 
 void Swarm::super_reveal(Turn& turn, PeerHandle handle, Peer& peer) {
@@ -64,11 +65,20 @@ void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t 
     if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
 }
 
+// A piece that was shown has arrived. Where nothing waits for our line meanwhile, more must be on its way:
+// one more for each that arrives doubles it in a round trip, as in TCP's slow start.
+void Swarm::super_passed(const Turn& turn) {
+  std::uint64_t waiting = 0;
+  peers_.for_each([&](PeerHandle, const Peer& peer) { waiting += peer.unsent + peer.reading_bytes; });
+  if (waiting < storage::block_bytes && upload_turns_.empty())
+    super_ahead_ = std::min(std::max(super_ahead_, super_->on_their_way(turn.now.mono)) + 2, ahead_most);
+}
+
 // Enough for the uplink, piece by piece.
 void Swarm::super_feed(Turn& turn) {
   if (!super_) return;
-  const auto wanted =
-      static_cast<std::uint32_t>(ahead_least + up_best_ * ahead_seconds / content_->piece_length);
+  const auto by_rate = static_cast<std::uint32_t>(up_best_ * ahead_seconds / content_->piece_length);
+  const std::uint32_t wanted = std::max(ahead_least + by_rate, super_ahead_);
   while (super_->on_their_way(turn.now.mono) < wanted) {
     const PeerHandle handle = super_->next_taker(turn.now.mono);
     Peer* peer = peers_.find(handle);

@@ -66,12 +66,17 @@ std::uint64_t Swarm::ahead() const {
 
 bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
 
-// How long a peer may take to drain before others are served beside it: some blocks' time on our line.
+// How long a peer may take to drain before others are served beside it: half as long again as a piece takes
+// on our line, so that the pace can rise to what the line can do while the windows of young streams are small
+// (RFC 5681). A slow peer holds up nobody for long, unless it is our own line that is slow.
 Duration Swarm::service_time() const {
-  if (up_best_ <= 0) return limits::service_time;
-  const double blocks = limits::service_blocks * storage::block_bytes / up_best_;
-  return std::clamp(Duration{static_cast<std::int64_t>(1e6 * std::min(blocks, seconds(limits::turn_time)))},
-                    limits::service_time, limits::turn_time);
+  if (up_best_ <= 0) return limits::service_most;
+  const auto time_of = [this](double bytes) {
+    return Duration{static_cast<std::int64_t>(1e6 * std::min(bytes / up_best_, seconds(limits::turn_time)))};
+  };
+  const Duration most =
+      std::max(limits::service_most, time_of(limits::service_blocks * storage::block_bytes));
+  return std::clamp(time_of(limits::service_pieces * content_->piece_length), limits::service_least, most);
 }
 
 // The uplink's blocks go to few peers at a time, and to each by the piece: shared among all, every piece

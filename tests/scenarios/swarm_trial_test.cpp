@@ -44,6 +44,22 @@ TEST(SwarmTrial, NobodyBeatsTheBoundAndThePeersComeNear) {
   EXPECT_EQ(result.bans, 0U);
 }
 
+// The seed's line is the narrowest of all: it must be full from the first second on, however young its
+// streams.
+TEST(SwarmTrial, LinesOfVeryDifferentWidthWaitForTheSeedAlone) {
+  TrialPlan plan;
+  plan.seed = 5;
+  plan.bytes = 48 * mib;
+  plan.seed_rates.up = 4 * mib;
+  for (std::uint64_t i = 0; i < 24; ++i) {
+    const std::uint64_t up = mib << (2 * (i % 3));
+    plan.peers.push_back({.rates = {up, 8 * up}});
+  }
+  const TrialResult result = whole(plan);
+  ASSERT_TRUE(result.finished);
+  EXPECT_LE(result.last, 1.30 * result.bound);
+}
+
 // A piece takes four seconds, and an answer up to half a minute: nobody is given up for it, nothing is asked
 // for twice.
 TEST(SwarmTrial, SlowLinesWasteNothing) {
