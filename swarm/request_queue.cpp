@@ -34,8 +34,10 @@ RequestQueue::Verdict RequestQueue::refused(const storage::Content& content, con
 }
 
 RequestQueue::Verdict RequestQueue::push(const storage::Content& content, const wire::Request& request) {
-  if (size_ >= limits::max_queue || find(request) != none) return refused(content, request);
-  if (const Verdict verdict = refused(content, request); verdict != Verdict::reject) return verdict;
+  const bool waits = find(request) != none;
+  const Verdict verdict = refused(content, request);
+  if (verdict != Verdict::reject || (size_ >= limits::max_queue && !waits)) return verdict;
+  if (waits) return Verdict::queued;
   --excess_;  // it was counted as refused, and is not
   if (heads_.empty()) heads_.assign(chains, none);
   if (spare_ == none) {

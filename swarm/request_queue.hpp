@@ -16,8 +16,11 @@ namespace shoal::swarm {
 class RequestQueue {
  public:
   enum class Verdict : std::uint8_t {
+    // Also what waits already, and counts as a flood all the same: whoever asks again has waited for long.
+    // One
+    // answer is for both; told a reject it would ask once more at once, and take it that we lack the piece.
     queued,
-    reject,   // full, or asked twice: send a reject for it
+    reject,   // full: send a reject for it
     invalid,  // outside the content, empty or longer than a block: a strike
     flood     // limits::flood_requests beyond what was answered: drop the connection
   };

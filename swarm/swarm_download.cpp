@@ -106,7 +106,8 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message) {
   const BlockRef block{message.request.piece, message.request.begin / storage::block_bytes};
   if (!work_ || !work_->map.contains(block)) return strike(turn, handle);
-  if (peer.pipeline.rejected(block)) work_->map.release(handle, block);
+  if (!peer.pipeline.rejected(block)) return;  // cancelled or given up: not refused
+  work_->map.release(handle, block);
   // Unchoked and yet refused what it says it has: in the end it is not asked for that any more (THREATS A24).
   if (!peer.choking_us && ++peer.rejects >= limits::rejects_before_demotion) {
     peer.rejects = 0;

@@ -1,4 +1,6 @@
 // Scenarios of corners that worlds by lot (tests/worlds) led into: each stood still for ever once.
+#include <utility>
+
 #include "tests/scenarios/scenario.hpp"
 
 namespace shoal::sim {
@@ -99,6 +101,34 @@ TEST(Corners, MetadataReachesWhoMetBeforeAnybodyHadIt) {
   late.come();
   EXPECT_TRUE(world.run_until([&] { return all_finished(world, {open, hidden}, *late.content); }, 180s))
       << standing(world, open, *late.content) << "; " << standing(world, hidden, *late.content);
+}
+
+// A cable was out and a disk slow for so long that a lone seed is asked again for what waits with it. Was
+// that refused, it did not seem to have the piece, for ever.
+TEST(Corners, WhoIsAskedAgainForWhatWaitsDoesNotSeemToLackIt) {
+  World world{76};
+  const SiteId home = world.network().topology().add_site();
+  const MachineId sharer = start(world, {.host = {.site = home, .rates = {40 * kib, 0}}});
+  const MachineId getter = start(world, {.host = {.site = home}});
+  const Oracle oracle = Oracle::single("slow", 400 * kib, 1);
+  const auto content = share(world, sharer, oracle);
+  ASSERT_TRUE(content);
+  world.get(getter, content->id, {world.endpoint(sharer)});
+  const auto begun = [&] {
+    const auto status = world.status(getter, content->id);
+    return status && status->received > 64 * kib;
+  };
+  ASSERT_TRUE(world.run_until(begun, 60s)) << standing(world, getter, *content);
+  Duration& access = world.machine(sharer).config().timing.access;
+  const Duration usual = std::exchange(access, 15s);
+  world.network().set_plugged(getter, false);
+  world.run_for(15s);
+  world.network().set_plugged(getter, true);
+  world.run_for(3s);
+  access = usual;
+  EXPECT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 120s))
+      << standing(world, getter, *content) << "; " << standing(world, sharer, *content);
+  expect_right(world, getter, *content, oracle);
 }
 
 // The sharer dials and greets while the getter's disk still looks for what it has of the content.

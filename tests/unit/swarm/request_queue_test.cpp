@@ -50,10 +50,19 @@ TEST(RequestQueue, RefusesWhatIsOutsideTheContent) {
 TEST(RequestQueue, HoldsEachRequestOnce) {
   RequestQueue queue;
   EXPECT_EQ(queue.push(*content, block(1)), Verdict::queued);
-  EXPECT_EQ(queue.push(*content, block(1)), Verdict::reject);
-  EXPECT_EQ(queue.size(), 1U);
-  (void)queue.pop();
   EXPECT_EQ(queue.push(*content, block(1)), Verdict::queued);
+  EXPECT_EQ(queue.size(), 1U);
+  EXPECT_EQ(queue.bytes(), 16384U);
+  (void)queue.pop();
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.push(*content, block(1)), Verdict::queued);
+}
+
+TEST(RequestQueue, AskingForOneBlockForEverIsAFlood) {
+  RequestQueue queue;
+  std::uint32_t asked = 0;
+  while (queue.push(*content, block(1)) != Verdict::flood) ASSERT_LT(++asked, 3000U);
+  EXPECT_EQ(asked, limits::flood_requests);
 }
 
 TEST(RequestQueue, IsBoundedAndFloodsAreTold) {
@@ -107,8 +116,9 @@ TEST(RequestQueue, AgreesWithADeque) {
           model.clear();
           break;
         }
-        ASSERT_EQ(verdict == Verdict::queued, found == model.end() && model.size() < limits::max_queue);
-        if (verdict == Verdict::queued) model.push_back(request);
+        const bool waits = found != model.end();
+        ASSERT_EQ(verdict == Verdict::queued, waits || model.size() < limits::max_queue);
+        if (verdict == Verdict::queued && !waits) model.push_back(request);
       }
     }
     ASSERT_EQ(queue.size(), model.size());
