@@ -86,7 +86,8 @@ bool Auditor::complete(MachineId id, const storage::ContentId& content) const {
   const auto& asked = machines_.at(id).life.asked;
   return std::any_of(asked.begin(), asked.end(), [&](const auto& entry) {
     const storage::ContentId* of = opened(entry.second.what);
-    return of != nullptr && *of == content && entry.second.complete && !entry.second.ended;
+    return of != nullptr && *of == content && entry.second.complete && !entry.second.ended &&
+           !entry.second.closing;
   });
 }
 
@@ -114,7 +115,12 @@ void Auditor::fed(MachineId id, const swarm::Input& input) {
       found->second = false;
   } else if (const auto* command = std::get_if<swarm::CommandIn>(&input)) {
     life.asked.emplace(command->command, Asked{command->what});
-    if (const auto* close = std::get_if<swarm::CloseContent>(&command->what)) count(id, &close->id);
+    if (const auto* close = std::get_if<swarm::CloseContent>(&command->what)) {
+      count(id, &close->id);
+      for (auto& [other, asked] : life.asked)
+        if (const storage::ContentId* of = opened(asked.what); of != nullptr && *of == close->id)
+          asked.closing = true;
+    }
     if (std::holds_alternative<swarm::Stop>(command->what)) count(id, nullptr);
   }
 }

@@ -37,8 +37,8 @@ class Auditor {
   // ---- what it knows
   // The content was opened in the machine's present life and is not closed.
   [[nodiscard]] bool open(MachineId id, const storage::ContentId& content) const;
-  [[nodiscard]] bool complete(MachineId id,
-                              const storage::ContentId& content) const;  // told of what is open now
+  // Told of what is open now and is not to be closed.
+  [[nodiscard]] bool complete(MachineId id, const storage::ContentId& content) const;
   [[nodiscard]] bool whole(MachineId id, const storage::ContentId& content) const;  // by what it says itself
   [[nodiscard]] bool is_altered(MachineId id, const storage::ContentId& content) const;
   // Looks at everything that can be looked at now.
@@ -51,6 +51,7 @@ class Auditor {
   struct Asked {  // a command of this life
     swarm::Command what;
     bool ended = false, complete = false, counted = false;
+    bool closing = false;  // its user has said so
   };
   struct Life {
     std::set<storage::JobId> jobs;            // under way
