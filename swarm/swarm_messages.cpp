@@ -200,8 +200,9 @@ void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
   if (!peer.known_to_picker) {
-    // It learns faster than we do: kept until we know what the content is, within reason.
-    if (work_ || peer.early_haves.size() >= most_early_haves) return strike(turn, handle);
+    // It learns faster than we do: kept until we know what the content is, and have it attached, within
+    // reason.
+    if ((work_ && !peer.pieces) || peer.early_haves.size() >= most_early_haves) return strike(turn, handle);
     peer.early_haves.push_back(message.piece);
     return;
   }
