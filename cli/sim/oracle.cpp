@@ -92,7 +92,9 @@ Result<void> Oracle::mend(Machine& machine) const {
   if (!data) return std::unexpected(data.error());
   for (const SyntheticFile& file : files_) {
     const std::string path = path_of(file);
-    const DiskImage::NodeRef node = node_at(machine.disk(), data_folder + "/" + path);
+    std::string whole_path = data_folder;
+    whole_path.append("/").append(path);
+    const DiskImage::NodeRef node = node_at(machine.disk(), whole_path);
     if (node && node->size == file.bytes && right(*node, file.seed, 0, file.bytes)) continue;
     if (node)
       if (auto ok = (*data)->remove(path); !ok) return ok;
