@@ -4,8 +4,8 @@
 //
 // A request is overdue when nothing at all was heard of the peer for its time-out (by its own rate, between
 // limits::min_request_timeout and max_request_timeout) since that request; or no block since that request or
-// the block before for `most`, though it lives. Overdue requests are told once, so that others
-// may take them, but stay known: a late block is no offence.
+// the block before for `most`, though it lives. Overdue requests are told once, so that others may take them,
+// but stay known: a late block is no offence.
 #pragma once
 
 #include <cstdint>

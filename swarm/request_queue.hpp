@@ -17,8 +17,8 @@ class RequestQueue {
  public:
   enum class Verdict : std::uint8_t {
     // Also what waits already, and counts as a flood all the same: whoever asks again has waited for long.
-    // One
-    // answer is for both; told a reject it would ask once more at once, and take it that we lack the piece.
+    // One answer is for both; told a reject it would ask once more at once, and take it that we lack the
+    // piece.
     queued,
     reject,   // full: send a reject for it
     invalid,  // outside the content, empty or longer than a block: a strike

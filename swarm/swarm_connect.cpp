@@ -316,9 +316,10 @@ void Swarm::strike(Turn& turn, PeerHandle handle) {
 // How long we wait for a peer that lives. At the end not long: what it holds may be all that is missing.
 Duration Swarm::answer_most(Instant now) {
   if (!work_->picker.endgame()) return limits::answer_most;
-  const double blocks = limits::endgame_wait_blocks * storage::block_bytes / std::max(down_.rate(now), 1.0);
-  return std::clamp(Duration{static_cast<std::int64_t>(1e6 * std::min(blocks, 60.0))},
-                    limits::endgame_wait_least, limits::max_request_timeout);
+  const double wait = limits::endgame_wait_blocks * storage::block_bytes / std::max(down_.rate(now), 1.0);
+  const double most = seconds(limits::max_request_timeout);
+  return std::max(limits::endgame_wait_least,
+                  Duration{static_cast<std::int64_t>(1e6 * std::min(wait, most))});
 }
 
 void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {

@@ -66,7 +66,7 @@ void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t 
 }
 
 // A piece that was shown has arrived. Where nothing waits for our line meanwhile, more must be on its way:
-// one more for each that arrives doubles it in a round trip, as in TCP's slow start.
+// two for each that arrives, so that it grows by a multiple each round trip, as in TCP's slow start.
 void Swarm::super_passed(const Turn& turn) {
   std::uint64_t waiting = 0;
   peers_.for_each([&](PeerHandle, const Peer& peer) { waiting += peer.unsent + peer.reading_bytes; });

@@ -66,7 +66,7 @@ std::uint64_t Swarm::ahead() const {
 
 bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
 
-// How long a peer may take to drain before others are served beside it: half as long again as a piece takes
+// How long a peer may take to drain before others are served beside it: nearly twice as long as a piece takes
 // on our line, so that the pace can rise to what the line can do while the windows of young streams are small
 // (RFC 5681). A slow peer holds up nobody for long, unless it is our own line that is slow.
 Duration Swarm::service_time() const {

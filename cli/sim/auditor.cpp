@@ -6,8 +6,7 @@
 //  - What is read for others is right, whatever happens to the disk.
 //  - Every piece held, by the catalog or in memory, lies right on the disk.
 //  - Counters fit together: committed <= verified <= wanted; what was of use is no more than the content,
-//  what
-//    completed was received, what all received somebody sent.
+//    what completed was received, what all received somebody sent.
 //  - Nobody is banned but who falsifies.
 //  - Every table is within its bound (swarm/limits.hpp).
 #include "cli/sim/auditor.hpp"

@@ -65,7 +65,6 @@ class Auditor {
     bool completed = false;
   };
   struct Of {
-    bool watched = false;
     Life life;
     double corrupt = 0;
     std::map<storage::ContentId, Totals> totals;

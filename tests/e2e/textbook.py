@@ -15,7 +15,7 @@ carry. Acknowledgements, which the simulator has for nothing, are left to the 10
 
 The CI form has 48 MiB for 8 peers (bound 10.7 s), where one round of choking (10 s) is as long as the whole: 1.6; and
 36 MiB for 5 peers on lines of 5 and 1 MiB/s (bound 19 s), simulated within 25 %. About 50 s.
---full: 256 MiB for 1, 2, 5, 8 and 30 peers, and for 8 peers in namespaces: about 9 min. --n 30: that number alone.
+--full: 256 MiB for 1, 2, 5, 8 and 30 peers, and for 8 peers in namespaces: about 7 min. --n 30: that number alone.
 """
 import shutil
 from dataclasses import dataclass
