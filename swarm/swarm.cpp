@@ -260,6 +260,7 @@ void Swarm::tick(Turn& turn) {
     if (stage_ == Stage::metadata) ask_metadata(turn);
     if (stage_ == Stage::running) {
       ask_hashes(turn);
+      if (up_rate_.rate(turn.now.mono) >= 1) up_best_ *= 0.99;
       look_at_slots(turn);
     }
   }

@@ -305,8 +305,8 @@ class Swarm {
   std::uint64_t earlier_received_ = 0, earlier_sent_ = 0;
   mutable RateMeter down_{std::chrono::seconds{5}, std::chrono::seconds{1}},
       up_rate_{std::chrono::seconds{5}, std::chrono::seconds{1}};
-  // Bytes a second: the best of late, falling by a hundredth each second. What our line can do: the present
-  // rate is low, too, where too little is on its way.
+  // Bytes a second: the best of late, falling by a hundredth each second in which something was sent. What
+  // our line can do: the present rate is low, too, where too little is on its way or nothing is asked for.
   double up_best_ = 0;
   std::uint64_t digest_ = 0;
 

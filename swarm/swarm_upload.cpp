@@ -215,7 +215,6 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
 }
 
 void Swarm::look_at_slots(Turn& turn) {
-  up_best_ *= 0.99;
   const double piece_time = content_->piece_length / std::max(up_best_, 1.0);
   const double turn_time = std::min(piece_time, seconds(limits::turn_time));
   slots_.set_most(static_cast<std::uint32_t>(

@@ -148,6 +148,22 @@ TEST(Corners, AGreetingThatComesBeforeTheCatalogIsReadCounts) {
       << standing(world, getter, *late.content);
 }
 
+// A lone seed shows its first pieces while the getter's disk is still slow to take the content up.
+TEST(Corners, WhatIsShownWhileADiskIsSlowToTakeTheContentUpCounts) {
+  World world{77};
+  const MachineId sharer = start(world), getter = start(world);
+  const Oracle oracle = Oracle::single("early", 3'000'000, 1);
+  const auto content = share(world, sharer, oracle);
+  ASSERT_TRUE(content);
+  world.machine(getter).config().timing.access = 8s;
+  world.get(getter, content->id, {world.endpoint(sharer)});
+  const auto known = [&] { return world.told(getter, content->id, What::metadata).has_value(); };
+  ASSERT_TRUE(world.run_until(known, 60s)) << standing(world, getter, *content);
+  world.machine(getter).config().timing.access = 100us;
+  EXPECT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 30s))
+      << standing(world, getter, *content) << "; " << standing(world, sharer, *content);
+}
+
 // Two seeds of one content that dial each other again and again leave no dial for another content.
 TEST(Corners, SeedsOfOneContentDoNotKeepAnotherFromDialling) {
   World world{76};

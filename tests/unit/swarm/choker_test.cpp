@@ -332,6 +332,22 @@ TEST(UploadSlots, AsManyMoreAsAreDry) {
   EXPECT_EQ(slots.count(), 4 + limits::spare_slots);
 }
 
+// On a slow line a turn is long: so many slots as get one in time, but never fewer than the textbook's.
+TEST(UploadSlots, NoMoreThanGetTheirTurn) {
+  UploadSlots slots;
+  for (int i = 0; i < 20; ++i) slots.look({.open = 50, .fed = 0, .waiting = 10});
+  ASSERT_EQ(slots.count(), 5 + limits::spare_slots);
+  slots.set_most(8);
+  EXPECT_EQ(slots.count(), 8U);
+  slots.set_most(1);
+  EXPECT_EQ(slots.count(), 5U);
+  UploadSlots tried;
+  tried.set_most(6);
+  for (double rate = 1e6; rate < 1e9; rate *= 1.2) tried.round({.rate = rate, .limit = 0, .waiting = 10});
+  tried.set_most(50);
+  EXPECT_EQ(tried.count(), 6U) << "nor are more tried meanwhile";
+}
+
 TEST(ChokeClock, KeepsItsRhythm) {
   ChokeClock clock;
   Instant now{seconds{100}};

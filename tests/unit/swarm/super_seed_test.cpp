@@ -113,6 +113,25 @@ TEST(SuperSeed, TakersComeInTurn) {
   EXPECT_EQ(seed.on_their_way(start + std::chrono::seconds{14}), 2U);
 }
 
+// Whoever has many to finish gets no more before others who have passed on little: it would hoard them all.
+TEST(SuperSeed, NobodyHoardsBecauseOthersKeepTheirs) {
+  SuperSeed seed{40, make_random(1)};
+  std::vector<std::uint32_t> pieces;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    seed.add_peer(make_peer(i));
+    seed.set_slot(start, make_peer(i), SuperSeed::Slot::unchoked);
+  }
+  for (int i = 0; i < 6; ++i) {  // this one finishes what it is shown, and nobody takes it over
+    pieces.clear();
+    seed.reveal(start, make_peer(0), 1, pieces);
+    ASSERT_TRUE(seed.peer_has(start, make_peer(0), pieces.front()));
+  }
+  seed.reveal(start, make_peer(1), 1, pieces);
+  EXPECT_EQ(seed.next_taker(start), make_peer(1)) << "one to finish weighs less than two beyond the fourth";
+  seed.reveal(start, make_peer(1), 4, pieces);
+  EXPECT_EQ(seed.next_taker(start), make_peer(0));
+}
+
 TEST(SuperSeed, NoSecondCopyWhileFirstOnesAreOnTheirWay) {
   SuperSeed seed{2, make_random(1)};
   std::vector<std::uint32_t> pieces, more;
