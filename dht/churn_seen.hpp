@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "dht/base/time.hpp"
+#include "dht/limits.hpp"
 
 namespace shoal::dht {
 
@@ -26,6 +27,11 @@ class ChurnSeen {
   [[nodiscard]] Duration life() const {
     const double mean = (lived_ + prior_lived) / (deaths_ + prior_deaths);
     return Duration{static_cast<std::int64_t>(mean * 1e6)};
+  }
+  // A period of looking for more nodes: what was learnt lasts no longer than its node.
+  [[nodiscard]] static Duration stretched(Duration period, Duration life) {
+    const double worth = std::clamp(seconds(life) / seconds(limits::quiet_life), limits::least_worth, 1.0);
+    return Duration{static_cast<std::int64_t>(static_cast<double>(period.count()) / worth)};
   }
 
  private:

@@ -63,8 +63,9 @@ constexpr std::size_t proof_bytes = 32 + 64 + 8;
 constexpr std::size_t record_limit = 512;
 constexpr std::size_t node_bytes_v4 = 32 + 6;
 constexpr std::size_t node_bytes_v6 = 32 + 18;
-constexpr std::size_t ping_size = 128;
-constexpr std::size_t find_size = 256;
+// A third of the largest reply with an IPv6 proof, and room besides for a ping to the asker in return.
+constexpr std::size_t ping_size = 104;
+constexpr std::size_t find_size = 240;
 constexpr std::size_t get_records_size = (limits::datagram + 2) / 3;
 constexpr ByteArray<limits::datagram> nothing{};  // padding
 constexpr pack::Limits pack_limits{.depth = 3, .tokens = 64};

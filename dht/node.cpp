@@ -122,6 +122,9 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   table.asked(to, now.mono);
   if (read_only) known.wrote_to(to, now.mono);
   ++counters.queries_out;
+  if (const auto search = searches.find(sending.search);
+      search != searches.end() && search->second.kind != SearchKind::upkeep)
+    counters.bytes_out_searches += bytes.size();
   send(to, std::move(bytes), out);
   return true;
 }

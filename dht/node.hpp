@@ -131,6 +131,7 @@ struct NodeStats {
   double network_size = 1;       // estimate, ourselves included
   bool read_only = false;
   std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::uint64_t bytes_out_searches = 0;  // of these for searches: queries of our own, answers about records
   std::uint64_t queries_in = 0, queries_out = 0;
   std::uint64_t replies_in = 0, replies_out = 0;
   std::uint64_t dropped = 0;   // malformed, over budget, unmatched

@@ -41,6 +41,7 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
   const std::size_t replied = fits ? bytes.size() : 0;
   if (fits) {
     ++counters.replies_out;
+    if (record_query) counters.bytes_out_searches += replied;
     send(from, std::move(bytes), out);
   }
   consider_asker(now, from, query, room - replied);
@@ -64,7 +65,13 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
                     unverified(from, asker.id, now.mono);
     }
   }
-  if (stranger || need_address || could_enter) queue_verification(from, query.sender, stranger);
+  const bool needed = stranger || need_address;
+  // Under fast churn every bucket has room, and every asker could enter: most would be gone before they are
+  // of use.
+  if (could_enter && !needed && !size.region().contains(distance(position, *query.sender)))
+    could_enter = asker_pace.admit(now.mono, ChurnSeen::stretched(limits::verify_far_every, churn.life()),
+                                   limits::verify_askers_burst);
+  if (needed || could_enter) queue_verification(from, query.sender, stranger);
 }
 
 bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {

@@ -110,8 +110,7 @@ bool NodeState::try_recent_tokens(Now now, Search& search) {
 void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
   static_cast<void>(id);
   const Goal goal = goal_of(search.kind);
-  const Slow slow =
-      search.kind == SearchKind::upkeep && search.target != position ? Slow::given_up : Slow::asked_again;
+  const Slow slow = search.kind == SearchKind::upkeep ? Slow::given_up : Slow::asked_again;
   search.lookup.emplace(search.target, LookupRules{goal, traits.targets, search.paths, slow}, position,
                         now.mono);
   search.lookup->have(search.seen.size());  // of our own store, which may be one of the region's

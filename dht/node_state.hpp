@@ -157,9 +157,9 @@ struct NodeState {
   std::vector<Introduction> introductions;  // in flight
   std::deque<SavedContact> backlog;         // of restore
   std::deque<Verification> verifications;   // askers, and those near to us
-  std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
-  std::deque<Verification> heard;  // named in passing; at leisure
-  PacedRate heard_pace;
+  std::vector<Endpoint> lost;         // fell out of the table by silence; bounded, a random one makes room
+  std::deque<Verification> heard;     // named in passing; at leisure
+  PacedRate heard_pace, asker_pace;   // of verifications outside our region
   std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
   struct RecentLookup {
     Key target;

@@ -83,7 +83,7 @@ void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput
       if (const Contact* contact = table.find(transaction.to);
           contact != nullptr && contact->failures + 1 == limits::failures_to_evict) {
         churn.died(now.mono - contact->answered);
-        table.set_passed_on_for(std::max<Duration>(limits::passed_on_least, churn.life()));
+        table.set_passed_on_for(std::max<Duration>(limits::passed_on_least, churn.life() / 2));
       }
       if (table.failed(transaction.to, link)) {
         remember_lost(transaction.to);
@@ -252,8 +252,9 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
     verify(now, next, out);
   }
   while (!heard.empty() && next_heard <= now.mono) {
-    if (!heard_pace.admit(now.mono, limits::verify_heard_every, limits::verify_heard_burst)) {
-      next_heard = heard_pace.next(limits::verify_heard_every, limits::verify_heard_burst);
+    const Duration every = ChurnSeen::stretched(limits::verify_far_every, churn.life());
+    if (!heard_pace.admit(now.mono, every, limits::verify_heard_burst)) {
+      next_heard = heard_pace.next(every, limits::verify_heard_burst);
       break;
     }
     const Verification next = heard.front();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dht/churn_seen.hpp"
 #include "dht/limits.hpp"
 
 namespace shoal::dht {
@@ -76,9 +77,9 @@ void Upkeep::reschedule(Duty duty, Instant now, const Facts& facts, Random& rand
       ++neighbourhoods_;
       break;
     case Duty::fill:
-      at(duty) = now + jittered(fills_ < limits::fill_first_rounds ? limits::fill_first
-                                : filling_first()                  ? limits::fill_second
-                                                                   : limits::fill_every,
+      at(duty) = now + jittered(fills_ < limits::fill_first_rounds
+                                    ? limits::fill_first
+                                    : ChurnSeen::stretched(limits::fill_every, facts.life),
                                 random);
       ++fills_;
       break;
@@ -121,7 +122,10 @@ void Upkeep::restart(Instant now) {
   bootstrap_pause_ = limits::bootstrap_again_first;
 }
 
-bool Upkeep::fill_by_lookup() const { return filling_first() && fills_ % 6 == 1; }
+bool Upkeep::fill_by_lookup() const {
+  return std::find(std::begin(limits::fill_lookups), std::end(limits::fill_lookups), fills_) !=
+         std::end(limits::fill_lookups);
+}
 
 void Upkeep::found_again(Instant now) {
   at(Duty::lost) = std::min(at(Duty::lost), now + limits::lost_next);

@@ -54,7 +54,7 @@ class Upkeep {
   // asking somebody, but only those who are truly nearest to a point tell the size of the network.
   [[nodiscard]] bool fill_by_lookup() const;
   // While little is known of the size of the network: every bucket with room is tried.
-  [[nodiscard]] bool filling_first() const { return fills_ <= limits::fill_second_rounds; }
+  [[nodiscard]] bool filling_first() const { return fills_ <= limits::fill_first_rounds; }
   void hurry_bootstrap(Instant now);  // somebody waits for a contact
 
  private:

@@ -131,10 +131,18 @@ NodeNumber DhtWorld::add_stranger(const IpAddress& address, Stranger& stranger) 
 
 void DhtWorld::stop(NodeNumber node) {
   Machine& machine = machines_[node];
+  if (machine.node) search_bytes_of_the_stopped_ += machine.node->stats().bytes_out_searches;
   machine.node.reset();
   machine.stranger = nullptr;
   machine.wake = never;
   machine.openings = {};
+}
+
+std::uint64_t DhtWorld::search_bytes_sent() const {
+  std::uint64_t sum = search_bytes_of_the_stopped_;
+  for (const Machine& machine : machines_)
+    if (machine.node) sum += machine.node->stats().bytes_out_searches;
+  return sum;
 }
 
 void DhtWorld::bootstrap(NodeNumber number, std::span<const Endpoint> from) {

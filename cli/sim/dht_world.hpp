@@ -114,6 +114,7 @@ class DhtWorld {
   [[nodiscard]] double& loss() { return config_.loss; }
   [[nodiscard]] std::uint64_t datagrams() const { return datagrams_; }    // sent
   [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }  // of UDP payload
+  [[nodiscard]] std::uint64_t search_bytes_sent() const;  // of these for searches, see dht::NodeStats
   [[nodiscard]] std::uint64_t digest() const;  // of all engines that live and all that was delivered
   [[nodiscard]] Random& random() { return random_; }
 
@@ -167,7 +168,8 @@ class DhtWorld {
   dht::NodeOutput output_;
   std::vector<dht::Datagram> stranger_output_;
   std::uint32_t given_ = 0;  // addresses
-  std::uint64_t datagrams_ = 0, bytes_sent_ = 0, digest_ = 0, network_seed_ = 0;
+  std::uint64_t datagrams_ = 0, bytes_sent_ = 0, search_bytes_of_the_stopped_ = 0, digest_ = 0,
+                network_seed_ = 0;
 };
 
 }  // namespace shoal::sim

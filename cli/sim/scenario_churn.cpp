@@ -46,7 +46,8 @@ constexpr std::array columns{
     Column{"first_ms_p99", "first living announcer, ms, p99"},
     Column{"done_ms_p50", "record look-up, ms, p50"},
     Column{"done_ms_p99", "record look-up, ms, p99"},
-    Column{"upkeep_bytes_s", "sent, bytes/s a node"},
+    Column{"sent_bytes_s", "sent, bytes/s a node"},
+    Column{"upkeep_bytes_s", "of these upkeep"},
     Column{"arrivals", "arrivals"},
     Column{"contacts_5s_p50", "living contacts 5 s after arrival, p50"},
     Column{"contacts_5s_p10", "living contacts 5 s after arrival, p10"},
@@ -108,7 +109,8 @@ class ChurnTrial : private DhtTrial {
     report.notes.emplace_back(
         "Sessions: Weibull (Stutzbach & Rejaie 2006); the nearest is sought among full members that lived "
         "through the "
-        "look-up; bytes are of UDP payloads, look-ups included.");
+        "look-up; bytes are of UDP payloads; upkeep is all but the queries of "
+        "look-ups and announcements and the answers about records.");
     present_.reserve(nodes);
     for (std::size_t i = 0; i < nodes; ++i) present_.push_back(settle(draw_access()));
     fill_tables(world, census, filling);
@@ -124,15 +126,16 @@ class ChurnTrial : private DhtTrial {
     Series success{"living announcer found", Series::Style::line, {}};
     Series closest{"nearest node found", Series::Style::dashed, {}};
     for (std::uint64_t row = 1; row <= rows; ++row) {
-      const std::uint64_t bytes = world.bytes_sent();
+      const std::uint64_t bytes = world.bytes_sent(), search_bytes = world.search_bytes_sent();
       const Duration part = total / static_cast<std::int64_t>(rows);
       const double share = 1 / static_cast<double>(rows), done = share * static_cast<double>(row - 1);
       if (!advance(part, "churn", done, done + share)) return report;
-      const double rate =
-          static_cast<double>(world.bytes_sent() - bytes) / seconds(part) / static_cast<double>(nodes);
+      const double node_seconds = seconds(part) * static_cast<double>(nodes);
+      const double sent = static_cast<double>(world.bytes_sent() - bytes);
+      const double for_searches = static_cast<double>(world.search_bytes_sent() - search_bytes);
       const bool last = row == rows;
       if (last && !restart_some()) return report;
-      report.rows.push_back(summary(rate));
+      report.rows.push_back(summary(sent / node_seconds, (sent - for_searches) / node_seconds));
       const double hour = seconds(world.now().mono - start_) / 3600;
       success.points.emplace_back(hour, 100 * std::get<double>(report.rows.back().cells[3]));
       closest.points.emplace_back(hour, std::get<double>(report.rows.back().cells[4]));
@@ -270,13 +273,13 @@ class ChurnTrial : private DhtTrial {
     return all == 0 ? 0 : 1 - static_cast<double>(living) / static_cast<double>(all);
   }
 
-  [[nodiscard]] Row summary(double rate) const {
+  [[nodiscard]] Row summary(double sent, double upkeep) const {
     const LookupSummary points = summarise(lookups.results(), LookupResult::Kind::nodes);
     const LookupSummary records = summarise(lookups.results(), LookupResult::Kind::records);
     Row out = row({static_cast<std::int64_t>(nodes), seconds(world.now().mono - start_) / 3600,
                    static_cast<std::int64_t>(points.lookups + records.lookups), records.success,
                    100 * points.success, points.hops_mean, points.rpcs_mean, records.first_ms_p50,
-                   records.first_ms_p99, records.done_ms_p50, records.done_ms_p99, rate,
+                   records.first_ms_p99, records.done_ms_p50, records.done_ms_p99, sent, upkeep,
                    static_cast<std::int64_t>(arrivals_), percentile(fresh_, 0.5), percentile(fresh_, 0.1),
                    percentile(settled_, 0.5), percentile(settled_, 0.1), dead_part()});
     if (restart_ms_.empty()) {

@@ -77,6 +77,25 @@ TEST(DhtWorlds, LossAndChurn) {
   EXPECT_LE(cell(report, 0, "restart_ms_p50"), 1000);
 }
 
+// Half of all nodes live for less than 84 seconds (the worst of Rhea et al. 2004).
+TEST(DhtWorlds, FastChurn) {
+  const Scenario scenario = churn_scenario();
+  const Order order = order_for(scenario, 4,
+                                {{"nodes", 150},
+                                 {"hours", 0.1},
+                                 {"rows", 1},
+                                 {"lookups", 100},
+                                 {"swarms", 5},
+                                 {"restarts", 0},
+                                 {"shape", 1},
+                                 {"median-session", 1.4}});
+  const Report report = scenario.run(order);
+  ASSERT_EQ(report.rows.size(), 1U);
+  EXPECT_GE(cell(report, 0, "success"), 0.97);
+  EXPECT_GE(cell(report, 0, "closest_found"), 90);
+  EXPECT_LE(cell(report, 0, "upkeep_bytes_s"), 900);
+}
+
 TEST(DhtWorlds, HostileNodesAndSybils) {
   const Scenario scenario = hostile_scenario();
   const Report report = scenario.run(order_for(
