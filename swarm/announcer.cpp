@@ -11,6 +11,7 @@ namespace {
 constexpr std::chrono::minutes refresh_least{20};
 constexpr std::chrono::minutes refresh_spread{10};
 constexpr std::chrono::milliseconds gather{250};
+constexpr Duration again_first = std::chrono::seconds{5}, again_last = std::chrono::minutes{5};
 
 }  // namespace
 
@@ -20,7 +21,8 @@ Announcer::Announcer(const dht::ContentId& content, const crypto::SecretKey& nod
       node_seed_(node_seed),
       exchange_(dht::exchange_key(node_seed, content)),
       sequence_(last_sequence),
-      random_(std::move(random)) {}
+      random_(std::move(random)),
+      again_(again_first) {}
 
 void Announcer::restore_sequence(std::uint64_t last) { sequence_ = std::max(sequence_, last); }
 
@@ -45,10 +47,17 @@ std::vector<Publication> Announcer::build(Now now, dht::RecordInputs facts) {
       now.mono + refresh_least + Duration{static_cast<std::int64_t>(random_.below(spread))};
   const Instant change = now.mono + (keys_.next_change(now.wall) - now.wall);
   due_ = std::min(refresh, change);
+  again_ = std::exchange(missed_, false) ? std::min(2 * again_, again_last) : again_first;
   return out;
 }
 
 std::vector<Key> Announcer::take_stale_keys() { return std::exchange(stale_keys_, {}); }
+
+void Announcer::published(Now now, std::uint32_t nodes) {
+  if (nodes > 0) return;
+  missed_ = true;
+  due_ = std::min(due_, now.mono + again_);
+}
 
 void Announcer::soon(Now now) { due_ = std::min(due_, now.mono + gather); }
 

@@ -40,6 +40,9 @@ class Announcer {
   // to a quarter of a second from now, so that several reasons make one publication.
   [[nodiscard]] Instant due() const { return due_; }
   void soon(Now now);
+  // One of the records built last has come to so many nodes. To none: it is built and sent again, at first
+  // after 5 s, then after twice as long each time, up to 5 min.
+  void published(Now now, std::uint32_t nodes);
 
  private:
   dht::SwarmKeys keys_;
@@ -48,6 +51,8 @@ class Announcer {
   std::uint64_t sequence_;
   Random random_;
   Instant due_{};
+  Duration again_;       // pause before the next attempt
+  bool missed_ = false;  // of the last build one came to nobody
   std::vector<Key> live_keys_, stale_keys_;
 };
 

@@ -102,7 +102,10 @@ void Swarm::lookup_ended(Turn& turn, const LookupEnded& ended) {
   if (!ended.anybody_answered && up_ == 0 && stage_ != Stage::gone) event(turn, What::no_contact);
 }
 
-void Swarm::published(Turn& turn, std::uint32_t nodes) { event(turn, What::published, nodes); }
+void Swarm::published(Turn& turn, std::uint32_t nodes) {
+  announcer_.published(turn.now, nodes);
+  event(turn, What::published, nodes);
+}
 
 void Swarm::overlay_connected(Turn& turn) {
   if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||

@@ -76,6 +76,29 @@ TEST(Announcer, NearABorderItPublishesUnderBothEpochsAndForgetsTheOldOne) {
   EXPECT_TRUE(ours.take_stale_keys().empty());
 }
 
+TEST(Announcer, WhatCameToNobodyIsSentAgainSoonAndThenMoreRarely) {
+  Announcer ours = announcer();
+  Duration pause = 5s;
+  Instant last = at(0s).mono;
+  for (int i = 0; i < 10; ++i) {
+    const Now now = {last, at(0s).wall};
+    (void)ours.build(now, facts());
+    ours.published(now, 0);
+    EXPECT_EQ(ours.due() - last, pause) << i;
+    ours.published(now, 8);  // that another record arrived changes nothing
+    EXPECT_EQ(ours.due() - last, pause);
+    last = ours.due();
+    pause = std::min<Duration>(2 * pause, 5min);
+  }
+  const Now now = {last, at(0s).wall};
+  (void)ours.build(now, facts());
+  ours.published(now, 8);
+  EXPECT_GE(ours.due() - last, 20min);
+  (void)ours.build(now, facts());
+  ours.published(now, 0);
+  EXPECT_EQ(ours.due() - last, 5s);
+}
+
 TEST(Announcer, SeveralReasonsMakeOnePublication) {
   Announcer ours = announcer();
   (void)ours.build(at(0s), facts());
