@@ -79,8 +79,10 @@ inline constexpr Duration round_time = seconds{25};  // all slots have had their
 
 // ---- connections
 inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up to here; BEP 3's practice
-inline constexpr std::uint32_t max_peers =
-    200;  // of a content: accepted up to here, half for those who dial us
+// Of a content: accepted up to here. Not many more than are dialled: with 200, who came late to 200 peers had
+// a quarter of the connections of those before it, was one of 200 to each of its neighbours, and had half as
+// much at any time.
+inline constexpr std::uint32_t max_peers = 80;
 inline constexpr std::uint32_t half_open_dials = 16;    // of a session: spares home routers
 inline constexpr std::uint32_t half_open_per_ip = 4;    // accepted, not yet proven; global addresses (A22)
 inline constexpr std::uint32_t established_per_ip = 2;  // of one content; global addresses (A22)
