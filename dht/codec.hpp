@@ -22,7 +22,7 @@ struct DialectTraits {
   Proofs proofs = Proofs::required;
   Targets targets = Targets::truncated;
   std::size_t max_datagram = 1232;
-  std::size_t ping_bytes = 104;  // what a ping of ours weighs: it may follow a stranger's query
+  std::size_t ping_bytes = 0;  // what a ping of ours weighs: it may follow a stranger's query
 };
 
 class Codec {

@@ -16,6 +16,8 @@ constexpr std::uint32_t sweeps = 6;     // questions for the rest of a region: w
 constexpr std::uint32_t sweeps_crowded = 32;
 constexpr double crowded_at = 2.5;                // times the nodes that a region should have
 constexpr std::uint8_t asked_again = 2;           // times, of who is slow and among the nearest
+constexpr std::uint32_t few_slow = 3;             // answers late, its own and others', while all others came
+constexpr std::size_t waited_for = 4;             // of the slow, where only nodes are wanted
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
 }  // namespace
@@ -135,8 +137,10 @@ std::size_t Lookup::next_on_path(std::uint8_t path, std::size_t slots, const Reg
         converged = false;
       }
     }
-    // The window is widened past the slow at once: should they prove dead, the next have answered by then.
-    if (candidate.counts && !slow) ++counted_nodes;
+    // The window is widened past the slow at once, asked anew or not: should they prove dead, the next have
+    // answered by then.
+    const bool doubtful = slow || (candidate.state == State::asked && candidate.again > 0);
+    if (candidate.counts && !doubtful) ++counted_nodes;
   }
   if (!converged) return used;
   for (const std::uint16_t index : again) {
@@ -238,6 +242,7 @@ bool Lookup::path_finished(std::uint8_t path, const Region& region) const {
       case State::asked:
         return false;
       case State::slow:  // with records in hand nobody waits for the slow
+        if (rules_.goal == Goal::nodes && counted_nodes >= waited_for) continue;
         if (!(rules_.goal == Goal::records && values_ > 0)) return false;
         break;
       case State::answered:
@@ -317,6 +322,9 @@ void Lookup::slow(std::uint16_t candidate) {
 
 void Lookup::overdue(std::uint16_t candidate) {
   Candidate& c = pool_[candidate];
+  ++c.overdue;
+  const bool nearest = !order_.empty() && order_.front() == candidate;
+  if (nearest && slow_seen_ <= few_slow && c.overdue < c.outstanding) return;
   if (c.state == State::asked && c.again > 0)
     c.late = true;  // asked anew, which has its own soft timeout
   else if (c.state == State::asked || c.state == State::slow)
@@ -340,6 +348,7 @@ void Lookup::failed(std::uint16_t candidate) {
   Candidate& c = pool_[candidate];
   ++failures_;
   if (c.outstanding > 0) --c.outstanding;
+  if (c.overdue > 0) --c.overdue;
   if (c.state == State::answered || c.state == State::failed || c.outstanding > 0) return;
   if (c.form == Ask::Form::more) {
     c.state = State::answered;

@@ -8,7 +8,8 @@
 //   the whole region as well, so that Sybils around a key crowd nobody out (THREATS A2). Replies name only
 //   the nearest to the key, so some inside and outside are asked for nodes around random points of it.
 // - The slow among the nearest are asked again, twice at once: at 5 % loss one exchange in ten fails, and
-//   the nearest of all may not be missed for that.
+//   the nearest of all may not be missed for that. The nearest itself, where hardly anybody else was slow,
+//   is waited for until the last of its queries is overdue: it may live at the far end of a long line.
 // - In a tiny network a silent candidate is asked once more: there, a lost packet would decide.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
 //   region's prefix; the full key goes to region nodes and, at the end, to the k nearest whatever the
@@ -132,6 +133,7 @@ class Lookup {
     std::uint8_t repeats = 0;
     std::uint8_t again = 0;        // times it was asked anew because it was slow
     std::uint8_t outstanding = 0;  // queries in flight
+    std::uint8_t overdue = 0;      // of these, for how many patience was over
     bool late = false;             // overdue, but for a query that is younger
     bool retried = false;
     bool replied = false;      // at least once

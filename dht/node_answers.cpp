@@ -69,8 +69,7 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
   // Under fast churn every bucket has room, and every asker could enter: most would be gone before they are
   // of use.
   if (could_enter && !needed && !size.region().contains(distance(position, *query.sender)))
-    could_enter = asker_pace.admit(now.mono, ChurnSeen::stretched(limits::verify_far_every, churn.life()),
-                                   limits::verify_askers_burst);
+    could_enter = asker_pace.admit(now.mono, far_pace(), limits::verify_askers_burst);
   if (needed || could_enter) queue_verification(from, query.sender, stranger);
 }
 

@@ -68,6 +68,9 @@ struct NodeState {
   void consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room);
   void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
   void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
+  [[nodiscard]] Duration far_pace() const {
+    return ChurnSeen::stretched(limits::verify_far_every, churn.life());
+  }
   void queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger);
   void verify(Now now, const Verification& next, NodeOutput& out);
   void ask_around(Now now, NodeOutput& out);

@@ -252,9 +252,8 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
     verify(now, next, out);
   }
   while (!heard.empty() && next_heard <= now.mono) {
-    const Duration every = ChurnSeen::stretched(limits::verify_far_every, churn.life());
-    if (!heard_pace.admit(now.mono, every, limits::verify_heard_burst)) {
-      next_heard = heard_pace.next(every, limits::verify_heard_burst);
+    if (!heard_pace.admit(now.mono, far_pace(), limits::verify_heard_burst)) {
+      next_heard = heard_pace.next(far_pace(), limits::verify_heard_burst);
       break;
     }
     const Verification next = heard.front();

@@ -108,9 +108,8 @@ class ChurnTrial : private DhtTrial {
     report.notes = dht_notes(nodes);
     report.notes.emplace_back(
         "Sessions: Weibull (Stutzbach & Rejaie 2006); the nearest is sought among full members that lived "
-        "through the "
-        "look-up; bytes are of UDP payloads; upkeep is all but the queries of "
-        "look-ups and announcements and the answers about records.");
+        "through the look-up; bytes are of UDP payloads; upkeep is all but the queries of look-ups and "
+        "announcements and the answers about records.");
     present_.reserve(nodes);
     for (std::size_t i = 0; i < nodes; ++i) present_.push_back(settle(draw_access()));
     fill_tables(world, census, filling);

@@ -73,11 +73,12 @@ TEST(DhtWorlds, LossAndChurn) {
   EXPECT_GE(cell(report, 0, "success"), 0.99);
   EXPECT_GE(cell(report, 0, "closest_found"), 96);
   EXPECT_LE(cell(report, 0, "upkeep_bytes_s"), 900);
-  EXPECT_GE(cell(report, 0, "contacts_5s_p50"), 35);  // of about 80 that can be reached
+  EXPECT_GE(cell(report, 0, "contacts_5s_p50"), 25);  // of about 80 that can be reached; few arrive
   EXPECT_LE(cell(report, 0, "restart_ms_p50"), 1000);
 }
 
-// Half of all nodes live for less than 84 seconds (the worst of Rhea et al. 2004).
+// Half of all nodes live for less than 84 seconds (the worst of Rhea et al. 2004). 900 B/s are promised; this
+// small world takes less, and the bound leaves it a tenth.
 TEST(DhtWorlds, FastChurn) {
   const Scenario scenario = churn_scenario();
   const Order order = order_for(scenario, 4,
@@ -93,7 +94,7 @@ TEST(DhtWorlds, FastChurn) {
   ASSERT_EQ(report.rows.size(), 1U);
   EXPECT_GE(cell(report, 0, "success"), 0.97);
   EXPECT_GE(cell(report, 0, "closest_found"), 90);
-  EXPECT_LE(cell(report, 0, "upkeep_bytes_s"), 900);
+  EXPECT_LE(cell(report, 0, "upkeep_bytes_s"), 820);
 }
 
 TEST(DhtWorlds, HostileNodesAndSybils) {

@@ -253,6 +253,59 @@ TEST(Lookup, SlowQueriesFreeTheirSlotsAndRaiseAlpha) {
   EXPECT_EQ(lookup.node_of(more[0].candidate), *nearest);
 }
 
+// Asks everybody; all answer but the nearest, `late` of them after their soft timeout. Gives how often a
+// query to the nearest has to be overdue until the look-up is over.
+int overdue_until_over(std::size_t late) {
+  ToyNetwork net{20, 5};
+  const Key target{net.random().bytes<32>()};
+  const Region region = region_of(20);
+  const auto everybody = net.truly_closest(target, 20);
+  Lookup lookup{target, {}, Key{}, at_second(0).mono};
+  lookup.seed(everybody);
+  std::optional<std::uint16_t> nearest;
+  std::vector<Ask> asks;
+  do {
+    asks.clear();
+    lookup.next(region, asks);
+    for (const Ask& ask : asks) {
+      if (lookup.node_of(ask.candidate) == everybody[0]) {
+        nearest = ask.candidate;
+        continue;
+      }
+      if (late > 0) {
+        lookup.slow(ask.candidate);
+        --late;
+      }
+      Lookup::Answer answer;
+      answer.candidate = ask.candidate;
+      answer.standing = Standing::full;
+      lookup.answered(answer);
+    }
+  } while (!asks.empty());
+  if (!nearest) return -1;
+  lookup.slow(*nearest);
+  do {
+    asks.clear();
+    lookup.next(region, asks);
+    for (const Ask& ask : asks) {
+      if (ask.candidate == *nearest) continue;
+      Lookup::Answer answer;
+      answer.candidate = ask.candidate;
+      lookup.answered(answer);
+    }
+  } while (!asks.empty());
+  lookup.slow(*nearest);
+  int times = 0;
+  for (; times < 10 && !lookup.finished(region); ++times) lookup.overdue(*nearest);
+  return times;
+}
+
+TEST(Lookup, TheNearestAtTheEndOfALongLineIsWaitedForWhereTheOthersAnswerInTime) {
+  EXPECT_EQ(overdue_until_over(0), 3);
+  EXPECT_EQ(overdue_until_over(1), 3);
+  EXPECT_EQ(overdue_until_over(4), 1);  // many are dead here, and it may be as well
+}
+
 TEST(Lookup, OnlyTheRegionAndTheNearestSeeTheFullKey) {
   ToyNetwork net{2000, 4};
   const Region region = region_of(2000);

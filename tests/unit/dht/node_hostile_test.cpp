@@ -380,6 +380,32 @@ TEST_F(HostileTest, OneLiarCannotMoveOurAddress) {
   EXPECT_EQ(world.node(node).external_address(), world.at(node).at.address);
 }
 
+// Whoever asks and could enter the table is asked back; far from us, no more than a measured number of them.
+TEST_F(HostileTest, AskersFromFarAreVerifiedAtAMeasuredPace) {
+  LittleWorld world{7, test::Signing::no};
+  grow(world, 300, 60s);
+  const std::size_t victim = 3;
+  const Endpoint us = world.at(victim).at;
+  std::set<Endpoint> asked;
+  world.tap = [&](const Endpoint& from, const Endpoint& to, ByteView bytes) {
+    if (from != us || world.who(to)) return;
+    const auto message = NativeCodec{}.decode(bytes);
+    if (message && std::holds_alternative<Query>(*message)) asked.insert(to);
+  };
+  Random random{{}};
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const Puppet puppet{i, {public_host(2000 + i, 9), 99}};
+    Query query;
+    query.transaction = TransactionId::from(random.next());
+    query.sender = puppet.position;
+    query.body = PingQuery{};
+    world.inject(puppet.at, victim, encoded(query));
+    world.run(30ms);
+  }
+  EXPECT_GE(asked.size(), 16U);
+  EXPECT_LE(asked.size(), 60U);
+}
+
 TEST_F(HostileTest, AMillionForgedRepliesWithGuessedIdsInsertNothing) {
   LittleWorld world{6};
   grow(world, 8, 20s);
