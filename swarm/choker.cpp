@@ -14,6 +14,7 @@ namespace {
 constexpr std::int32_t indebted = 8;  // from this rank on, no regular slot; and tried rarely
 constexpr std::int32_t snubbing = 9;
 constexpr std::uint64_t debtor_blanks = 8;  // a partner: all of us together try a rider an eighth of the time
+constexpr std::uint32_t help_part = 3;      // of the slots beyond the textbook's: one for those far behind
 constexpr std::uint64_t least_trade = 16384;  // a block each way makes a partner
 
 struct Ranked {
@@ -70,6 +71,25 @@ Ranked rank_as_seed(const ChokerPeer& peer, const ChokerInput& input) {
   return {.peer = &peer, .rank = 2, .merit = -seconds(peer.in_state_for)};
 }
 
+// Interested peers that have less than three quarters of what we have, have given to us, and neither snub us
+// nor are in debt, the poorest first: as many as there are slots for them.
+std::vector<const ChokerPeer*> laggards(const std::vector<Ranked>& ranked, const ChokerInput& input) {
+  constexpr std::uint32_t textbook = limits::regular_slots + limits::optimistic_slots;
+  std::vector<const Ranked*> poor;
+  for (const Ranked& one : ranked)
+    if (one.rank < indebted && one.peer->gave_total >= least_trade &&
+        4 * std::uint64_t{one.peer->pieces} < 3 * std::uint64_t{input.pieces})
+      poor.push_back(&one);
+  std::sort(poor.begin(), poor.end(), [](const Ranked* a, const Ranked* b) {
+    return std::tuple{a->peer->pieces, a->chance} < std::tuple{b->peer->pieces, b->chance};
+  });
+  poor.resize(std::min<std::size_t>(poor.size(), (std::max(input.slots, textbook) - textbook) / help_part));
+  std::vector<const ChokerPeer*> out;
+  out.reserve(poor.size());
+  for (const Ranked* one : poor) out.push_back(one->peer);
+  return out;
+}
+
 // One of those left, by lot; newcomers have limits::newcomer_weight lots. The present one, if its time is
 // over, takes part only when it is alone. Those in debt compete with `blanks` besides; when a blank is drawn,
 // one of the others has the slot, if there is one.
@@ -112,6 +132,11 @@ ChokerVerdict choose_unchoked(const ChokerInput& input, Random& random) {
   std::sort(ranked.begin(), ranked.end(), better);
 
   ChokerVerdict out;
+  if (leech)
+    for (const ChokerPeer* poor : laggards(ranked, input)) {
+      out.unchoke.push_back(poor->peer);
+      std::erase_if(ranked, [poor](const Ranked& one) { return one.peer == poor; });
+    }
   std::vector<Ranked> left;
   bool stays = false;
   // The optimistic one keeps its place until its time is over, unless it has earned a regular slot meanwhile,

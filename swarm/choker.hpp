@@ -4,8 +4,10 @@
 // It is not told who is free riding. As a leech, a slot that nobody has earned goes to the peer that owes us
 // least, and to one who took much and gave nothing only while it lags behind: as long as others trade, a peer
 // that gives nothing keeps a third of our own pace, so that riding never pays and a newcomer, who has nothing
-// to give yet, is not starved. As a seed, slots go round in equal turns of time, so that a rider gets its
-// share of the seed and no more.
+// to give yet, is not starved. Where a leech has more slots than the textbook's five, a third of the others
+// goes to those who lag far behind it and have given: in a swarm larger than a neighbourhood some have nothing
+// that anybody near them lacks, and of what their neighbours give each other nothing comes to them. As a
+// seed, slots go round in equal turns of time, so that a rider gets its share of the seed and no more.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +38,7 @@ struct ChokerPeer {
   // Bytes of the content that it, and that we, came to have since this connection began, from whomever: by
   // its HAVEs, so an estimate from below.
   std::uint64_t gained = 0, we_gained = 0;
+  std::uint32_t pieces = 0;         // that it has
   std::uint64_t took_in_state = 0;  // payload bytes we sent it since in_state_for began; 0 where choked
   Duration connected_for{};
   Duration in_state_for{};  // since it was last unchoked or choked by us, or connected
@@ -45,6 +48,7 @@ struct ChokerInput {
   std::span<const ChokerPeer> peers{};
   Trade trade = Trade::leech;
   std::uint32_t slots = limits::regular_slots + limits::optimistic_slots;  // all of them, at least 2
+  std::uint32_t pieces = 0;                                                // that we have
   PeerHandle optimistic{};                                                 // of the last round; nothing: none
   bool new_optimistic = false;                                             // its 30 s are over
   std::uint64_t credit_bytes =

@@ -177,6 +177,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.refusals = peer.refusals;
     const std::uint64_t piece = content_->piece_length;
     const std::uint32_t theirs = work_->picker.pieces_of(handle), ours = work_->map.verified_count();
+    each.pieces = theirs;
     each.gained = theirs > peer.pieces_at_first ? (theirs - peer.pieces_at_first) * piece : 0;
     each.we_gained = ours > peer.ours_at_first ? (ours - peer.ours_at_first) * piece : 0;
     each.took_in_state = peer.choked_by_us ? 0 : peer.took.total() - peer.took_before;
@@ -188,6 +189,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
   ChokerInput input;
   input.peers = peers;
   input.trade = complete_ ? Trade::seed : Trade::leech;
+  input.pieces = work_->map.verified_count();
   // A round may come early, when a peer becomes interested; the number of slots has its own pace.
   if (due.round && slots_due_ <= turn.now.mono) {
     slots_.round(uplink);

@@ -148,6 +148,37 @@ TEST(Choker, DebtorsWaitWhileOthersTrade) {
 
 // Who gives nothing is served while it lags behind a third of our pace, and no further; whether it says what
 // it has or not.
+// Of eleven slots two are for those who lag: the poorest that have given, whatever others give.
+TEST(Choker, WhoLagsAndHasGivenIsHelped) {
+  Random random = make_random(7);
+  std::vector<ChokerPeer> peers;
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    peers.push_back(old_peer(i, 1000.0 * (i + 10)));
+    peers.back().pieces = 100;
+    peers.back().gave_total = peers.back().took_total = 1'000'000;
+  }
+  for (const std::uint32_t poor : {0U, 1U, 2U, 3U}) {
+    peers[poor].gave_rate = 0;
+    peers[poor].pieces = 10 + poor;
+  }
+  peers[0].gave_total = 0;  // the poorest gives nothing,
+  peers[1].snubbed = true;  // the next withholds
+  peers[4].pieces = 75;     // and three quarters are not far behind
+  const auto times_helped = [&](std::uint32_t slots, std::uint32_t index) {
+    int times = 0;
+    for (int i = 0; i < 100; ++i) {
+      const auto verdict = choose_unchoked({.peers = peers, .slots = slots, .pieces = 100}, random);
+      EXPECT_EQ(verdict.unchoke.size(), slots);
+      times += contains(verdict.unchoke, index) ? 1 : 0;
+    }
+    return times;
+  };
+  EXPECT_EQ(times_helped(11, 2), 100);
+  EXPECT_EQ(times_helped(11, 3), 100);
+  for (const std::uint32_t not_helped : {0U, 1U, 4U}) EXPECT_LT(times_helped(11, not_helped), 30);
+  EXPECT_LT(times_helped(5, 2), 50);  // the textbook's slots are earned
+}
+
 TEST(Choker, WhoGivesNothingKeepsAThirdOfOurPace) {
   Random random = make_random(9);
   std::vector<ChokerPeer> peers{old_peer(0), old_peer(1)};
