@@ -1,5 +1,5 @@
 // Queries in flight; see transactions.hpp. Deletion from the open-addressing table shifts back, so there are
-// no tombstones. Timers of answered queries stay in the heap until they are due and find nothing.
+// no tombstones. Timers of answered queries stay in the heap until they would be the next.
 #include "dht/transactions.hpp"
 
 #include <algorithm>
@@ -32,6 +32,11 @@ void Transactions::grow() {
 void Transactions::push_timer(const Timer& timer) {
   timers_.push_back(timer);
   std::push_heap(timers_.begin(), timers_.end(), std::greater<>{});
+}
+
+void Transactions::pop_timer() {
+  std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
+  timers_.pop_back();
 }
 
 bool Transactions::open(const Transaction& transaction) {
@@ -81,14 +86,14 @@ std::optional<Transaction> Transactions::close(std::uint64_t id, const Endpoint&
   if (slots_[slot].id != id || pool_[slots_[slot].place].to != from) return std::nullopt;
   const Transaction found = pool_[slots_[slot].place];
   erase(slot);
+  while (!timers_.empty() && slots_[slot_of(timers_.front().id)].id == 0) pop_timer();
   return found;
 }
 
 std::optional<Transaction> Transactions::due(Instant now) {
   while (!timers_.empty() && timers_.front().at <= now) {
     const Timer timer = timers_.front();
-    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
-    timers_.pop_back();
+    pop_timer();
     const std::size_t slot = slot_of(timer.id);
     if (slots_[slot].id != timer.id) continue;
     Transaction& transaction = pool_[slots_[slot].place];

@@ -62,6 +62,7 @@ class Transactions {
   void grow();
   void erase(std::size_t slot);
   void push_timer(const Timer& timer);
+  void pop_timer();
 
   struct Slot {
     std::uint64_t id = 0;  // 0: empty

@@ -263,10 +263,10 @@ void DhtWorld::land(NodeNumber to, std::uint32_t slot) {
 void DhtWorld::reschedule(NodeNumber number) {
   Machine& machine = machines_[number];
   if (!machine.node) return;
-  const Instant wake = std::max(machine.node->next_wake(), queue_.now());
-  if (wake >= machine.wake) return;  // woken early it finds nothing to do, and is scheduled anew
-  machine.wake = wake;
-  queue_.schedule(wake, EventKind::tick, number);
+  machine.due = std::max(machine.node->next_wake(), queue_.now());
+  if (machine.due >= machine.wake) return;  // the tick that comes too early puts itself off
+  machine.wake = machine.due;
+  queue_.schedule(machine.due, EventKind::tick, number);
 }
 
 void DhtWorld::step() {
@@ -279,6 +279,11 @@ void DhtWorld::step() {
       Machine& machine = machines_[event.target];
       if (!machine.node || event.at != machine.wake) break;  // it died, or was woken before
       machine.wake = never;
+      if (machine.due > event.at) {
+        machine.wake = machine.due;
+        if (machine.due != never) queue_.schedule(machine.due, EventKind::tick, event.target);
+        break;
+      }
       machine.node->tick(now(), output_);
       carry(event.target, output_);
       break;

@@ -136,7 +136,8 @@ class DhtWorld {
     dht::Membership membership = dht::Membership::earned;
     NodeNumber identity = 0;  // whose number seeds it
     Instant since{};
-    Instant wake = never;
+    Instant wake = never;  // the earliest tick in the queue
+    Instant due = never;   // when its engine wishes to be woken
     std::vector<Opening> openings;
   };
   struct Flight {
