@@ -109,6 +109,16 @@ bool RoutingTable::crowded(int bucket, const IpAddress& address) const {
   return in_table >= limits::per_network_in_table || in_bucket >= limits::per_network_in_bucket;
 }
 
+void RoutingTable::touched(const Contact& contact) {
+  touched_[static_cast<std::size_t>(&contact - contacts_.data())] = last_touch(contact);
+}
+
+void RoutingTable::set_failures(Contact& contact, std::uint8_t failures) {
+  failing_ += failures > 0 ? 1 : 0;
+  failing_ -= contact.failures > 0 ? 1 : 0;
+  contact.failures = failures;
+}
+
 void RoutingTable::insert(Bucket& bucket, const Contact& contact) {
   insert_tightly(slots_, bucket.end, static_cast<Slot>(contacts_.size()));
   insert_tightly(heads_, bucket.end, head_of(contact.id));
@@ -118,6 +128,8 @@ void RoutingTable::insert(Bucket& bucket, const Contact& contact) {
     ++deeper->end;
   }
   push_tightly(contacts_, contact);
+  push_tightly(touched_, last_touch(contact));
+  failing_ += contact.failures > 0 ? 1 : 0;
   push_tightly(endpoint_marks_, mark_of(contact.endpoint));
   push_tightly(network_marks_, mark_of(contact.endpoint.address.network()));
 }
@@ -133,7 +145,9 @@ void RoutingTable::erase(Place place) {
   }
   const auto last = static_cast<Slot>(contacts_.size() - 1);
   if (slot != last) *std::find(slots_.begin(), slots_.end(), last) = slot;
+  failing_ -= contacts_[slot].failures > 0 ? 1 : 0;
   take_out(contacts_, slot);
+  take_out(touched_, slot);
   take_out(endpoint_marks_, slot);
   take_out(network_marks_, slot);
 }
@@ -156,7 +170,8 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
       known->public_key = contact.public_key;
       known->answered = contact.answered;
       known->proven = contact.proven;
-      known->failures = 0;
+      set_failures(*known, 0);
+      touched(*known);
       return Admission::refreshed;
     }
     remove(contact.endpoint);
@@ -203,19 +218,23 @@ bool RoutingTable::heard(const Endpoint& endpoint, const Key& id, Now now,
   Contact* contact = entry(endpoint);
   if (contact == nullptr || contact->id != id) return false;
   contact->answered = now.mono;
-  contact->failures = 0;
+  set_failures(*contact, 0);
+  touched(*contact);
   if (round_trip) contact->round_trip.sample(*round_trip);
   return true;
 }
 
 void RoutingTable::asked(const Endpoint& endpoint, Instant now) {
-  if (Contact* contact = entry(endpoint); contact != nullptr) contact->asked = now;
+  Contact* contact = entry(endpoint);
+  if (contact == nullptr) return;
+  contact->asked = now;
+  touched(*contact);
 }
 
 bool RoutingTable::failed(const Endpoint& endpoint, Link link) {
   Contact* contact = entry(endpoint);
   if (contact == nullptr || link == Link::suspect) return false;
-  if (contact->failures < 255) ++contact->failures;
+  if (contact->failures < 255) set_failures(*contact, static_cast<std::uint8_t>(contact->failures + 1));
   const Bucket& bucket = bucket_of(contact->id);
   const bool evict = contact->failures >= limits::failures_to_forget ||
                      (contact->failures >= limits::failures_to_evict && !bucket.waiting.empty());
@@ -308,15 +327,18 @@ void RoutingTable::closest(const Key& target, std::size_t count, Choice choice, 
 }
 
 const Contact* RoutingTable::stalest(Instant now) const {
-  const Contact* best = nullptr;
   const Contact* failing = nullptr;
-  for_each([&](const Contact& contact) {
-    if (contact.failures > 0 && now - contact.asked >= rest_after_failure &&
-        (failing == nullptr || contact.asked < failing->asked))
-      failing = &contact;
-    if (best == nullptr || last_touch(contact) < last_touch(*best)) best = &contact;
-  });
-  return failing != nullptr ? failing : best;
+  if (failing_ > 0)
+    for_each([&](const Contact& contact) {
+      if (contact.failures > 0 && now - contact.asked >= rest_after_failure &&
+          (failing == nullptr || contact.asked < failing->asked))
+        failing = &contact;
+    });
+  if (failing != nullptr) return failing;
+  std::size_t best = none;
+  for (const Slot slot : slots_)
+    if (best == none || touched_[slot] < touched_[best]) best = slot;
+  return best == none ? nullptr : &contacts_[best];
 }
 
 std::optional<Contact> RoutingTable::take_replacement(Instant now) {

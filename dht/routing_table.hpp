@@ -6,10 +6,10 @@
 // entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
 // flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
 //
-// Contacts lie side by side, and beside them 16 bits of a hash of each endpoint and network and, in the order
-// of buckets, 64 bits of each id: the questions asked with every datagram (who is this? is its network here?
-// who is nearest?) walk through a few hundred numbers in a row, and touch contacts only where these agree. No
-// hash table is as small or as fast.
+// Contacts lie side by side, and beside them 16 bits of a hash of each endpoint and network, the time of its
+// last use and, in the order of buckets, 64 bits of each id: the questions asked all the time (who is this?
+// is its network here? who is nearest? who was left alone for longest?) walk through a few hundred numbers in
+// a row, and touch contacts only where these agree. No hash table is as small or as fast.
 #pragma once
 
 #include <cstddef>
@@ -111,6 +111,8 @@ class RoutingTable {
   [[nodiscard]] std::size_t slot_of(const Endpoint& endpoint) const;  // none: no entry
   [[nodiscard]] Contact* entry(const Endpoint& endpoint);
   [[nodiscard]] bool crowded(int bucket, const IpAddress& address) const;
+  void touched(const Contact& contact);
+  void set_failures(Contact& contact, std::uint8_t failures);
   void insert(Bucket& bucket, const Contact& contact);
   void erase(Place place);
   void keep_waiting(Bucket& bucket, const Contact& contact);
@@ -123,6 +125,8 @@ class RoutingTable {
   std::vector<std::uint64_t> heads_;
   std::vector<Contact> contacts_;  // entries, in no order
   std::vector<Mark> endpoint_marks_, network_marks_;
+  std::vector<Instant> touched_;  // when each was asked or heard last
+  std::size_t failing_ = 0;       // entries with failures
 };
 
 }  // namespace shoal::dht

@@ -68,13 +68,14 @@ crypto::SecretKey DhtWorld::secret(NodeNumber node) const {
 
 NodeNumber DhtWorld::who(const Endpoint& endpoint) const {
   const auto found = places_.find(number_of(endpoint.address));
-  if (found == places_.end() || machines_[found->second].at != endpoint) return no_node;
-  return found->second;
+  if (found == places_.end() || found->second.port != endpoint.port) return no_node;
+  return found->second.number;
 }
 
 NodeNumber DhtWorld::launch(Machine machine, bool knows_address) {
   const auto number = static_cast<NodeNumber>(machines_.size());
-  places_[number_of(machine.at.address)] = number;
+  places_[number_of(machine.at.address)] = {number, machine.identity, machine.at.port};
+  groups_.push_back(0);
   machine.since = queue_.now();
   machines_.push_back(std::move(machine));
   if (machines_[number].stranger == nullptr) begin(number, knows_address);
@@ -212,10 +213,9 @@ void DhtWorld::send(NodeNumber from, const Endpoint& to, Bytes bytes) {
   if (config_.loss > 0 && random_.unit() < config_.loss) return;
   const auto place = places_.find(number_of(to.address));
   if (place == places_.end()) return;
-  const NodeNumber target = place->second;
-  const Machine& other = machines_[target];
-  if (other.at.port != to.port || target == from) return;
-  const Duration base = pair_delay(config_.latency, network_seed_, machine.identity, other.identity);
+  const Place& target = place->second;
+  if (target.port != to.port || target.number == from) return;
+  const Duration base = pair_delay(config_.latency, network_seed_, machine.identity, target.identity);
   const auto extra = static_cast<double>(base.count()) * config_.jitter * random_.unit();
   std::uint32_t slot = 0;
   if (free_flights_.empty()) {
@@ -227,7 +227,7 @@ void DhtWorld::send(NodeNumber from, const Endpoint& to, Bytes bytes) {
     flights_[slot] = {from, machine.at, std::move(bytes)};
   }
   queue_.schedule(queue_.now() + base + Duration{static_cast<std::int64_t>(extra)},
-                  EventKind::datagram_arrives, target, slot);
+                  EventKind::datagram_arrives, target.number, slot);
 }
 
 void DhtWorld::carry(NodeNumber number, dht::NodeOutput& out) {
@@ -245,7 +245,7 @@ void DhtWorld::land(NodeNumber to, std::uint32_t slot) {
   const Flight flight = std::move(flights_[slot]);
   free_flights_.push_back(slot);
   Machine& machine = machines_[to];
-  if (!machine.plugged || machine.group != machines_[flight.from].group) return;
+  if (!machine.plugged || groups_[to] != groups_[flight.from]) return;
   if (machine.access == Access::nat && !nat_admits(machine, flight.source)) return;
   digest_ = mix(digest_ ^ static_cast<std::uint64_t>(queue_.now().time_since_epoch().count()) ^
                 (std::uint64_t{to} << 40) ^ flight.bytes.size());

@@ -74,13 +74,13 @@ class DhtWorld {
 
   void stop(NodeNumber node);  // without a word
   void set_plugged(NodeNumber node, bool plugged) { machines_[node].plugged = plugged; }
-  void set_group(NodeNumber node, std::uint8_t group) { machines_[node].group = group; }
+  void set_group(NodeNumber node, std::uint8_t group) { groups_[node] = group; }
 
   [[nodiscard]] bool alive(NodeNumber node) const { return machines_[node].node != nullptr; }
   [[nodiscard]] bool plugged(NodeNumber node) const { return machines_[node].plugged; }
   [[nodiscard]] bool stranger(NodeNumber node) const { return machines_[node].stranger != nullptr; }
   [[nodiscard]] Access access(NodeNumber node) const { return machines_[node].access; }
-  [[nodiscard]] std::uint8_t group(NodeNumber node) const { return machines_[node].group; }
+  [[nodiscard]] std::uint8_t group(NodeNumber node) const { return groups_[node]; }
   [[nodiscard]] Instant since(NodeNumber node) const { return machines_[node].since; }
   [[nodiscard]] const Endpoint& endpoint(NodeNumber node) const {
     return machines_[node].at;
@@ -132,13 +132,18 @@ class DhtWorld {
     Endpoint at;
     Access access = Access::open;
     bool plugged = true;
-    std::uint8_t group = 0;
     dht::Membership membership = dht::Membership::earned;
     NodeNumber identity = 0;  // whose number seeds it
     Instant since{};
     Instant wake = never;  // the earliest tick in the queue
     Instant due = never;   // when its engine wishes to be woken
     std::vector<Opening> openings;
+  };
+  // What a sender has to know of it: a machine is far from the cache.
+  struct Place {
+    NodeNumber number = no_node;
+    NodeNumber identity = 0;
+    std::uint16_t port = 0;
   };
   struct Flight {
     NodeNumber from = no_node;
@@ -161,7 +166,8 @@ class DhtWorld {
   Instant start_;
   EventQueue queue_;
   std::vector<Machine> machines_;
-  std::unordered_map<std::uint32_t, NodeNumber> places_;  // by IPv4 address, the latest there; never iterated
+  std::vector<std::uint8_t> groups_;
+  std::unordered_map<std::uint32_t, Place> places_;  // by IPv4 address, the latest there; never iterated
   std::vector<Flight> flights_;
   std::vector<std::uint32_t> free_flights_;
   std::vector<std::function<void()>> scripts_;

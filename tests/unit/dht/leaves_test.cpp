@@ -76,6 +76,19 @@ TEST(Transactions, PassSlowOverdueDeadInTime) {
   EXPECT_EQ(open.next_due(), never);
 }
 
+TEST(Transactions, AnsweredOnesWakeNobody) {
+  Transactions open;
+  const Instant t = at_second(0).mono;
+  for (const std::uint64_t id : {5U, 6U, 7U})
+    ASSERT_TRUE(open.open(query_to(id, host(1), t + std::chrono::milliseconds{id})));
+  ASSERT_TRUE(open.close(6, host(1)));  // not the first: its timer goes with the first's
+  EXPECT_EQ(open.next_due(), t + 355ms);
+  ASSERT_TRUE(open.close(5, host(1)));
+  EXPECT_EQ(open.next_due(), t + 357ms);
+  ASSERT_TRUE(open.close(7, host(1)));
+  EXPECT_EQ(open.next_due(), never);
+}
+
 TEST(Transactions, ManyComeAndGoAndTheBoundHolds) {
   Transactions open;
   Random random{{}};

@@ -39,6 +39,18 @@ class RoutingTableTest : public testing::Test {
   Admission add(std::uint32_t network, const Key& id, int second = 0) {
     return table_.admit(contact({public_host(network, 1), 4000}, id, second), at_second(second).mono);
   }
+  // By looking at everybody: a failing one that has had its ten seconds of rest, else whoever was left alone.
+  void check_stalest() {
+    const Instant later = at_second(30'000).mono;
+    const Contact *failing = nullptr, *quiet = nullptr;
+    const auto used = [](const Contact& entry) { return std::max(entry.asked, entry.answered); };
+    table_.for_each([&](const Contact& entry) {
+      if (entry.failures > 0 && (failing == nullptr || entry.asked < failing->asked)) failing = &entry;
+      if (quiet == nullptr || used(entry) < used(*quiet)) quiet = &entry;
+    });
+    EXPECT_EQ(table_.stalest(later), failing != nullptr ? failing : quiet);
+    EXPECT_EQ(table_.stalest(Instant{}), quiet);  // before anybody has rested
+  }
   void check_invariants() {
     std::set<Key> ids;
     std::set<Endpoint> endpoints;
@@ -60,6 +72,7 @@ class RoutingTableTest : public testing::Test {
       }
       EXPECT_EQ(table_.find(entry.endpoint), &entry);
     });
+    check_stalest();
     EXPECT_EQ(count, table_.size());
     for (const auto& [bucket, size] : buckets) {
       EXPECT_LE(size, RoutingTable::bucket_room(bucket));
@@ -85,8 +98,10 @@ TEST_F(RoutingTableTest, HoldsItsInvariantsUnderRandomUse) {
       const Contact& one = known[random_.below(known.size())];
       if (action < 8)
         table_.failed(one.endpoint, Link::sound);
-      else if (action == 8)
+      else if (action == 8 && step % 2 == 0)
         table_.heard(one.endpoint, one.id, at_second(step), 50ms);
+      else if (action == 8)
+        table_.asked(one.endpoint, at_second(step).mono);
       else
         static_cast<void>(table_.take_replacement(at_second(step).mono));
     }
