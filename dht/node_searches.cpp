@@ -115,6 +115,7 @@ void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
                         now.mono);
   search.lookup->have(search.seen.size());  // of our own store, which may be one of the region's
   search.phase = Search::Phase::looking;
+  search.contacts = table.size();
   if (search.kind == SearchKind::upkeep)
     upkeep_searching = true;
   else
@@ -190,15 +191,24 @@ bool NodeState::goes_on(const Search& search) const {
          search.paths < limits::paths && search.lookup->answers() > 0 && size.value() > limits::small_network;
 }
 
+// One that began with the first contacts after a start, and nobody answered it: meanwhile there are more.
+bool NodeState::begins_again(const Search& search) const {
+  constexpr std::uint8_t times = 3;
+  return search.kind != SearchKind::upkeep && search.lookup->answers() == 0 && search.round < times &&
+         table.size() > search.contacts;
+}
+
 void NodeState::lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
   const Lookup& lookup = *search.lookup;
   search.stats.queries += lookup.queries();
   search.stats.answered += lookup.answers();
   search.stats.timed_out += lookup.failures();
   search.stats.depth = lookup.depth();
-  if (goes_on(search)) {
-    search.paths =
-        static_cast<std::uint8_t>(search.paths < limits::paths_next ? limits::paths_next : limits::paths);
+  const bool again = begins_again(search);
+  if (again || goes_on(search)) {
+    if (!again)
+      search.paths =
+          static_cast<std::uint8_t>(search.paths < limits::paths_next ? limits::paths_next : limits::paths);
     ++search.round;
     --lookups_running;
     start_lookup(now, id, search);

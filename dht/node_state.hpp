@@ -104,6 +104,7 @@ struct NodeState {
   void advance(Now now, std::uint64_t id, NodeOutput& out);
   void advance_lookup(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   [[nodiscard]] bool goes_on(const Search& search) const;
+  [[nodiscard]] bool begins_again(const Search& search) const;
   void lookup_over(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   void advance_put(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   void send_direct(Now now, std::uint64_t id, Search& search, NodeOutput& out);

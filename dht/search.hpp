@@ -21,7 +21,8 @@ struct Search {
   Phase phase = Phase::waiting;
   Key target;
   std::uint8_t paths = 1;
-  std::uint8_t round = 0;  // lookups before this one: over fewer paths, without a value
+  std::uint8_t round = 0;    // lookups before this one: over fewer paths, without a value, or unanswered
+  std::size_t contacts = 0;  // in the table when the lookup began
   Instant started{};
   std::optional<Lookup> lookup;
   std::optional<StoreBack> store_back;

@@ -189,6 +189,10 @@ class ChurnTrial : private DhtTrial {
     world.bootstrap(node, {{known}});
     world.at(world.now().mono + 5s, [this, node] { count_contacts(node, fresh_); });
     world.at(world.now().mono + 10min, [this, node] { count_contacts(node, settled_); });
+    leave_swarms(gone);
+  }
+  // Others come for it, so that no key is without a living announcer.
+  void leave_swarms(NodeNumber gone) {
     const auto [first, last] = swarms_of_.equal_range(gone);
     const std::vector<std::pair<const NodeNumber, std::size_t>> left(first, last);
     swarms_of_.erase(gone);
@@ -250,6 +254,8 @@ class ChurnTrial : private DhtTrial {
         world.stop(node);
       }
       const NodeNumber again = world.again(node, contacts);
+      std::replace(present_.begin(), present_.end(), node, again);
+      leave_swarms(node);
       restarted.get(again, any_key(publishers.keys()));
       if (!advance(200ms, "restarts", 1)) return false;
     }

@@ -208,6 +208,28 @@ TEST(Node, WarmRestartFromSavedContacts) {
     EXPECT_TRUE(world.at(*world.who(contact.endpoint)).alive);
 }
 
+// The first contact of a start may be gone a moment later; others answer meanwhile.
+TEST(Node, ASearchThatBeganWithADyingContactBeginsAgain) {
+  LittleWorld world{7};
+  grow(world, 30, 60s);
+  const std::vector<SavedContact> saved = world.node(5).contacts_to_save(world.now());
+  const std::size_t fresh = world.add_public(900);
+  world.with(fresh, [&](Node& n, Now t, NodeOutput& out) {
+    n.restore(t, saved, out);
+    return 0;
+  });
+  const SearchId search = world.find(fresh, world.node(9).position());
+  world.run_until_done(5s, [&] { return world.node(fresh).stats().contacts > 0; });
+  const auto first = world.node(fresh).contacts_to_save(world.now());
+  ASSERT_EQ(first.size(), 1U);
+  world.at(*world.who(first[0].endpoint)).alive = false;
+  const auto* done = world.wait<SearchDone>(fresh, search);
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->outcome, SearchOutcome::finished);
+  ASSERT_FALSE(done->closest.empty());
+  EXPECT_EQ(done->closest[0].endpoint, world.at(9).at);
+}
+
 TEST(Node, LargeNetworkFindsTheClosestAlwaysAndIn24Hops) {
   LittleWorld world{8, Signing::no};
   for (std::uint32_t i = 0; i < 300; ++i) {
