@@ -100,6 +100,7 @@ inline constexpr int probe_first_rounds = 3;  // a lost packet should not cost t
 inline constexpr Duration probe_first = std::chrono::seconds{2};
 inline constexpr int probe_rounds = 30;  // then rarely: a NAT does not change by asking
 inline constexpr Duration probe_rarely = minutes{15};
+inline constexpr std::size_t tiny_table = 16;  // contacts; of more some have always been left alone
 inline constexpr Duration probes_sent_every = milliseconds{500};  // for others, all together
 
 // ---- proofs

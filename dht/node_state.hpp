@@ -60,6 +60,7 @@ struct NodeState {
   // While read-only, upkeep leaves half of all nodes alone, so that in a small network, too, there are
   // strangers whose probe can show that we are reachable. Searches of the user ask everybody.
   [[nodiscard]] bool left_alone(const Endpoint& endpoint) const;
+  [[nodiscard]] bool to_be_a_stranger(const Endpoint& endpoint) const;
   // Whether a bucket has room is looked at only where filling may be due by `until`.
   [[nodiscard]] Facts facts(Instant now, Instant until) const;
 

@@ -140,6 +140,8 @@ void NodeState::do_duty(Now now, Duty duty, NodeOutput& out) {
       break;
     case Duty::probe:
       ask_to_be_probed(now, out);
+      // Everybody may be known by now; who is left alone from here on is a stranger by the next time.
+      if (upkeep.probing_rarely()) left_alone_secret = random.next();
       break;
   }
 }
@@ -163,10 +165,19 @@ Key NodeState::random_in_bucket(int index) {
   return key;
 }
 
+// In a tiny network everybody is in the table and is asked all the time.
+bool NodeState::to_be_a_stranger(const Endpoint& endpoint) const {
+  return table.size() <= limits::tiny_table && upkeep.probing_rarely() && left_alone(endpoint);
+}
+
 // One packet, two uses: is it alive, and whom does it know where we have room?
 void NodeState::ask_stalest(Now now, NodeOutput& out) {
   const Contact* contact = table.stalest(now.mono);
   if (contact == nullptr) return;
+  if (to_be_a_stranger(contact->endpoint)) {
+    table.asked(contact->endpoint, now.mono);  // passed over
+    return;
+  }
   Sending sending;
   sending.purpose = Purpose::upkeep;
   sending.expected = contact->id;
@@ -201,6 +212,7 @@ void NodeState::ask_around(Now now, NodeOutput& out) {
   table.closest(point, 1, RoutingTable::Choice::fit, now.mono, contact_scratch);
   if (contact_scratch.empty()) return;
   const Contact& contact = *contact_scratch.front();
+  if (to_be_a_stranger(contact.endpoint)) return;
   Sending sending;
   sending.purpose = Purpose::upkeep;
   sending.expected = contact.id;
@@ -230,10 +242,13 @@ void NodeState::ask_a_lost_one(Now now, NodeOutput& out) {
 void NodeState::ask_to_be_probed(Now now, NodeOutput& out) {
   const Key point{random.bytes<32>()};
   contact_scratch.clear();
-  table.closest(point, 1, RoutingTable::Choice::fit, now.mono, contact_scratch);
+  table.closest(point, limits::k, RoutingTable::Choice::fit, now.mono, contact_scratch);
   Endpoint to;
   if (!contact_scratch.empty()) {
-    to = contact_scratch.front()->endpoint;
+    const auto other =
+        std::find_if(contact_scratch.begin(), contact_scratch.end(),
+                     [this](const Contact* contact) { return !left_alone(contact->endpoint); });
+    to = (other != contact_scratch.end() ? *other : contact_scratch.front())->endpoint;
   } else if (!guides.empty()) {
     to = guides[static_cast<std::size_t>(random.below(guides.size()))].node.endpoint;
   } else {

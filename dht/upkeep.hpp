@@ -55,6 +55,8 @@ class Upkeep {
   [[nodiscard]] bool fill_by_lookup() const;
   // While little is known of the size of the network: every bucket with room is tried.
   [[nodiscard]] bool filling_first() const { return fills_ <= limits::fill_first_rounds; }
+  // It asked often to be probed, and in vain.
+  [[nodiscard]] bool probing_rarely() const { return probes_ >= limits::probe_rounds; }
   void hurry_bootstrap(Instant now);  // somebody waits for a contact
 
  private:

@@ -104,5 +104,19 @@ TEST(NodeSelf, AWrongClockIsNamedAndPutsWait) {
   for (std::size_t i = 0; i < 14; ++i) EXPECT_EQ(world.count_events<ClockSkew>(i), 0U);
 }
 
+// In a network so small that by chance the node leaves nobody alone, there is no stranger to probe it; its
+// choice changes in time.
+TEST(NodeSelf, ReachableAmongThreeWhomeverItLeavesAlone) {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    LittleWorld world{seed};
+    for (std::uint32_t i = 0; i < 3; ++i) world.add_public(i);
+    for (std::size_t i = 1; i < 3; ++i) world.bootstrap(i, {world.at(0).at});
+    const std::size_t open = world.add_public(99, Membership::earned);
+    world.bootstrap(open, {world.at(0).at});
+    world.run(std::chrono::hours{3});
+    EXPECT_FALSE(world.node(open).stats().read_only) << seed;
+  }
+}
+
 }  // namespace
 }  // namespace shoal::dht
