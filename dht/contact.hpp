@@ -26,9 +26,8 @@ class RoundTrip {
     variance_ += (error - variance_) / 4;
     smoothed_ += (m - smoothed_) / 8;
   }
-  // clamp(srtt + 4 var, 150 ms, 1 s); 350 ms for the unknown.
+  // clamp(srtt + 4 var, 150 ms, 1 s). At least one sample.
   [[nodiscard]] Duration soft_timeout() const {
-    if (smoothed_ == 0) return limits::soft_unknown;
     return std::clamp(Duration{smoothed_ + 4 * variance_}, limits::soft_floor, limits::soft_ceiling);
   }
   [[nodiscard]] Duration smoothed() const { return Duration{smoothed_}; }
@@ -36,6 +35,22 @@ class RoundTrip {
  private:
   std::int32_t smoothed_ = 0;  // microseconds; 0: no sample yet
   std::int32_t variance_ = 0;
+};
+
+// The time within which 19 of 20 answers came, whoever gave them: how long to wait for one never asked
+// before. Stochastic approximation of a quantile (Robbins & Monro 1951): one that came later moves it up by
+// an eighth, the 19 others together down by as much. So who lives behind a slow line waits longer.
+class UsualRoundTrip {
+ public:
+  void sample(Duration measured) {
+    const Duration step = within_ / 8;
+    within_ += measured > within_ ? step * 19 / 20 : -(step / 20);
+    within_ = std::clamp<Duration>(within_, limits::soft_floor, limits::soft_ceiling);
+  }
+  [[nodiscard]] Duration within() const { return within_; }
+
+ private:
+  Duration within_ = limits::soft_unknown;
 };
 
 struct Contact {

@@ -49,7 +49,7 @@ inline constexpr std::size_t puts_per_record = 160;   // the honest of a region 
 // ---- timeouts
 inline constexpr Duration soft_floor = milliseconds{150};
 inline constexpr Duration soft_ceiling = milliseconds{1000};
-inline constexpr Duration soft_unknown = milliseconds{350};
+inline constexpr Duration soft_unknown = milliseconds{300};  // until round trips are known
 inline constexpr Duration patience = milliseconds{700};  // a slow node holds up a lookup's end no longer
 inline constexpr Duration hard_timeout = milliseconds{3000};
 inline constexpr std::size_t transactions = 4096;           // in flight; an id costs 100 B

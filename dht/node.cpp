@@ -107,7 +107,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   transaction.expected = sending.expected;
   if (sending.tell_sender) transaction.sender = position;
   transaction.sent = now.mono;
-  transaction.soft = contact != nullptr ? contact->round_trip.soft_timeout() : limits::soft_unknown;
+  transaction.soft = contact != nullptr ? contact->round_trip.soft_timeout() : usual.within();
   if (!transactions.open(transaction)) return false;
 
   Query query;

@@ -81,6 +81,7 @@ void NodeState::on_failure(Now now, const Endpoint& from, const Failure& failure
 std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Reply& reply,
                                         const Transaction& transaction, NodeOutput& out) {
   const Duration round_trip = now.mono - transaction.sent;
+  usual.sample(round_trip);
   const Contact* contact = table.find(from);
   if (contact != nullptr && contact->id == reply.sender) churn.lived(now.mono - contact->answered);
   // An id belongs to one address and the reverse: whoever answers there under another id starts anew (A5).

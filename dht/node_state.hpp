@@ -150,6 +150,7 @@ struct NodeState {
   SkewMedian skew;
   SizeEstimate size;
   ChurnSeen churn;
+  UsualRoundTrip usual;
   Upkeep upkeep;
 
   std::map<std::uint64_t, Search> searches;  // by id, that is by age

@@ -111,7 +111,6 @@ TEST(Transactions, ManyComeAndGoAndTheBoundHolds) {
 
 TEST(Contact, SoftTimeoutFollowsTheRoundTrip) {
   RoundTrip trip;
-  EXPECT_EQ(trip.soft_timeout(), 350ms);
   for (int i = 0; i < 50; ++i) trip.sample(20ms);
   EXPECT_EQ(trip.soft_timeout(), 150ms);
   for (int i = 0; i < 200; ++i) trip.sample(400ms);
@@ -119,6 +118,29 @@ TEST(Contact, SoftTimeoutFollowsTheRoundTrip) {
   EXPECT_LT(trip.soft_timeout(), 500ms);
   trip.sample(60s);
   EXPECT_EQ(trip.soft_timeout(), 1s);
+}
+
+TEST(Contact, TheUsualWaitIsThatOfNineteenInTwenty) {
+  UsualRoundTrip usual;
+  EXPECT_EQ(usual.within(), limits::soft_unknown);
+  Random random{{}};
+  const auto among = [&](std::chrono::milliseconds least, std::chrono::milliseconds span) {
+    Duration sum{};
+    for (int i = 0; i < 4000; ++i) {
+      usual.sample(least + Duration{static_cast<std::int64_t>(random.below(1000)) * span.count()});
+      if (i >= 2000) sum += usual.within();
+    }
+    return sum / 2000;
+  };
+  const Duration near = among(100ms, 200ms);
+  EXPECT_GT(near, 275ms);
+  EXPECT_LT(near, 310ms);
+  const Duration slow_line = among(600ms, 200ms);
+  EXPECT_GT(slow_line, 760ms);
+  EXPECT_LT(slow_line, 830ms);
+  EXPECT_EQ(among(5ms, 5ms), limits::soft_floor);
+  EXPECT_GT(among(3000ms, 1ms), limits::soft_ceiling * 8 / 10);
+  EXPECT_LE(usual.within(), limits::soft_ceiling);
 }
 
 // ---- recent map
