@@ -69,9 +69,7 @@ struct NodeState {
   void consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room);
   void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
   void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
-  [[nodiscard]] Duration far_pace() const {
-    return ChurnSeen::stretched(limits::verify_far_every, churn.life());
-  }
+  [[nodiscard]] Duration far_pace() const;  // of verifications outside our region
   void queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger);
   void verify(Now now, const Verification& next, NodeOutput& out);
   void ask_around(Now now, NodeOutput& out);
@@ -163,9 +161,9 @@ struct NodeState {
   std::vector<Introduction> introductions;  // in flight
   std::deque<SavedContact> backlog;         // of restore
   std::deque<Verification> verifications;   // askers, and those near to us
-  std::vector<Endpoint> lost;         // fell out of the table by silence; bounded, a random one makes room
-  std::deque<Verification> heard;     // named in passing; at leisure
-  PacedRate heard_pace, asker_pace;   // of verifications outside our region
+  std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
+  std::deque<Verification> heard;  // named in passing; at leisure
+  PacedRate heard_pace, asker_pace;
   std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
   struct RecentLookup {
     Key target;

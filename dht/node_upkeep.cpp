@@ -260,6 +260,8 @@ void NodeState::ask_to_be_probed(Now now, NodeOutput& out) {
   send_query(now, to, PingQuery{}, sending, out);
 }
 
+Duration NodeState::far_pace() const { return ChurnSeen::stretched(limits::verify_far_every, churn.life()); }
+
 void NodeState::send_verifications(Now now, NodeOutput& out) {
   while (!verifications.empty() && next_verification <= now.mono) {
     const Verification next = verifications.front();
