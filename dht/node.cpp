@@ -108,6 +108,9 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   if (sending.tell_sender) transaction.sender = position;
   transaction.sent = now.mono;
   transaction.soft = contact != nullptr ? contact->round_trip.soft_timeout() : usual.within();
+  const auto search = searches.find(sending.search);
+  const bool leisurely = search != searches.end() && search->second.kind == SearchKind::upkeep;
+  if (leisurely) transaction.soft = limits::soft_ceiling;  // nobody waits: the fewer questions the better
   if (!transactions.open(transaction)) return false;
 
   Query query;
@@ -122,9 +125,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   table.asked(to, now.mono);
   if (read_only) known.wrote_to(to, now.mono);
   ++counters.queries_out;
-  if (const auto search = searches.find(sending.search);
-      search != searches.end() && search->second.kind != SearchKind::upkeep)
-    counters.bytes_out_searches += bytes.size();
+  if (search != searches.end() && !leisurely) counters.bytes_out_searches += bytes.size();
   send(to, std::move(bytes), out);
   return true;
 }
