@@ -87,6 +87,8 @@ Outcome<void> PeerProcess::open(swarm::Role role) {
   if (!host) return std::unexpected(listen_failure(host.error(), options_.listen));
   host_ = std::move(*host);
   remember_port();
+  // Before anybody is told that we run: who is told may stop us at once.
+  reactor_.on_signal([this](int count) { signalled(count); });
   EventLine line{"listening"};
   std::vector<std::string> endpoints;
   for (const Endpoint& endpoint : host_->endpoints()) endpoints.push_back(endpoint.to_string());
@@ -105,7 +107,6 @@ void PeerProcess::remember_port() {
 
 Exit PeerProcess::run(Duty& duty, const std::vector<storage::HostPort>& hosts) {
   duty_ = &duty;
-  reactor_.on_signal([this](int count) { signalled(count); });
   reactor_.every(look_every, [this] {
     check_contacts();
     if (++quarters_ % 4 == 0 && begun_ && !finish_) duty_->second();
