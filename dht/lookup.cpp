@@ -16,8 +16,8 @@ constexpr std::uint32_t sweeps = 6;     // questions for the rest of a region: w
 constexpr std::uint32_t sweeps_crowded = 32;
 constexpr double crowded_at = 2.5;                // times the nodes that a region should have
 constexpr std::uint8_t asked_again = 2;           // times, of who is slow and among the nearest
-constexpr std::uint32_t few_slow = 3;             // answers late, its own and others', while all others came
-constexpr std::size_t waited_for = 4;             // of the slow, where only nodes are wanted
+constexpr std::uint32_t few_slow = 3;             // late answers of a search in which hardly anybody is dead
+constexpr std::size_t waited_for = 4;             // ranks at which the slow hold up a search for mere nodes
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
 }  // namespace

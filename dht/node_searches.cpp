@@ -90,7 +90,7 @@ void NodeState::start_waiting(Now now, NodeOutput& out) {
       advance(now, id, out);
       continue;
     }
-    start_lookup(now, id, it->second);
+    start_lookup(now, it->second);
     advance(now, id, out);
   }
 }
@@ -107,8 +107,7 @@ bool NodeState::try_recent_tokens(Now now, Search& search) {
   return false;
 }
 
-void NodeState::start_lookup(Now now, std::uint64_t id, Search& search) {
-  static_cast<void>(id);
+void NodeState::start_lookup(Now now, Search& search) {
   const Goal goal = goal_of(search.kind);
   const Slow slow = search.kind == SearchKind::upkeep ? Slow::given_up : Slow::asked_again;
   search.lookup.emplace(search.target, LookupRules{goal, traits.targets, search.paths, slow}, position,
@@ -211,7 +210,7 @@ void NodeState::lookup_over(Now now, std::uint64_t id, Search& search, NodeOutpu
           static_cast<std::uint8_t>(search.paths < limits::paths_next ? limits::paths_next : limits::paths);
     ++search.round;
     --lookups_running;
-    start_lookup(now, id, search);
+    start_lookup(now, search);
     advance_lookup(now, id, search, out);
     return;
   }

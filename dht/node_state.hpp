@@ -98,7 +98,7 @@ struct NodeState {
   // node_searches.cpp
   SearchId begin(Now now, Search search, NodeOutput& out);
   void start_waiting(Now now, NodeOutput& out);
-  void start_lookup(Now now, std::uint64_t id, Search& search);
+  void start_lookup(Now now, Search& search);
   bool try_recent_tokens(Now now, Search& search);
   void advance(Now now, std::uint64_t id, NodeOutput& out);
   void advance_lookup(Now now, std::uint64_t id, Search& search, NodeOutput& out);

@@ -153,7 +153,7 @@ void NodeState::upkeep_lookup(Now now, const Key& target, NodeOutput& out) {
   search.started = now.mono;
   const std::uint64_t id = next_search++;
   Search& kept = searches.emplace(id, std::move(search)).first->second;
-  start_lookup(now, id, kept);
+  start_lookup(now, kept);
   advance(now, id, out);
 }
 

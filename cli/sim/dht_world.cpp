@@ -264,7 +264,13 @@ void DhtWorld::reschedule(NodeNumber number) {
   Machine& machine = machines_[number];
   if (!machine.node) return;
   machine.due = std::max(machine.node->next_wake(), queue_.now());
-  if (machine.due >= machine.wake) return;  // the tick that comes too early puts itself off
+  schedule_tick(number);
+}
+
+// One tick in the queue is enough: where it comes too early, it puts itself off.
+void DhtWorld::schedule_tick(NodeNumber number) {
+  Machine& machine = machines_[number];
+  if (machine.due >= machine.wake) return;
   machine.wake = machine.due;
   queue_.schedule(machine.due, EventKind::tick, number);
 }
@@ -280,8 +286,7 @@ void DhtWorld::step() {
       if (!machine.node || event.at != machine.wake) break;  // it died, or was woken before
       machine.wake = never;
       if (machine.due > event.at) {
-        machine.wake = machine.due;
-        if (machine.due != never) queue_.schedule(machine.due, EventKind::tick, event.target);
+        schedule_tick(event.target);
         break;
       }
       machine.node->tick(now(), output_);

@@ -159,6 +159,7 @@ class DhtWorld {
   void open_nat(Machine& machine, const Endpoint& to) const;
   [[nodiscard]] bool nat_admits(Machine& machine, const Endpoint& source) const;
   void reschedule(NodeNumber number);
+  void schedule_tick(NodeNumber number);
   void step();
 
   DhtWorldConfig config_;
@@ -166,7 +167,7 @@ class DhtWorld {
   Instant start_;
   EventQueue queue_;
   std::vector<Machine> machines_;
-  std::vector<std::uint8_t> groups_;
+  std::vector<std::uint8_t> groups_;                 // by number; both ends of every datagram are looked up
   std::unordered_map<std::uint32_t, Place> places_;  // by IPv4 address, the latest there; never iterated
   std::vector<Flight> flights_;
   std::vector<std::uint32_t> free_flights_;
