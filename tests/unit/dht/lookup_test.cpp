@@ -306,6 +306,55 @@ TEST(Lookup, TheNearestAtTheEndOfALongLineIsWaitedForWhereTheOthersAnswerInTime)
   EXPECT_EQ(overdue_until_over(4), 1);  // many are dead here, and it may be as well
 }
 
+// Of 20 nodes that were all heard of: answers of everybody but those of `silent` ranks, who are slow and
+// asked anew. Gives the ranks that were asked.
+std::set<std::size_t> asked_past(const std::set<std::size_t>& silent, bool& finished) {
+  ToyNetwork net{20, 6};
+  const Key target{net.random().bytes<32>()};
+  const Region region = region_of(20);
+  const auto everybody = net.truly_closest(target, 20);
+  Lookup lookup{target, {}, Key{}, at_second(0).mono};
+  lookup.seed(everybody);
+  std::set<std::size_t> asked;
+  std::vector<Ask> asks;
+  do {
+    asks.clear();
+    lookup.next(region, asks);
+    for (const Ask& ask : asks) {
+      const auto node = std::find(everybody.begin(), everybody.end(), lookup.node_of(ask.candidate));
+      const auto rank = static_cast<std::size_t>(node - everybody.begin());
+      const bool first = asked.insert(rank).second;
+      if (!silent.contains(rank)) {
+        Lookup::Answer answer;
+        answer.candidate = ask.candidate;
+        lookup.answered(answer);
+      } else if (first) {
+        lookup.slow(ask.candidate);
+      }
+    }
+  } while (!asks.empty());
+  finished = lookup.finished(region);
+  if (!finished)  // the second queries are late as well
+    for (std::uint16_t candidate = 0; candidate < 20; ++candidate) lookup.slow(candidate);
+  finished = lookup.finished(region);
+  return asked;
+}
+
+TEST(Lookup, TheWindowGoesPastThoseAskedAnew) {
+  bool finished = false;
+  const auto asked = asked_past({1, 3}, finished);
+  EXPECT_EQ(asked.size(), 10U);  // the k nearest that are not in doubt, and the two
+  EXPECT_FALSE(finished);        // but the nearest are waited for
+}
+
+TEST(Lookup, ASearchForNodesDoesNotWaitForSlowOnesBehindTheNearestFour) {
+  bool finished = false;
+  asked_past({5, 6}, finished);
+  EXPECT_TRUE(finished);
+  asked_past({3}, finished);
+  EXPECT_FALSE(finished);
+}
+
 TEST(Lookup, OnlyTheRegionAndTheNearestSeeTheFullKey) {
   ToyNetwork net{2000, 4};
   const Region region = region_of(2000);

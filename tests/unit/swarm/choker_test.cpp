@@ -146,8 +146,6 @@ TEST(Choker, DebtorsWaitWhileOthersTrade) {
   EXPECT_EQ(choose_unchoked({.peers = peers}, random).unchoke.size(), 1U);
 }
 
-// Who gives nothing is served while it lags behind a third of our pace, and no further; whether it says what
-// it has or not.
 // Of eleven slots two are for those who lag: the poorest that have given, whatever others give.
 TEST(Choker, WhoLagsAndHasGivenIsHelped) {
   Random random = make_random(7);
@@ -179,6 +177,8 @@ TEST(Choker, WhoLagsAndHasGivenIsHelped) {
   EXPECT_LT(times_helped(5, 2), 50);  // the textbook's slots are earned
 }
 
+// Who gives nothing is served while it lags behind a third of our pace, and no further; whether it says what
+// it has or not.
 TEST(Choker, WhoGivesNothingKeepsAThirdOfOurPace) {
   Random random = make_random(9);
   std::vector<ChokerPeer> peers{old_peer(0), old_peer(1)};
