@@ -133,11 +133,11 @@ TEST(Contact, TheUsualWaitIsThatOfNineteenInTwenty) {
     return sum / 2000;
   };
   const Duration near = among(100ms, 200ms);
-  EXPECT_GT(near, 275ms);
-  EXPECT_LT(near, 310ms);
+  EXPECT_GT(near, 285ms);
+  EXPECT_LT(near, 300ms);
   const Duration slow_line = among(600ms, 200ms);
-  EXPECT_GT(slow_line, 760ms);
-  EXPECT_LT(slow_line, 830ms);
+  EXPECT_GT(slow_line, 795ms);
+  EXPECT_LT(slow_line, 820ms);
   EXPECT_EQ(among(5ms, 5ms), limits::soft_floor);
   EXPECT_GT(among(3000ms, 1ms), limits::soft_ceiling * 8 / 10);
   EXPECT_LE(usual.within(), limits::soft_ceiling);

@@ -382,8 +382,8 @@ TEST_F(HostileTest, OneLiarCannotMoveOurAddress) {
 
 // Whoever asks and could enter the table is asked back; far from us, no more than a measured number of them.
 TEST_F(HostileTest, AskersFromFarAreVerifiedAtAMeasuredPace) {
-  LittleWorld world{7, test::Signing::no};
-  grow(world, 300, 60s);
+  LittleWorld world{7};
+  grow(world, 100, 60s);  // so few that the victim's buckets have room for all who ask
   const std::size_t victim = 3;
   const Endpoint us = world.at(victim).at;
   std::set<Endpoint> asked;
@@ -403,7 +403,7 @@ TEST_F(HostileTest, AskersFromFarAreVerifiedAtAMeasuredPace) {
     world.run(30ms);
   }
   EXPECT_GE(asked.size(), 16U);
-  EXPECT_LE(asked.size(), 60U);
+  EXPECT_LE(asked.size(), 110U);  // of 180 that could enter
 }
 
 TEST_F(HostileTest, AMillionForgedRepliesWithGuessedIdsInsertNothing) {

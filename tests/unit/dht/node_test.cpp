@@ -334,6 +334,23 @@ TEST(Node, TwoNodesOnALossyOrSlowLinkStillFindEachOther) {
   EXPECT_GE(found, rounds - 4);
 }
 
+// Where every answer takes 700 ms, none of them is taken for slow once that is known.
+TEST(Node, BehindASlowLineNobodyIsAskedTwice) {
+  LittleWorld world{17};
+  world.latency = [](const Endpoint&, const Endpoint&) { return Duration{350'000}; };
+  grow(world, 150, 120s);
+  std::uint32_t queries = 0, answered = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    const std::size_t from = 7 * i;
+    const auto* done = world.wait<SearchDone>(from, world.find(from, Key{test::numbered("target", i)}));
+    ASSERT_NE(done, nullptr);
+    queries += done->stats.queries;
+    answered += done->stats.answered;
+  }
+  EXPECT_GT(answered, 100U);
+  EXPECT_LE(queries, answered + 8);
+}
+
 TEST(Node, ALargeSwarmIsSampledWidely) {
   LittleWorld world{21};
   for (std::uint16_t i = 0; i < 40; ++i) {

@@ -159,9 +159,9 @@ TEST(Choker, WhoLagsAndHasGivenIsHelped) {
     peers[poor].gave_rate = 0;
     peers[poor].pieces = 10 + poor;
   }
-  peers[0].gave_total = 0;  // the poorest gives nothing,
-  peers[1].snubbed = true;  // the next withholds
-  peers[4].pieces = 75;     // and three quarters are not far behind
+  peers[0].gave_total = peers[0].took_total = 0;  // the poorest owes nothing and has given nothing,
+  peers[1].snubbed = true;                        // the next withholds
+  peers[4].pieces = 75;                           // and three quarters are not far behind
   const auto times_helped = [&](std::uint32_t slots, std::uint32_t index) {
     int times = 0;
     for (int i = 0; i < 100; ++i) {
