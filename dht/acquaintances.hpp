@@ -5,7 +5,6 @@
 
 #include <optional>
 
-#include "dht/base/crypto.hpp"
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "dht/base/time.hpp"
@@ -16,7 +15,6 @@
 namespace shoal::dht {
 
 struct Proven {
-  crypto::PublicKey public_key{};
   Key position;
   SenderRole role = SenderRole::full;
   bool position_fits = false;  // it matches the address, so it may be stored at and passed on

@@ -19,10 +19,14 @@ constexpr std::int64_t latest_unix_ms = 253'402'300'799'000;
 void SkewMedian::report(const Endpoint& voter, std::int64_t theirs_unix_ms, Duration round_trip, Now now) {
   if (theirs_unix_ms < 0 || theirs_unix_ms > latest_unix_ms) return;
   const Endpoint party = party_of(voter);
-  std::erase_if(samples_, [&](const Sample& sample) {
-    return sample.party == party || now.mono - sample.at > limits::vote_life;
-  });
-  if (samples_.size() >= limits::voters) samples_.erase(samples_.begin());
+  samples_.erase(samples_.begin(), std::ranges::find_if(samples_, [&](const Sample& sample) {
+                   return now.mono - sample.at <= limits::vote_life;
+                 }));
+  const auto known = std::ranges::find(samples_, party, &Sample::party);
+  if (known != samples_.end())
+    samples_.erase(known);
+  else if (samples_.size() >= limits::voters)
+    samples_.erase(samples_.begin());
   const std::int64_t written = steady_ms(now.mono - round_trip / 2);
   samples_.push_back({party, theirs_unix_ms - written, now.mono});
 }

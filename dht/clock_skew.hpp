@@ -27,7 +27,7 @@ class SkewMedian {
     Instant at{};
   };
   std::size_t needed_;
-  std::vector<Sample> samples_;
+  std::vector<Sample> samples_;  // oldest first; bounded by limits::voters
 };
 
 }  // namespace shoal::dht

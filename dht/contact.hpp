@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "dht/base/crypto.hpp"
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "dht/base/time.hpp"
@@ -62,7 +61,6 @@ struct Contact {
   Instant answered{};  // its last reply
   Instant asked{};     // our last query
   Instant proven{};    // its last signed reply
-  crypto::PublicKey public_key{};
 
   [[nodiscard]] bool alive(Instant now, Duration heard_within) const {
     return failures == 0 && now - answered <= heard_within;

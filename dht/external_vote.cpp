@@ -14,7 +14,9 @@ Endpoint party_of(const Endpoint& voter) {
 
 void ExternalVote::report(const Endpoint& voter, const Endpoint& observed, Instant now) {
   const Endpoint party = party_of(voter);
-  std::erase_if(votes_, [&](const Vote& vote) { return now - vote.last > limits::vote_life; });
+  votes_.erase(votes_.begin(), std::ranges::find_if(votes_, [&](const Vote& vote) {
+                 return now - vote.last <= limits::vote_life;
+               }));
   const auto known =
       std::find_if(votes_.begin(), votes_.end(), [&](const Vote& vote) { return vote.voter == party; });
   Vote vote{party, observed, now, now};

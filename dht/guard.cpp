@@ -7,14 +7,7 @@ namespace shoal::dht {
 namespace {
 
 constexpr std::size_t look_every = 8;  // times, while as many sources as there are places take one
-constexpr std::size_t roomy = 16;      // places a busy source: half of them are enough
-
-// The party that a budget belongs to: an IPv4 address, an IPv6 /64 (the least that a customer gets).
-IpAddress party(const IpAddress& address) {
-  IpAddress out = address;
-  if (address.family == Family::v6) std::fill(out.bytes.begin() + 8, out.bytes.end(), std::uint8_t{0});
-  return out;
-}
+constexpr std::size_t roomy = 8;       // places a busy source: half of them are enough
 
 std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -52,10 +45,15 @@ Guard::Guard(Random& random) : secret_{random.next(), random.next()}, entries_(l
   all_signatures_.tokens = static_cast<float>(limits::signatures_burst);
 }
 
-std::size_t Guard::set_of(const IpAddress& address) const {
-  const auto high = load_be<std::uint64_t>(address.bytes.data());
-  const auto low = load_be<std::uint64_t>(address.bytes.data() + 8);
-  const std::uint64_t hash = mix(mix(high ^ secret_[0]) + (low ^ secret_[1]));
+// An IPv4 address, or an IPv6 /64, the least that a customer gets: the first half of the address. Global ones
+// begin with 2000::/3 and are no small numbers.
+Guard::Party Guard::party_of(const IpAddress& address) {
+  if (address.family == Family::v4) return load_be<std::uint32_t>(address.bytes.data());
+  return load_be<std::uint64_t>(address.bytes.data());
+}
+
+std::size_t Guard::set_of(Party party) const {
+  const std::uint64_t hash = mix(mix(party ^ secret_[0]) + secret_[1]);
   return static_cast<std::size_t>(hash % (entries_.size() / ways)) * ways;
 }
 
@@ -64,9 +62,9 @@ bool Guard::resize(Instant now, std::size_t size) {
   std::vector<Source> old(size);
   old.swap(entries_);
   for (const Source& source : old) {
-    if (!source.used || source.rested(now)) continue;
-    const auto set = entries_.begin() + static_cast<std::ptrdiff_t>(set_of(source.address));
-    const auto place = std::find_if(set, set + ways, [](const Source& other) { return !other.used; });
+    if (!source.used() || source.rested(now)) continue;
+    const auto set = entries_.begin() + static_cast<std::ptrdiff_t>(set_of(source.party));
+    const auto place = std::find_if(set, set + ways, [](const Source& other) { return !other.used(); });
     if (place == set + ways) {
       old.swap(entries_);
       return false;
@@ -80,8 +78,9 @@ bool Guard::resize(Instant now, std::size_t size) {
 bool Guard::too_large(Instant now) {
   if (entries_.size() <= limits::guard_sources_first || ++met_ < entries_.size() / look_every) return false;
   met_ = 0;
-  const auto busy = std::count_if(entries_.begin(), entries_.end(),
-                                  [now](const Source& source) { return source.used && !source.rested(now); });
+  const auto busy = std::count_if(entries_.begin(), entries_.end(), [now](const Source& source) {
+    return source.used() && !source.rested(now);
+  });
   return static_cast<std::size_t>(busy) * roomy <= entries_.size();
 }
 
@@ -94,26 +93,25 @@ bool Guard::Source::rested(Instant now) const {
 }
 
 Guard::Source& Guard::source(Instant now, const IpAddress& address) {
-  const IpAddress key = party(address);
+  const Party party = party_of(address);
   for (;;) {
-    const std::size_t set = set_of(key);
+    const std::size_t set = set_of(party);
     std::size_t oldest = set;
     for (std::size_t i = set; i < set + ways; ++i) {
-      if (entries_[i].used && entries_[i].address == key) return entries_[i];
-      if (!entries_[i].used || (entries_[oldest].used && entries_[i].last < entries_[oldest].last))
+      if (entries_[i].party == party) return entries_[i];
+      if (!entries_[i].used() || (entries_[oldest].used() && entries_[i].last < entries_[oldest].last))
         oldest = i;
     }
-    for (std::size_t i = set; i < set + ways && entries_[oldest].used; ++i)
+    for (std::size_t i = set; i < set + ways && entries_[oldest].used(); ++i)
       if (entries_[i].rested(now)) oldest = i;
-    if (entries_[oldest].used && !entries_[oldest].rested(now) && entries_.size() < limits::guard_sources) {
+    if (entries_[oldest].used() && !entries_[oldest].rested(now) && entries_.size() < limits::guard_sources) {
       resize(now, entries_.size() * 2);
       continue;
     }
     if (too_large(now) && resize(now, entries_.size() / 2)) continue;
     Source& fresh = entries_[oldest];
     fresh = {};
-    fresh.address = key;
-    fresh.used = true;
+    fresh.party = party;
     fresh.packets.tokens = static_cast<float>(limits::packets_burst);
     fresh.proven_packets.tokens = static_cast<float>(limits::packets_burst_proven);
     fresh.signatures.tokens = static_cast<float>(limits::signatures_per_source_burst);

@@ -3,7 +3,7 @@
 // or peers behind one NAT are not strangers. Who has answered us lately has a wider budget of its own, so
 // that a flood from forged addresses takes nothing from it (THREATS A11, A15).
 //
-// A flat, 4-way table under a keyed hash: an attacker cannot choose who shares a set. A source whose
+// A flat, 8-way table under a keyed hash: an attacker cannot choose who shares a set. A source whose
 // budgets are full again makes room without loss; where there is none the table grows, to a bound; then the
 // entry idle for longest is replaced, and a source that comes back has a full budget, which the common budget
 // of all strangers bounds. When the rush is over the table shrinks again.
@@ -43,16 +43,18 @@ class Guard {
     // Refills by `rate` a second up to `burst`, then takes one; false: empty.
     bool take(double elapsed, double rate, double burst);
   };
+  using Party = std::uint64_t;  // whose budget it is; of a global address never 0
   struct Source {
-    IpAddress address;
-    bool used = false;
-    Bucket packets, proven_packets, signatures;
+    Party party = 0;  // 0: the place is free
     Instant last{};
+    Bucket packets, proven_packets, signatures;
+    [[nodiscard]] bool used() const { return party != 0; }
     [[nodiscard]] bool rested(Instant now) const;
   };
-  static constexpr std::size_t ways = 4;
+  static constexpr std::size_t ways = 8;
+  [[nodiscard]] static Party party_of(const IpAddress& address);
   [[nodiscard]] Source& source(Instant now, const IpAddress& address);
-  [[nodiscard]] std::size_t set_of(const IpAddress& address) const;
+  [[nodiscard]] std::size_t set_of(Party party) const;
   bool resize(Instant now, std::size_t size);
   [[nodiscard]] bool too_large(Instant now);
 

@@ -128,7 +128,7 @@ inline constexpr double signatures_burst = 400;
 inline constexpr double signatures_per_source = 0.5;      // one is needed in 15 min
 inline constexpr double signatures_per_source_burst = 8;  // several nodes behind one NAT
 inline constexpr std::size_t guard_sources_first = 64;    // grows under pressure
-inline constexpr std::size_t guard_sources = 8192;        // 48 B each
+inline constexpr std::size_t guard_sources = 8192;        // 32 B each
 inline constexpr int amplification = 3;  // bytes out per byte in, source unproven (THREATS A11)
 
 // ---- votes

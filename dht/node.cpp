@@ -47,7 +47,8 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       position(position_of(config.identity.public_key, bound_address(config))),
       table(position),
       store(random.bytes<32>(), position,
-            static_cast<std::uint32_t>(std::min<std::size_t>(config.max_stored_records, Store::capacity))),
+            static_cast<std::uint32_t>(std::min<std::size_t>(config.max_stored_records, Store::capacity)),
+            *config.signatures),
       tokens(random.bytes<32>()),
       guard(random),
       skew(config.scope == Scope::local ? limits::skew_voters_local : limits::skew_voters),
@@ -231,7 +232,8 @@ void Node::restore(Now now, std::span<const SavedContact> contacts, NodeOutput& 
   std::erase_if(fresh, [this](const SavedContact& contact) { return !state_->allowed(contact.endpoint); });
   std::sort(fresh.begin(), fresh.end(), fresher);
   if (fresh.size() > limits::restore_backlog) fresh.resize(limits::restore_backlog);
-  state_->backlog.assign(fresh.begin(), fresh.end());
+  state_->backlog.clear();
+  for (const SavedContact& contact : fresh) state_->backlog.push_back(contact.endpoint);
   state_->restore_more(now, out);
 }
 
@@ -299,7 +301,7 @@ std::vector<SavedContact> Node::contacts_to_save(Now now) const {
   state_->table.for_each([&](const Contact& contact) {
     // The wall clock may have jumped since; what is saved is counted back from now.
     const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(now.mono - contact.answered);
-    out.push_back({contact.endpoint, contact.public_key, contact.id, unix_ms(now.wall - ago)});
+    out.push_back({contact.endpoint, unix_ms(now.wall - ago)});
   });
   std::sort(out.begin(), out.end(), fresher);
   return out;

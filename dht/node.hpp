@@ -33,10 +33,9 @@ enum class Scope : std::uint8_t { internet, local };
 // full: enters others' tables at once (the `node` command). earned: read-only until a stranger reached us.
 enum class Membership : std::uint8_t { earned, full };
 
+// Whom to ask first after a restart. No name is kept with it: who answers there proves its own.
 struct SavedContact {
   Endpoint endpoint;
-  ByteArray<32> public_key{};
-  Key position;
   std::int64_t last_seen_unix_ms = 0;
 };
 
@@ -47,8 +46,8 @@ struct NodeConfig {
   Membership membership = Membership::earned;
   std::optional<IpAddress> external;  // when the host knows it (it listens on one global address)
   std::size_t max_stored_records = 65'536;
-  // Of the proofs in replies. Records are always Ed25519; only large simulations choose another.
-  const crypto::SignatureScheme* proofs = &crypto::ed25519;
+  // Of the proofs in replies and of records; only large simulations choose another. Outlives the node.
+  const crypto::SignatureScheme* signatures = &crypto::ed25519;
 };
 
 struct Datagram {

@@ -30,7 +30,7 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
       guard.admit_signature(now.mono, from) == Acceptance::pass) {
     reply.observed = from;
     const ProofSubject subject{query.transaction, record_query ? Key{} : *query.sender, position, from};
-    reply.proof = prove(config.identity, subject, unix_ms(now.wall), *config.proofs);
+    reply.proof = prove(config.identity, subject, unix_ms(now.wall), *config.signatures);
     ++counters.signatures_made;
   }
   Surroundings around{table,         store,           tokens,         *codec,       random,

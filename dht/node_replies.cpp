@@ -133,12 +133,12 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
   if (!reply.observed || reply.observed->address.family != config.family) return std::nullopt;
   ++counters.signatures_checked;
   const ProofSubject subject{reply.transaction, transaction.sender, reply.sender, *reply.observed};
-  if (!proof_holds(*reply.proof, subject, *config.proofs)) return std::nullopt;
+  if (!proof_holds(*reply.proof, subject, *config.signatures)) return std::nullopt;
   const bool local = config.scope == Scope::local;
   const bool bound =
       position_valid(reply.sender, reply.proof->public_key, local ? IpAddress{} : from.address);
   const bool fits = bound && allowed(from);
-  known.proved(from, {reply.proof->public_key, reply.sender, reply.role, fits, now.mono});
+  known.proved(from, {reply.sender, reply.role, fits, now.mono});
   if (local || (reply.observed->address.global() && from.address.global())) {
     vote.report(from, *reply.observed, now.mono);
     if (reply.observed != external) apply_external(now, out);  // one more vote for what holds changes nothing
@@ -154,7 +154,6 @@ void NodeState::admit(Now now, const Endpoint& from, const Reply& reply, const T
   Contact contact;
   contact.id = reply.sender;
   contact.endpoint = from;
-  if (proven != nullptr) contact.public_key = proven->public_key;
   contact.answered = now.mono;
   contact.asked = transaction.sent;
   contact.proven = proven != nullptr ? proven->at : now.mono;

@@ -384,7 +384,7 @@ std::uint32_t NodeState::take_records(Now now, std::uint64_t id, Search& search,
     const auto mark = load_be<std::uint64_t>(crypto::blake2b<8>(record).data());
     if (std::find(search.seen.begin(), search.seen.end(), mark) != search.seen.end()) continue;
     search.seen.push_back(mark);
-    if (!check_record(record, search.target, now.wall)) continue;
+    if (!check_record(record, search.target, now.wall, *config.signatures)) continue;
     values.records.push_back({to_vector(record), from});
   }
   const auto fresh = static_cast<std::uint32_t>(values.records.size());

@@ -159,7 +159,7 @@ struct NodeState {
   std::vector<Guide> guides;                // oldest first, bounded
   std::vector<Endpoint> bootstraps;         // remembered, bounded
   std::vector<Introduction> introductions;  // in flight
-  std::deque<SavedContact> backlog;         // of restore
+  std::deque<Endpoint> backlog;             // of restore
   std::deque<Verification> verifications;   // askers, and those near to us
   std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
   std::deque<Verification> heard;  // named in passing; at leisure

@@ -63,7 +63,7 @@ void NodeState::restore_more(Now now, NodeOutput& out) {
       introductions.begin(), introductions.end(),
       [](const Introduction& introduction) { return introduction.purpose == Purpose::restore; }));
   while (in_flight < limits::restore_parallel && !backlog.empty()) {
-    const Endpoint endpoint = backlog.front().endpoint;
+    const Endpoint endpoint = backlog.front();
     backlog.pop_front();
     if (table.find(endpoint) != nullptr) continue;
     introduce(now, endpoint, Purpose::restore, out);

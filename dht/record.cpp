@@ -130,7 +130,7 @@ Commitment commit(const Salt& salt, const IpAddress& address) {
 }
 
 BuiltRecord build_record(const EpochKeys& keys, const AnnouncerKeys& announcer, const RecordInputs& inputs,
-                         Random& random) {
+                         Random& random, const crypto::SignatureScheme& scheme) {
   const std::int64_t expiry = unix_ms(inputs.expiry);
   SHOAL_CHECK(inputs.sequence >> 48 == 0 && expiry >= 0 && expiry >> 48 == 0);
   SHOAL_CHECK(inputs.progress.per_mille <= 1000);
@@ -162,9 +162,9 @@ BuiltRecord build_record(const EpochKeys& keys, const AnnouncerKeys& announcer, 
   crypto::seal_xchacha(bytes + box_at, plain, {bytes, box_at}, nonce, keys.box);
 
   const auto by_announcer =
-      announcer.signing.sign(SignedBytes{announcer_label, {bytes, announcer_signature_at}}.view());
+      scheme.sign(announcer.signing, SignedBytes{announcer_label, {bytes, announcer_signature_at}}.view());
   std::copy(by_announcer.begin(), by_announcer.end(), bytes + announcer_signature_at);
-  const auto by_swarm = keys.swarm.sign(SignedBytes{swarm_label, {bytes, swarm_signature_at}}.view());
+  const auto by_swarm = scheme.sign(keys.swarm, SignedBytes{swarm_label, {bytes, swarm_signature_at}}.view());
   std::copy(by_swarm.begin(), by_swarm.end(), bytes + swarm_signature_at);
   return out;
 }
@@ -192,23 +192,24 @@ Result<RecordHeader> check_header(ByteView record, const Key& key, WallTime wall
   return out;
 }
 
-Result<void> check_signatures(ByteView record) {
+Result<void> check_signatures(ByteView record, const crypto::SignatureScheme& scheme) {
   SHOAL_CHECK(record.size() == record_bytes);
-  if (!crypto::verify(to_array<32>(record.subspan(swarm_at)),
-                      SignedBytes{swarm_label, record.first(swarm_signature_at)}.view(),
-                      to_array<64>(record.subspan(swarm_signature_at))))
+  if (!scheme.verify(to_array<32>(record.subspan(swarm_at)),
+                     SignedBytes{swarm_label, record.first(swarm_signature_at)}.view(),
+                     to_array<64>(record.subspan(swarm_signature_at))))
     return fail(Code::forged, "a record is signed by its swarm key");
-  if (!crypto::verify(to_array<32>(record.subspan(announcer_at)),
-                      SignedBytes{announcer_label, record.first(announcer_signature_at)}.view(),
-                      to_array<64>(record.subspan(announcer_signature_at))))
+  if (!scheme.verify(to_array<32>(record.subspan(announcer_at)),
+                     SignedBytes{announcer_label, record.first(announcer_signature_at)}.view(),
+                     to_array<64>(record.subspan(announcer_signature_at))))
     return fail(Code::forged, "a record is signed by its announcer");
   return {};
 }
 
-Result<RecordHeader> check_record(ByteView record, const Key& key, WallTime wall) {
+Result<RecordHeader> check_record(ByteView record, const Key& key, WallTime wall,
+                                  const crypto::SignatureScheme& scheme) {
   auto header = check_header(record, key, wall);
   if (!header) return header;
-  if (auto genuine = check_signatures(record); !genuine) return std::unexpected(genuine.error());
+  if (auto genuine = check_signatures(record, scheme); !genuine) return std::unexpected(genuine.error());
   return header;
 }
 

@@ -91,7 +91,8 @@ struct BuiltRecord {
   [[nodiscard]] const Salt& salt_for(Family family) const { return family == Family::v4 ? salt_v4 : salt_v6; }
 };
 [[nodiscard]] BuiltRecord build_record(const EpochKeys& keys, const AnnouncerKeys& announcer,
-                                       const RecordInputs& inputs, Random& random);
+                                       const RecordInputs& inputs, Random& random,
+                                       const crypto::SignatureScheme& scheme = crypto::ed25519);
 // Now + 60 min, less a random part of a minute (see the top).
 [[nodiscard]] WallTime draw_expiry(WallTime wall, Random& random);
 
@@ -104,8 +105,11 @@ struct RecordHeader {
   WallTime expiry{};
 };
 [[nodiscard]] Result<RecordHeader> check_header(ByteView record, const Key& key, WallTime wall);
-[[nodiscard]] Result<void> check_signatures(ByteView record);
-[[nodiscard]] Result<RecordHeader> check_record(ByteView record, const Key& key, WallTime wall);  // both
+[[nodiscard]] Result<void> check_signatures(ByteView record,
+                                            const crypto::SignatureScheme& scheme = crypto::ed25519);
+// Both.
+[[nodiscard]] Result<RecordHeader> check_record(ByteView record, const Key& key, WallTime wall,
+                                                const crypto::SignatureScheme& scheme = crypto::ed25519);
 // The fields alone, unchecked. Precondition: record.size() == record_bytes.
 [[nodiscard]] RecordHeader read_header(ByteView record);
 

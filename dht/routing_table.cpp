@@ -167,7 +167,6 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
   if (contact.id == own_) return Admission::own;
   if (Contact* known = entry(contact.endpoint); known != nullptr) {
     if (known->id == contact.id) {
-      known->public_key = contact.public_key;
       known->answered = contact.answered;
       known->proven = contact.proven;
       set_failures(*known, 0);

@@ -41,14 +41,10 @@ struct Store::Entry {
   ByteArray<record_bytes> bytes;
   Rooms::iterator room;
   Networks::iterator network;
+  Ends::iterator ending;
   Instant stored, end;
   std::array<Link, list_kinds> links;  // in the order of lists_of
   std::uint16_t rank = 0;
-};
-
-struct Store::Chunk {
-  static constexpr Index entries = 8;  // 3.4 KB: most nodes keep a few records
-  std::array<Entry, entries> entry;
 };
 
 // The order of a record's lists. The key's and the network's are walked by others.
@@ -57,26 +53,29 @@ constexpr std::size_t by_key = 0;
 constexpr std::size_t by_rank = 1;
 }  // namespace
 
-Store::Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room)
-    : secret_(secret), position_(position), capacity_(room) {
+Store::Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room,
+             const crypto::SignatureScheme& scheme)
+    : secret_(secret), position_(position), capacity_(room), scheme_(&scheme) {
   SHOAL_CHECK(room >= 1 && room <= capacity);
 }
 Store::~Store() = default;
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 
-Store::Entry& Store::at(Index index) {
-  return chunks_[index / Chunk::entries]->entry[index % Chunk::entries];
-}
-const Store::Entry& Store::at(Index index) const {
-  return chunks_[index / Chunk::entries]->entry[index % Chunk::entries];
-}
+Store::Entry& Store::at(Index index) { return *entries_[index]; }
+const Store::Entry& Store::at(Index index) const { return *entries_[index]; }
 
 // ---- the four lists of a record
 
 std::array<Store::List*, Store::list_kinds> Store::lists_of(const Entry& entry) {
-  const auto slot = static_cast<std::size_t>(static_cast<std::uint64_t>(minute_after(entry.end)) % end_slots);
-  return {&entry.room->second, &ranks_[entry.rank], &entry.network->second, &ends_[slot]};
+  return {&entry.room->second, &ranks_[entry.rank], &entry.network->second, &entry.ending->second};
+}
+
+// With a list for it.
+std::uint16_t Store::rank_of(const Key& key) {
+  const auto rank = static_cast<std::size_t>(shared_prefix(position_, key));
+  if (rank >= ranks_.size()) ranks_.resize(rank + 1);
+  return static_cast<std::uint16_t>(rank);
 }
 
 void Store::append_to(List& list, std::size_t kind, Index index) {
@@ -102,24 +101,24 @@ void Store::recount(Networks::const_iterator network, std::uint32_t before) {
 
 void Store::insert(Now now, const Key& key, ByteView record, std::uint64_t network) {
   if (free_.empty()) {
-    const auto first = static_cast<Index>(chunks_.size() * Chunk::entries);
-    chunks_.push_back(std::make_unique<Chunk>());
-    for (Index i = Chunk::entries; i-- > 0;) free_.push_back(first + i);
+    free_.push_back(static_cast<Index>(entries_.size()));
+    entries_.emplace_back();
   }
   const Index index = free_.back();
   free_.pop_back();
+  entries_[index] = std::make_unique<Entry>();
   Entry& entry = at(index);
   std::copy(record.begin(), record.end(), entry.bytes.begin());
   entry.room = rooms_.try_emplace(key).first;
   entry.network = networks_.try_emplace(network).first;
-  entry.rank = static_cast<std::uint16_t>(shared_prefix(position_, key));
+  entry.rank = rank_of(key);
   entry.stored = now.mono;
   entry.end = now.mono + (keep_until(read_header(record).expiry, now.wall) - now.wall);
+  entry.ending = ends_.try_emplace(minute_after(entry.end)).first;
   const std::uint32_t before = entry.network->second.count;
   const auto lists = lists_of(entry);
   for (std::size_t kind = 0; kind < list_kinds; ++kind) append_to(*lists[kind], kind, index);
   recount(entry.network, before);
-  earliest_ = size_ == 0 ? minute_after(entry.end) : std::min(earliest_, minute_after(entry.end));
   ++size_;
   digest_ ^= mark_of(entry.bytes);
 }
@@ -133,6 +132,8 @@ void Store::remove(Index index) {
   recount(entry.network, before);
   if (entry.room->second.count == 0) rooms_.erase(entry.room);
   if (entry.network->second.count == 0) networks_.erase(entry.network);
+  if (entry.ending->second.count == 0) ends_.erase(entry.ending);
+  entries_[index].reset();
   free_.push_back(index);
   --size_;
 }
@@ -199,7 +200,7 @@ Store::Index Store::victim_of_store(const Key& key, std::uint64_t network) const
         stranger(network) && own != networks_.end() && own->second.count >= large_.rbegin()->first;
     return own_largest ? own->second.first : networks_.find(large_.rbegin()->second)->second.first;
   }
-  const auto rank = static_cast<std::size_t>(shared_prefix(position_, key));
+  const auto rank = std::min(ranks_.size(), static_cast<std::size_t>(shared_prefix(position_, key)));
   for (std::size_t farther = 0; farther < rank; ++farther)
     if (ranks_[farther].count != 0) return ranks_[farther].first;
   return none;
@@ -257,7 +258,7 @@ Result<void> Store::put(Now now, const Endpoint& from, const Key& key, ByteView 
     return fail(Code::busy, "signatures are checked at a bounded rate");
   }
   ++counts_.verified;
-  if (auto genuine = check_signatures(record); !genuine) return genuine;
+  if (auto genuine = check_signatures(record, *scheme_); !genuine) return genuine;
   if (*leaving != none) {
     if (*leaving != previous) ++counts_.evicted;
     remove(*leaving);
@@ -340,24 +341,13 @@ void Store::forget(const Key& key) {
 
 void Store::expire(Now now) {
   const std::int64_t current = minute_before(now.mono);
-  if (current <= swept_) return;
-  const std::int64_t first = std::max(swept_ + 1, current - static_cast<std::int64_t>(end_slots) + 1);
-  for (std::int64_t m = first; m <= current; ++m) {
-    List& ending = ends_[static_cast<std::size_t>(static_cast<std::uint64_t>(m) % end_slots)];
-    while (ending.first != none) {
-      remove(ending.first);
-      ++counts_.expired;
-    }
+  while (!ends_.empty() && ends_.begin()->first <= current) {
+    remove(ends_.begin()->second.first);
+    ++counts_.expired;
   }
-  swept_ = current;
-  if (size_ == 0) return;
-  // Everything left ends within 256 minutes, so some slot ahead holds the first of it.
-  earliest_ = swept_ + 1;
-  while (ends_[static_cast<std::size_t>(static_cast<std::uint64_t>(earliest_) % end_slots)].count == 0)
-    ++earliest_;
 }
 
-Instant Store::next_expiry() const { return size_ == 0 ? never : Instant{earliest_ * minute}; }
+Instant Store::next_expiry() const { return ends_.empty() ? never : Instant{ends_.begin()->first * minute}; }
 
 void Store::set_position(const Key& position) {
   if (position == position_) return;
@@ -371,7 +361,7 @@ void Store::set_position(const Key& position) {
   std::ranges::sort(all);  // each list is in order of age
   for (const auto& [stored, index] : all) {
     Entry& entry = at(index);
-    entry.rank = static_cast<std::uint16_t>(shared_prefix(position_, entry.room->first));
+    entry.rank = rank_of(entry.room->first);
     append_to(ranks_[entry.rank], by_rank, index);
   }
 }

@@ -1,7 +1,7 @@
 // Store: the records this node keeps for others, and the few of its own that it always serves.
 //
 // Bounded in every direction (DESIGN 5, THREATS A14): 65,536 records, 64 a key, 4 a /24 (IPv6: /48) a key.
-// Every operation is O(1) or O(64) but for the look-up of a key (a balanced tree: keys are hashes that an
+// Every operation is O(1) or O(64) but for look-ups in balanced trees (of keys: they are hashes that an
 // attacker can grind, and a tree has no bad case). A PUT is checked from cheap to dear: size, rate of its
 // source, H(SPK), expiry, sequence, commitment, room, and two signatures last; those are capped in total as
 // well, and when the cap is reached only refreshes of what we already keep are looked at, so a flood of valid
@@ -46,8 +46,10 @@ class Store {
   static constexpr std::uint32_t held_capacity = 4096;  // our own: two epochs of 2,048 contents
   static constexpr Duration overdue = std::chrono::minutes{35};  // refreshed every 25 +- 5: past this, dead
 
-  // `secret` is random, for hashing networks. `room`: 1..capacity records for others.
-  Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room = capacity);
+  // `secret` is random, for hashing networks. `room`: 1..capacity records for others. `scheme`: of their
+  // signatures; outlives the store.
+  Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room = capacity,
+        const crypto::SignatureScheme& scheme = crypto::ed25519);
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -72,7 +74,7 @@ class Store {
   [[nodiscard]] Result<void> hold(const Key& key, Bytes record);
   void forget(const Key& key);
 
-  void expire(Now now);  // drops what has run out; O(what is dropped) and at most 256 steps
+  void expire(Now now);  // drops what has run out; O(what is dropped)
   // When to call `expire` next: less than a minute after the first record's end. `never` when empty.
   [[nodiscard]] Instant next_expiry() const;
   void set_position(const Key& position);  // O(n log n), rare: our external address changed
@@ -94,7 +96,6 @@ class Store {
  private:
   using Index = std::uint32_t;
   static constexpr Index none = ~Index{0};
-  static constexpr std::size_t end_slots = 256;  // minutes; the longest life is 120
   // A record is in four lists at once, linked through its own fields: of its key, of its rank (leading bits
   // shared with our position), of its network, of the minute in which it ends. Each is in order of age.
   static constexpr std::size_t list_kinds = 4;
@@ -104,12 +105,13 @@ class Store {
   };
   using Rooms = std::map<Key, List>;               // by DHT key
   using Networks = std::map<std::uint64_t, List>;  // by keyed hash of the network; odd: a global one
+  using Ends = std::map<std::int64_t, List>;       // by minute; the longest life is 120
   struct Entry;
-  struct Chunk;
 
   [[nodiscard]] Entry& at(Index index);
   [[nodiscard]] const Entry& at(Index index) const;
   [[nodiscard]] std::array<List*, list_kinds> lists_of(const Entry& entry);
+  [[nodiscard]] std::uint16_t rank_of(const Key& key);
   void append_to(List& list, std::size_t kind, Index index);
   void take_from(List& list, std::size_t kind, Index index);
   void recount(Networks::const_iterator network, std::uint32_t before);
@@ -124,16 +126,15 @@ class Store {
   ByteArray<32> secret_;
   Key position_;
   std::uint32_t capacity_;
-  std::vector<std::unique_ptr<Chunk>> chunks_;  // entries never move, so views into them stay good
+  const crypto::SignatureScheme* scheme_;
+  std::vector<std::unique_ptr<Entry>> entries_;  // they never move, so views into them stay good
   std::vector<Index> free_;
   Rooms rooms_;
   Networks networks_;
   std::set<std::pair<std::uint32_t, std::uint64_t>>
-      large_;  // (records, network), of strangers with two or more
-  std::array<List, Key::bits + 1> ranks_;
-  std::array<List, end_slots> ends_;
-  std::int64_t swept_ = -(std::int64_t{1} << 40);  // the minute up to which ends_ is empty
-  std::int64_t earliest_ = 0;  // no record ends before this minute; only meaningful where there is one
+      large_;                // (records, network), of strangers with two or more
+  std::vector<List> ranks_;  // grows to the highest in use
+  Ends ends_;
   std::map<Key, Bytes> own_;
   std::size_t size_ = 0;
   PutRate rate_;

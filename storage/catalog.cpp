@@ -163,13 +163,9 @@ Result<void> Catalog::store_share(const ShareKey& key, const ByteArray<32>& salt
 Result<std::vector<StoredContact>> Catalog::contacts(std::string_view overlay) {
   GateHold hold{gate_};
   std::vector<StoredContact> out;
-  Query query{*database_,
-              "SELECT endpoint, public_key, last_seen_ms FROM contacts WHERE overlay=? ORDER BY position",
+  Query query{*database_, "SELECT endpoint, last_seen_ms FROM contacts WHERE overlay=? ORDER BY position",
               overlay};
-  while (query.next()) {
-    if (query.blob(1).size() != 32) return fail(Code::malformed, "a contact's key has 32 bytes");
-    out.push_back({to_vector(query.blob(0)), to_array<32>(query.blob(1)), query.integer(2)});
-  }
+  while (query.next()) out.push_back({to_vector(query.blob(0)), query.integer(1)});
   if (auto done = query.outcome(); !done) return std::unexpected(done.error());
   return out;
 }
@@ -183,14 +179,12 @@ Result<void> Catalog::save_contacts(std::string_view overlay, std::span<const St
   const std::size_t count = std::min(contacts.size(), max_contacts);
   for (std::size_t i = 0; i < count; ++i) {
     const StoredContact& contact = contacts[i];
-    Query query{
-        *database_,
-        "INSERT INTO contacts(overlay, position, endpoint, public_key, last_seen_ms) VALUES(?, ?, ?, ?, ?)",
-        overlay,
-        std::uint64_t{i},
-        contact.endpoint,
-        contact.public_key,
-        contact.last_seen_ms};
+    Query query{*database_,
+                "INSERT INTO contacts(overlay, position, endpoint, last_seen_ms) VALUES(?, ?, ?, ?)",
+                overlay,
+                std::uint64_t{i},
+                contact.endpoint,
+                contact.last_seen_ms};
     if (auto done = query.run(); !done) return done;
   }
   return transaction.commit();

@@ -48,7 +48,10 @@ constexpr const char* sequences_table = R"(
 CREATE TABLE sequences(id BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 )";
 
-constexpr std::array<const char*, catalog_version> steps{first_tables, sequences_table};
+// 2 -> 3: who answers at a saved endpoint proves a key of its own, whatever stood there before.
+constexpr const char* nameless_contacts = "ALTER TABLE contacts DROP COLUMN public_key";
+
+constexpr std::array<const char*, catalog_version> steps{first_tables, sequences_table, nameless_contacts};
 
 Result<void> migrate(sqlite::Database& database) {
   sqlite::Transaction transaction{database, sqlite::Durability::durable};
@@ -61,8 +64,8 @@ Result<void> migrate(sqlite::Database& database) {
   for (auto step = static_cast<std::size_t>(*version); step < steps.size(); ++step) {
     if (auto done = database.execute(steps[step]); !done) return done;
   }
-  static_assert(catalog_version == 2 && catalog_application_id == 1397247820, "the pragmas below name both");
-  if (auto done = database.execute("PRAGMA application_id=1397247820; PRAGMA user_version=2"); !done)
+  static_assert(catalog_version == 3 && catalog_application_id == 1397247820, "the pragmas below name both");
+  if (auto done = database.execute("PRAGMA application_id=1397247820; PRAGMA user_version=3"); !done)
     return done;
   return transaction.commit();
 }
@@ -70,12 +73,13 @@ Result<void> migrate(sqlite::Database& database) {
 }  // namespace
 
 Result<void> prepare_schema(sqlite::Database& database) {
-  const auto application = database.integer("PRAGMA application_id");
-  if (!application) return std::unexpected(application.error());
-  const auto version = database.integer("PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
+  // In this order: where another process makes the catalog meanwhile, tables that are seen are seen as ours.
   const auto tables = database.integer("SELECT count(*) FROM sqlite_schema");
   if (!tables) return std::unexpected(tables.error());
+  const auto version = database.integer("PRAGMA user_version");
+  if (!version) return std::unexpected(version.error());
+  const auto application = database.integer("PRAGMA application_id");
+  if (!application) return std::unexpected(application.error());
   const bool empty = *application == 0 && *version == 0 && *tables == 0;
   if (!empty && *application != catalog_application_id)
     return fail(Code::malformed, "the file in the catalog's place is a database of another program");

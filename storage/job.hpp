@@ -94,7 +94,6 @@ struct DetachJob {
 // A saved DHT contact; times are Unix time, so that they mean something after a restart.
 struct StoredContact {
   Bytes endpoint;  // compact, 6 or 18 bytes
-  ByteArray<32> public_key{};
   std::int64_t last_seen_ms = 0;
 };
 struct SaveContactsJob {

@@ -44,8 +44,7 @@ void Overlays::start(Now now, const SessionConfig& config) {
       if (contacts.overlay != overlay.name) continue;
       for (const storage::StoredContact& contact : contacts.contacts)
         if (const auto endpoint = Endpoint::from_compact(contact.endpoint))
-          saved.push_back({*endpoint, contact.public_key,
-                           dht::position_of(contact.public_key, endpoint->address), contact.last_seen_ms});
+          saved.push_back({*endpoint, contact.last_seen_ms});
     }
     overlay.node.restore(now, saved, node_output_);
     settle(overlay);
@@ -213,7 +212,7 @@ std::vector<storage::SaveContactsJob> Overlays::contacts_to_save(Now now) const 
   for (const Overlay& overlay : overlays_) {
     storage::SaveContactsJob job{overlay.name, {}};
     for (const dht::SavedContact& contact : overlay.node.contacts_to_save(now))
-      job.contacts.push_back({contact.endpoint.compact(), contact.public_key, contact.last_seen_unix_ms});
+      job.contacts.push_back({contact.endpoint.compact(), contact.last_seen_unix_ms});
     if (!job.contacts.empty()) out.push_back(std::move(job));
   }
   return out;

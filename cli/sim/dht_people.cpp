@@ -96,8 +96,8 @@ std::vector<dht::SavedContact> long_known(const DhtWorld& world,
       chosen.insert(chosen.contains(pick) ? j : pick);
     }
     for (const std::size_t pick : chosen) {
-      const auto& [id, other] = first[static_cast<std::ptrdiff_t>(pick)];
-      if (other != node) out.push_back({world.endpoint(other), {}, id, seen});
+      const NodeNumber other = first[static_cast<std::ptrdiff_t>(pick)].second;
+      if (other != node) out.push_back({world.endpoint(other), seen});
     }
     // Where nobody else shares more bits with it, all deeper buckets are empty.
     const Key rest = truncated(own, index + 1);
@@ -147,7 +147,8 @@ void Publishers::put(std::size_t key, NodeNumber node, std::uint64_t last) {
   inputs.sequence = dht::next_sequence(announcer, wall, last);
   inputs.expiry = dht::draw_expiry(wall, random_);
   inputs.v4 = world_.endpoint(node).address;
-  const dht::BuiltRecord record = dht::build_record(content.keys, announcer, inputs, random_);
+  const dht::BuiltRecord record =
+      dht::build_record(content.keys, announcer, inputs, random_, world_.signatures());
   announcers_[announcer.signing.public_key] = node;
   world_.with(node, [&](dht::Node& engine, Now now, dht::NodeOutput& out) {
     engine.hold(content.keys.key, record.bytes);
@@ -173,11 +174,9 @@ std::vector<std::string> dht_notes(std::size_t nodes) {
   out.emplace_back(
       "Tables were filled by giving each node, as if saved, as many true contacts as its buckets hold, drawn "
       "at random; it asked each, and each got in by its signed answer.");
-  out.emplace_back(
-      nodes > real_signatures_up_to
-          ? "Proofs in worlds over 1,000 nodes are signed with keyed BLAKE2b instead of Ed25519; "
-            "records always with Ed25519."
-          : "All signatures are Ed25519.");
+  out.emplace_back(nodes > real_signatures_up_to
+                       ? "Worlds over 1,000 nodes sign with keyed BLAKE2b instead of Ed25519."
+                       : "All signatures are Ed25519.");
   return out;
 }
 

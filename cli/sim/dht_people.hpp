@@ -65,7 +65,7 @@ class Publishers {
   std::map<crypto::PublicKey, NodeNumber> announcers_;
 };
 
-// Above this many nodes a world's proofs are signed with the keyed hash.
+// Above this many nodes a world signs with the keyed hash.
 inline constexpr std::size_t real_signatures_up_to = 1000;
 // What every report about a DhtWorld says of its models; `nodes`: of its largest world.
 [[nodiscard]] std::vector<std::string> dht_notes(std::size_t nodes);

@@ -7,11 +7,11 @@
 namespace shoal::sim {
 namespace {
 
-DhtWorldConfig configure(const Order& order, std::size_t nodes, ProofScheme proofs, std::uint64_t which) {
+DhtWorldConfig configure(const Order& order, std::size_t nodes, std::uint64_t which) {
   DhtWorldConfig config;
   config.seed = mix(order.seed + which) ^ nodes;
   config.loss = order.number("loss");
-  config.proofs = proofs;
+  config.signatures = nodes <= real_signatures_up_to ? &crypto::ed25519 : &keyed_hash;
   return config;
 }
 
@@ -20,8 +20,7 @@ DhtWorldConfig configure(const Order& order, std::size_t nodes, ProofScheme proo
 DhtTrial::DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which)
     : order(ordered),
       nodes(node_count),
-      proofs(nodes <= real_signatures_up_to ? ProofScheme::ed25519 : ProofScheme::keyed_hash),
-      world(configure(order, nodes, proofs, which)),
+      world(configure(order, nodes, which)),
       random(world.random().fork("trial")),
       census(world),
       publishers(world, keys),

@@ -12,7 +12,7 @@
 namespace shoal::sim {
 
 struct DhtTrial {
-  // `nodes`: how many it is about, which decides how proofs are signed. `which`: tells the worlds of one
+  // `nodes`: how many it is about, which decides how they sign. `which`: tells the worlds of one
   // order apart.
   DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which = 0);
   DhtTrial(const DhtTrial&) = delete;
@@ -33,7 +33,6 @@ struct DhtTrial {
 
   const Order& order;
   const std::size_t nodes;
-  const ProofScheme proofs;
   DhtWorld world;
   Random random;
   Census census;

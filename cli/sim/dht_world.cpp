@@ -40,11 +40,10 @@ crypto::Signature hash_sign(const crypto::SigningKey& key, ByteView message) {
 bool hash_verify(const crypto::PublicKey& key, ByteView message, const crypto::Signature& signature) {
   return crypto::blake2b<64>(message, key) == signature;
 }
-constexpr crypto::SignatureScheme keyed_hash{hash_sign, hash_verify};
 
 }  // namespace
 
-const crypto::SignatureScheme& keyed_hash_scheme() { return keyed_hash; }
+const crypto::SignatureScheme keyed_hash{hash_sign, hash_verify};
 
 DhtWorld::DhtWorld(const DhtWorldConfig& config)
     : config_(config),
@@ -89,7 +88,7 @@ void DhtWorld::begin(NodeNumber number, bool knows_address) {
   config.membership = machine.membership;
   if (knows_address) config.external = machine.at.address;
   config.max_stored_records = config_.stored_records;
-  if (config_.proofs == ProofScheme::keyed_hash) config.proofs = &keyed_hash;
+  config.signatures = config_.signatures;
   machine.node = std::make_unique<dht::Node>(now(), std::move(config), std::make_unique<dht::NativeCodec>(),
                                              Random{seed_of(config_.seed, "node", number)});
   reschedule(number);

@@ -8,8 +8,8 @@
 // pair, up to 10 % jitter on each datagram; sigma 0.6 puts the 90th percentile at 190 ms, as in the King data
 // set (Gummadi et al. 2002).
 //
-// Proofs may be signed with a keyed hash of the same size instead of Ed25519, which costs a hundredth and
-// anybody could forge: for worlds whose attackers do not try. Records always bear real signatures.
+// A keyed hash of the same size may stand for Ed25519's signatures. It costs a hundredth, and anybody could
+// forge it: for worlds whose attackers do not try.
 //
 // The same seed and the same calls give the same run, to the bit. Invariant: a number is never given twice.
 #pragma once
@@ -28,11 +28,10 @@ namespace shoal::sim {
 using NodeNumber = std::uint32_t;
 inline constexpr NodeNumber no_node = ~NodeNumber{0};
 
-enum class ProofScheme : std::uint8_t { ed25519, keyed_hash };
 enum class Access : std::uint8_t { open, nat };
 
-// The keyed hash: BLAKE2b-512 of the message under the public key.
-[[nodiscard]] const crypto::SignatureScheme& keyed_hash_scheme();
+// BLAKE2b-512 of the message under the public key.
+extern const crypto::SignatureScheme keyed_hash;
 
 struct DhtWorldConfig {
   std::uint64_t seed = 1;
@@ -43,7 +42,7 @@ struct DhtWorldConfig {
                   .high = Duration{450'000},
                   .median = Duration{45'000},
                   .sigma = 0.6};
-  ProofScheme proofs = ProofScheme::ed25519;
+  const crypto::SignatureScheme* signatures = &crypto::ed25519;
   std::size_t stored_records = 65'536;  // a node
 };
 
@@ -89,6 +88,7 @@ class DhtWorld {
   [[nodiscard]] NodeNumber who(const Endpoint& endpoint) const;  // no_node: nobody ever
   [[nodiscard]] std::size_t size() const { return machines_.size(); }
   [[nodiscard]] crypto::SecretKey secret(NodeNumber node) const;  // the seed of its identity
+  [[nodiscard]] const crypto::SignatureScheme& signatures() const { return *config_.signatures; }
 
   // Calls f(dht::Node&, Now, dht::NodeOutput&) on a living node and carries its output.
   template <class F>

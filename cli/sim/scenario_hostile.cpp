@@ -55,12 +55,8 @@ constexpr Duration filling = 20s;
 // All hostile nodes: one mind.
 class Colluders final : public Stranger {
  public:
-  Colluders(DhtWorld& world, Census& census, ProofScheme scheme)
-      : world_(world),
-        census_(census),
-        own_(world),
-        random_(world.random().fork("colluders")),
-        scheme_(scheme) {}
+  Colluders(DhtWorld& world, Census& census)
+      : world_(world), census_(census), own_(world), random_(world.random().fork("colluders")) {}
 
   NodeNumber add(const IpAddress& address, const crypto::SigningKey& key) {
     const NodeNumber number = world_.add_stranger(address, *this);
@@ -85,8 +81,7 @@ class Colluders final : public Stranger {
     if (query->proof == dht::ProofWanted::yes) {
       reply.observed = from;
       const dht::ProofSubject subject{query->transaction, query->sender.value_or(Key{}), reply.sender, from};
-      reply.proof = dht::prove(keys_.at(self), subject, unix_ms(now.wall),
-                               scheme_ == ProofScheme::keyed_hash ? keyed_hash_scheme() : crypto::ed25519);
+      reply.proof = dht::prove(keys_.at(self), subject, unix_ms(now.wall), world_.signatures());
     }
     if (const auto* find = std::get_if<dht::FindQuery>(&query->body)) name_own(find->target, reply);
     ByteArray<8> token{};
@@ -110,7 +105,6 @@ class Colluders final : public Stranger {
   Census& census_;
   Census own_;
   Random random_;
-  ProofScheme scheme_;
   dht::NativeCodec codec_;
   std::map<NodeNumber, crypto::SigningKey> keys_;
 };
@@ -165,7 +159,7 @@ class HostileTrial : private DhtTrial {
   HostileTrial(const Order& ordered, std::string_view attack)
       : DhtTrial(ordered, ordered.count("nodes"), ordered.count("keys"), attack.size()),
         attack_(attack),
-        colluders_(world, census, proofs) {}
+        colluders_(world, census) {}
 
   void add_honest(std::size_t count) {
     honest_.reserve(count);

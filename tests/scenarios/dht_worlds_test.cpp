@@ -151,7 +151,7 @@ TEST(DhtWorlds, ProgressMayStopAScenario) {
 }
 
 TEST(DhtWorld, TheKeyedHashIsAsLongAsASignatureAndBindsKeyAndMessage) {
-  const auto& scheme = keyed_hash_scheme();
+  const auto& scheme = keyed_hash;
   crypto::initialise();
   const auto key = crypto::SigningKey::from_seed(crypto::blake2b<32>(as_bytes("a")));
   const auto other = crypto::SigningKey::from_seed(crypto::blake2b<32>(as_bytes("b")));

@@ -202,10 +202,17 @@ TEST_F(HostileTest, AnotherIdAtAKnownEndpointEvictsTheOld) {
   world_.inject(
       first.at, victim_,
       encoded(hijacker.reply_to(as_query(wire_.queries[0]), world_.at(victim_).at, world_.now().wall)));
-  const auto saved = world_.node(victim_).contacts_to_save(world_.now());
-  ASSERT_EQ(saved.size(), 1U);
-  EXPECT_EQ(saved[0].position, hijacker.position);
-  EXPECT_EQ(saved[0].public_key, hijacker.key.public_key);
+  ASSERT_EQ(contacts(), 1U);
+  wire_.queries.clear();
+  const SearchId search = world_.find(victim_, Key{});
+  ASSERT_EQ(wire_.queries.size(), 1U);
+  world_.inject(
+      first.at, victim_,
+      encoded(hijacker.reply_to(as_query(wire_.queries[0]), world_.at(victim_).at, world_.now().wall)));
+  const auto* done = world_.wait<SearchDone>(victim_, search);
+  ASSERT_NE(done, nullptr);
+  ASSERT_EQ(done->closest.size(), 1U);
+  EXPECT_EQ(done->closest[0].id, hijacker.position);
 }
 
 TEST_F(HostileTest, AnswersWeighAtMostThreeTimesTheQuestionUntilTheAddressIsProven) {

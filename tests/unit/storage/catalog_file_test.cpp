@@ -53,7 +53,7 @@ TEST_F(CatalogTest, ANewerVersionIsRefusedInOneSentence) {
   catalog_.reset();
   {
     auto database = sqlite::Database::open(path_, {}, 0);
-    ASSERT_TRUE((*database)->execute("PRAGMA user_version=3"));
+    ASSERT_TRUE((*database)->execute("PRAGMA user_version=99"));
   }
   const auto opened = Catalog::open({path_});
   ASSERT_FALSE(opened);
@@ -149,6 +149,7 @@ TEST(CatalogMigration, VersionOneKeepsItsContents) {
       INSERT INTO infos VALUES(5, x'6465');
       INSERT INTO have VALUES(5, 0, x'8080');
       INSERT INTO touched VALUES(5, 3);
+      INSERT INTO contacts VALUES(CAST('native4' AS BLOB), 0, x'010203040506', zeroblob(32), 77);
     )"));
   }
   auto catalog = open_catalog(path);
@@ -161,6 +162,10 @@ TEST(CatalogMigration, VersionOneKeepsItsContents) {
   EXPECT_EQ(stored->touched, std::vector<std::uint32_t>{3});
   EXPECT_EQ(stored->uploaded, 44U);
   EXPECT_EQ(stored->record_sequence, 0U);
+  const auto contacts = *catalog->contacts("native4");
+  ASSERT_EQ(contacts.size(), 1U);
+  EXPECT_EQ(contacts[0].endpoint, (Bytes{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(contacts[0].last_seen_ms, 77);
   ASSERT_TRUE(catalog->save_sequence(ContentId{}, 12));
   catalog.reset();
   catalog = open_catalog(path);
@@ -210,6 +215,7 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
       children.push_back(child);
       continue;
     }
+    ::close(stored[1]);  // so that the end of the parent is the end of its children
     auto opened = Catalog::open({path, {}, nullptr, 30'000});
     if (!opened) ::_exit(1);
     char there = 0;
@@ -233,6 +239,35 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
   }
   ::close(stored[0]);
   EXPECT_TRUE((*catalog->find(content->id))->have.all());
+}
+
+TEST(CatalogProcesses, ManyFindNoCatalogAtOnce) {
+  TempFolder temp;
+  for (int round = 0; round < 100; ++round) {
+    const std::string path = temp.path("catalog" + std::to_string(round));
+    int start[2] = {};
+    ASSERT_EQ(::pipe(start), 0);
+    std::vector<pid_t> children;
+    for (int p = 0; p < 5; ++p) {
+      const pid_t child = ::fork();
+      ASSERT_GE(child, 0);
+      if (child != 0) {
+        children.push_back(child);
+        continue;
+      }
+      ::close(start[1]);
+      char none = 0;
+      static_cast<void>(::read(start[0], &none, 1));  // ends when the parent closes the other side
+      ::_exit(Catalog::open({path, {}, nullptr, 30'000}) ? 0 : 1);
+    }
+    ::close(start[0]);
+    ::close(start[1]);
+    for (const pid_t child : children) {
+      int status = 0;
+      ASSERT_EQ(::waitpid(child, &status, 0), child);
+      EXPECT_EQ(WEXITSTATUS(status), 0) << round;
+    }
+  }
 }
 
 TEST(CatalogFiles, LogsAreAsClosedAsTheCatalog) {

@@ -223,7 +223,7 @@ TEST_F(DiskTest, SequenceContactsAndLayersReachTheCatalog) {
   Life life{state_, nullptr};
   ASSERT_TRUE(life.run(SaveSequenceJob{made.content->id, 77}));
   EXPECT_EQ(life.get<Loaded>(LoadJob{made.content->id})->record_sequence, 77U);  // before there is metadata
-  ASSERT_TRUE(life.run(SaveContactsJob{"native4", {{Bytes(6, 1), {}, 5}}}));
+  ASSERT_TRUE(life.run(SaveContactsJob{"native4", {{Bytes(6, 1), 5}}}));
   EXPECT_EQ(life.catalog().contacts("native4")->size(), 1U);
   Made bare = made;
   bare.layers.assign(4, {});
