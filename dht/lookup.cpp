@@ -16,7 +16,7 @@ constexpr std::uint32_t sweeps = 6;     // questions for the rest of a region: w
 constexpr std::uint32_t sweeps_crowded = 32;
 constexpr double crowded_at = 2.5;                // times the nodes that a region should have
 constexpr std::uint8_t asked_again = 2;           // times, of who is slow and among the nearest
-constexpr std::uint32_t few_slow = 3;             // late answers of a search in which hardly anybody is dead
+constexpr std::size_t few_silent = 1;             // of a search in which hardly anybody is dead
 constexpr std::size_t waited_for = 4;             // ranks at which the slow hold up a search for mere nodes
 constexpr std::uint8_t repeats_without_gain = 3;  // a sample with nothing new costs as much as three
 
@@ -324,11 +324,20 @@ void Lookup::overdue(std::uint16_t candidate) {
   Candidate& c = pool_[candidate];
   ++c.overdue;
   const bool nearest = !order_.empty() && order_.front() == candidate;
-  if (nearest && slow_seen_ <= few_slow && c.overdue < c.outstanding) return;
+  if (nearest && c.overdue < c.outstanding && silent_beside(candidate) <= few_silent) return;
   if (c.state == State::asked && c.again > 0)
     c.late = true;  // asked anew, which has its own soft timeout
   else if (c.state == State::asked || c.state == State::slow)
     give_up(c);
+}
+
+// Others that have let their time pass. Who answered late is far away, not dead.
+std::size_t Lookup::silent_beside(std::uint16_t candidate) const {
+  return static_cast<std::size_t>(std::ranges::count_if(order_, [&](std::uint16_t index) {
+    const Candidate& c = pool_[index];
+    const bool slow = c.state == State::slow || c.state == State::overdue || c.state == State::failed;
+    return index != candidate && !c.replied && (slow || c.again > 0);
+  }));
 }
 
 // Nobody waits for it any longer.

@@ -8,7 +8,7 @@
 //   the whole region as well, so that Sybils around a key crowd nobody out (THREATS A2). Replies name only
 //   the nearest to the key, so some inside and outside are asked for nodes around random points of it.
 // - The slow among the nearest are asked again, twice at once: at 5 % loss one exchange in ten fails, and
-//   the nearest of all may not be missed for that. The nearest itself, where hardly anybody else was slow,
+//   the nearest of all may not be missed for that. The nearest itself, where hardly anybody else is silent,
 //   is waited for until the last of its queries is overdue: it may live at the far end of a long line.
 // - In a tiny network a silent candidate is asked once more: there, a lost packet would decide.
 // - Truncated targets: who stands outside the region is asked for nodes near a point that shares only the
@@ -145,6 +145,7 @@ class Lookup {
     std::uint32_t held = 0, got = 0;
   };
   void give_up(Candidate& candidate);
+  [[nodiscard]] std::size_t silent_beside(std::uint16_t candidate) const;
   void add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path);
   void drop_farthest();
   [[nodiscard]] bool in_region(const Candidate& candidate, const Region& region) const;
