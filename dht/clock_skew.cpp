@@ -2,6 +2,7 @@
 #include "dht/clock_skew.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "dht/external_vote.hpp"
 #include "dht/limits.hpp"
@@ -33,11 +34,10 @@ void SkewMedian::report(const Endpoint& voter, std::int64_t theirs_unix_ms, Dura
 
 std::optional<std::chrono::milliseconds> SkewMedian::median(Now now) const {
   if (samples_.size() < needed_) return std::nullopt;
-  std::vector<std::int64_t> bases;
-  bases.reserve(samples_.size());
-  for (const Sample& sample : samples_) bases.push_back(sample.base_ms);
-  const auto middle = bases.begin() + static_cast<std::ptrdiff_t>(bases.size() / 2);
-  std::nth_element(bases.begin(), middle, bases.end());
+  std::array<std::int64_t, limits::voters> bases;  // filled as far as there are samples
+  const auto end = std::ranges::transform(samples_, bases.begin(), &Sample::base_ms).out;
+  const auto middle = bases.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 2);
+  std::nth_element(bases.begin(), middle, end);
   return std::chrono::milliseconds{unix_ms(now.wall) - steady_ms(now.mono) - *middle};
 }
 
