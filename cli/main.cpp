@@ -2,6 +2,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +22,9 @@ namespace {
 void take_huge_pages(char** argv) {
   constexpr const char* tunables = "GLIBC_TUNABLES";
   if (std::getenv(tunables) != nullptr || ::setenv(tunables, "glibc.malloc.hugetlb=1", 1) != 0) return;
-  ::execv("/proc/self/exe", argv);
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) ::execv(program.c_str(), argv);  // under its own name, by which `ps` and `pkill` know it
 }
 
 }  // namespace
