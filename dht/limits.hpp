@@ -58,7 +58,6 @@ inline constexpr std::size_t transactions_kept_free = 256;  // for upkeep and bo
 // ---- start-up
 inline constexpr std::size_t bootstrap_endpoints = 64;  // remembered; the user's few and some found
 inline constexpr int bootstrap_attempts = 3;            // datagrams get lost
-inline constexpr Duration bootstrap_spacing = milliseconds{1000};
 inline constexpr Duration bootstrap_again_first =
     std::chrono::seconds{2};  // a bootstrap may be starting, too
 inline constexpr Duration bootstrap_again_last = minutes{5};

@@ -331,7 +331,7 @@ void Lookup::overdue(std::uint16_t candidate) {
     give_up(c);
 }
 
-// Others that have let their time pass. Who answered late is far away, not dead.
+// Others that let their time pass, or answered falsely. Who answered late is far away, not dead.
 std::size_t Lookup::silent_beside(std::uint16_t candidate) const {
   return static_cast<std::size_t>(std::ranges::count_if(order_, [&](std::uint16_t index) {
     const Candidate& c = pool_[index];

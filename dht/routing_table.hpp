@@ -44,7 +44,7 @@ class RoutingTable {
  public:
   explicit RoutingTable(const Key& own) : own_(own) {}
 
-  // A contact that just answered and was verified. Updates answered, proven, round trip of a known one. An
+  // A contact that just answered and was verified. Updates answered and proven of a known one. An
   // entry of the same endpoint under another id is dropped first (an id belongs to one address; THREATS A5).
   Admission admit(const Contact& contact, Instant now);
   // Would `admit` find a place (entry or empty replacement) for it? So that only useful proofs are asked for.

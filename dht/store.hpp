@@ -127,7 +127,7 @@ class Store {
   Key position_;
   std::uint32_t capacity_;
   const crypto::SignatureScheme* scheme_;
-  std::vector<std::unique_ptr<Entry>> entries_;  // they never move, so views into them stay good
+  std::vector<std::unique_ptr<Entry>> entries_;  // none moves: a view is good until its record leaves
   std::vector<Index> free_;
   Rooms rooms_;
   Networks networks_;

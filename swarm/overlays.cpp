@@ -4,7 +4,6 @@
 #include <memory>
 #include <utility>
 
-#include "dht/identity.hpp"
 #include "dht/native_codec.hpp"
 
 namespace shoal::swarm {

@@ -181,6 +181,11 @@ TEST(Guard, AStrangerHasABudgetAndAProvenSourceAnother) {
   EXPECT_EQ(passed(host(1), t, 1000, SourceStanding::validated), 600);      // the flood took nothing from it
   EXPECT_EQ(passed(host(2), t, 10, SourceStanding::unproven), 10);
   EXPECT_EQ(passed(host(1), t + 1s, 1000, SourceStanding::unproven), 20);
+  // Of IPv6 a /64 is one source: the least that a customer gets.
+  const auto v6 = [](const char* address) { return Endpoint{IpAddress::parse(address).value(), 9}; };
+  EXPECT_EQ(passed(v6("2a00:1:2:3::1"), t, 50, SourceStanding::unproven), 50);
+  EXPECT_EQ(passed(v6("2a00:1:2:3:ffff::2"), t, 50, SourceStanding::unproven), 10);
+  EXPECT_EQ(passed(v6("2a00:1:2:4::1"), t, 50, SourceStanding::unproven), 50);
 }
 
 TEST(Guard, NeighboursAreNoStrangers) {
@@ -282,6 +287,34 @@ TEST(ExternalVote, OneNetworkOfLiarsHasOneVote) {
   for (std::uint32_t i = 0; i < 4; ++i) vote.report(host(10 + i), host(500), t);
   EXPECT_EQ(vote.winner(t), host(500));
   EXPECT_EQ(vote.votes(), 5U);
+}
+
+TEST(ExternalVote, OldVotesGoAndARenewedOneStays) {
+  ExternalVote vote;
+  const Instant t = at_second(0).mono;
+  for (std::uint32_t i = 0; i < 100; ++i) vote.report(host(1 + i), host(500), t + i * 1s);
+  EXPECT_EQ(vote.votes(), limits::voters);
+  vote.report(host(50), host(500), t + 1h);
+  vote.report(host(200), host(500), t + 1h + 100s);  // all but the renewed one have gone
+  EXPECT_EQ(vote.votes(), 2U);
+}
+
+TEST(ClockSkew, OldSamplesGoAndARenewedOneStays) {
+  SkewMedian skew{8};
+  const Now now = at_second(100);
+  const auto later = [&](Duration by) {
+    return Now{now.mono + by, now.wall + std::chrono::duration_cast<std::chrono::milliseconds>(by)};
+  };
+  const auto wrong = [](const Now& when) { return unix_ms(when.wall) - 7'200'000; };
+  for (std::uint32_t i = 0; i < 100; ++i)
+    skew.report(host(1 + i), wrong(later(i * 1s)), 100ms, later(i * 1s));
+  EXPECT_NEAR(static_cast<double>(skew.median(later(100s))->count()), 7'200'000, 1000);
+  const Now end = later(1h + 100s);
+  skew.report(host(50), wrong(later(1h)), 100ms, later(1h));
+  for (std::uint32_t i = 0; i < 6; ++i) skew.report(host(200 + i), unix_ms(end.wall), 100ms, end);
+  EXPECT_FALSE(skew.median(end));  // seven
+  skew.report(host(210), unix_ms(end.wall), 100ms, end);
+  EXPECT_NEAR(static_cast<double>(skew.median(end)->count()), 0, 1000);
 }
 
 TEST(ClockSkew, MedianOfNetworksResistsLiars) {

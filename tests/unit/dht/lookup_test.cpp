@@ -253,10 +253,11 @@ TEST(Lookup, SlowQueriesFreeTheirSlotsAndRaiseAlpha) {
   EXPECT_EQ(lookup.node_of(more[0].candidate), *nearest);
 }
 
-// Asks everybody; all answer but the nearest and `silent` others behind the nearest four, `late` of them
-// after their soft timeout. Gives how often a query to the nearest has to be overdue until the look-up is
-// over.
-int overdue_until_over(std::size_t late, std::size_t silent) {
+// Asks everybody; all answer but the nearest and `silent` others behind the nearest six, `late` of them after
+// their soft timeout. The silent are slow, or dead, or answer when they are asked anew. Gives how often a
+// query to the nearest has to be overdue until the look-up is over.
+enum class Silent : std::uint8_t { slow, dead, answer_later };
+int overdue_until_over(std::size_t late, std::size_t silent, Silent how = Silent::slow) {
   ToyNetwork net{20, 5};
   const Key target{net.random().bytes<32>()};
   const Region region = region_of(20);
@@ -264,11 +265,12 @@ int overdue_until_over(std::size_t late, std::size_t silent) {
   Lookup lookup{target, {}, Key{}, at_second(0).mono};
   lookup.seed(everybody);
   const auto is_silent = [&](std::uint16_t candidate) {
-    const auto first = everybody.begin() + 4;
+    const auto first = everybody.begin() + 6;
     const auto last = first + static_cast<std::ptrdiff_t>(silent);
     return std::find(first, last, lookup.node_of(candidate)) != last;
   };
   std::optional<std::uint16_t> nearest;
+  std::set<std::uint16_t> silent_asked;
   std::vector<Ask> asks;
   do {
     asks.clear();
@@ -279,9 +281,10 @@ int overdue_until_over(std::size_t late, std::size_t silent) {
         continue;
       }
       if (is_silent(ask.candidate)) {
+        const bool again = !silent_asked.insert(ask.candidate).second;
         lookup.slow(ask.candidate);
-        lookup.failed(ask.candidate);
-        continue;
+        if (how == Silent::dead) lookup.failed(ask.candidate);
+        if (how != Silent::answer_later || !again) continue;
       }
       if (late > 0) {
         lookup.slow(ask.candidate);
@@ -314,8 +317,11 @@ int overdue_until_over(std::size_t late, std::size_t silent) {
 TEST(Lookup, TheNearestAtTheEndOfALongLineIsWaitedForWhereTheOthersAnswer) {
   EXPECT_EQ(overdue_until_over(0, 0), 3);
   EXPECT_EQ(overdue_until_over(6, 0), 3);
-  EXPECT_EQ(overdue_until_over(0, 1), 3);
-  EXPECT_EQ(overdue_until_over(0, 2), 1);  // several are dead here, and it may be as well
+  for (const Silent how : {Silent::slow, Silent::dead}) {
+    EXPECT_EQ(overdue_until_over(0, 1, how), 3);
+    EXPECT_EQ(overdue_until_over(0, 2, how), 1);  // several are dead here, and it may be as well
+  }
+  EXPECT_EQ(overdue_until_over(0, 2, Silent::answer_later), 3);
 }
 
 // Of 20 nodes that were all heard of: answers of everybody but those of `silent` ranks, who are slow and

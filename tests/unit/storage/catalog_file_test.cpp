@@ -235,7 +235,7 @@ TEST(CatalogProcesses, ManyMakeAndUseOneCatalogAtOnce) {
   for (const pid_t child : children) {
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   }
   ::close(stored[0]);
   EXPECT_TRUE((*catalog->find(content->id))->have.all());
@@ -265,8 +265,9 @@ TEST(CatalogProcesses, ManyFindNoCatalogAtOnce) {
     for (const pid_t child : children) {
       int status = 0;
       ASSERT_EQ(::waitpid(child, &status, 0), child);
-      EXPECT_EQ(WEXITSTATUS(status), 0) << round;
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << round << ": " << status;
     }
+    EXPECT_TRUE(open_catalog(path));
   }
 }
 
