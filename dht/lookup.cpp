@@ -264,9 +264,14 @@ bool Lookup::path_finished(std::uint8_t path, const Region& region) const {
   });
 }
 
-bool Lookup::finished(const Region& region) const {
+bool Lookup::exhausted(const Region& region) const {
   for (std::uint8_t path = 0; path < rules_.paths; ++path)
     if (!path_finished(path, region)) return false;
+  return true;
+}
+
+bool Lookup::finished(const Region& region) const {
+  if (!exhausted(region)) return false;
   // Before the first answer nobody is given up who may still speak: it may be a slow link, or the only other
   // node.
   if (answers_ == 0 && std::any_of(order_.begin(), order_.end(), [this](std::uint16_t index) {

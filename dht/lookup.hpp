@@ -100,6 +100,8 @@ class Lookup {
   // Appends what to ask now. The caller asks all of them (a query that cannot be sent is reported as failed).
   void next(const Region& region, std::vector<Ask>& out);
   [[nodiscard]] bool finished(const Region& region) const;
+  // Finished, or it would be if anybody had answered: nobody is left to ask, and everybody's time is up.
+  [[nodiscard]] bool exhausted(const Region& region) const;
 
   [[nodiscard]] const Key& target() const { return target_; }
   [[nodiscard]] Goal goal() const { return rules_.goal; }

@@ -180,7 +180,8 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
     }
     if (all_sent) break;
   }
-  if (lookup.finished(region)) lookup_over(now, id, search, out);
+  if (lookup.finished(region) || (begins_again(search) && lookup.exhausted(region)))
+    lookup_over(now, id, search, out);
 }
 
 // A search for records that has found none on one path, though the network is no small one: somebody may

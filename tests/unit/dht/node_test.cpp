@@ -216,6 +216,7 @@ TEST(Node, ASearchThatBeganWithADyingContactBeginsAgain) {
     n.restore(t, saved, out);
     return 0;
   });
+  const Instant began = world.now().mono;
   const SearchId search = world.find(fresh, world.node(9).position());
   world.run_until_done(5s, [&] { return world.node(fresh).stats().contacts > 0; });
   const auto first = world.node(fresh).contacts_to_save(world.now());
@@ -226,6 +227,7 @@ TEST(Node, ASearchThatBeganWithADyingContactBeginsAgain) {
   EXPECT_EQ(done->outcome, SearchOutcome::finished);
   ASSERT_FALSE(done->closest.empty());
   EXPECT_EQ(done->closest[0].endpoint, world.at(9).at);
+  EXPECT_LE(world.now().mono - began, 2500ms);  // nobody waits until the dead one is given up for good
 }
 
 TEST(Node, LargeNetworkFindsTheClosestAlwaysAndIn24Hops) {
