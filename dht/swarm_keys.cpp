@@ -114,8 +114,7 @@ ChannelTag dial_tag(const EpochKeys& current, const crypto::PublicKey& responder
 std::vector<AcceptedTag> accepted_tags(SwarmKeys& keys, const crypto::PublicKey& responder, WallTime wall) {
   std::vector<AcceptedTag> out;
   out.reserve(6);
-  const Epochs epochs = keys.epochs_at(wall);
-  for (const Epoch epoch : epochs.all())
+  for (const Epoch epoch : keys.epochs_at(wall))
     for (const std::int64_t hour : {hour_of(wall) - 1, hour_of(wall), hour_of(wall) + 1})
       out.push_back({channel_tag(keys.of(epoch), responder, hour), epoch});
   return out;

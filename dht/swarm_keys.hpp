@@ -52,7 +52,9 @@ struct Epochs {
   std::array<Epoch, 2> values{};
   std::uint8_t count = 1;
   [[nodiscard]] Epoch current() const { return values[0]; }
-  [[nodiscard]] std::span<const Epoch> all() const { return {values.data(), count}; }
+  // Iterable itself: a span of it would dangle in a range-for over what epochs_at() returns.
+  [[nodiscard]] const Epoch* begin() const { return values.data(); }
+  [[nodiscard]] const Epoch* end() const { return values.data() + count; }
   bool operator==(const Epochs&) const = default;
 };
 

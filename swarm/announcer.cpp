@@ -29,7 +29,7 @@ void Announcer::restore_sequence(std::uint64_t last) { sequence_ = std::max(sequ
 std::vector<Publication> Announcer::build(Now now, dht::RecordInputs facts) {
   std::vector<Publication> out;
   std::vector<Key> live;
-  for (const dht::Epoch epoch : keys_.epochs_at(now.wall).all()) {
+  for (const dht::Epoch epoch : keys_.epochs_at(now.wall)) {
     const dht::AnnouncerKeys announcer = dht::announcer_keys(node_seed_, keys_.content(), epoch);
     sequence_ = dht::next_sequence(announcer, now.wall, sequence_);
     facts.sequence = sequence_;

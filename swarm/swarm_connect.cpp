@@ -53,7 +53,7 @@ void Swarm::announce(Turn& turn) {
 }
 
 void Swarm::look_up(Turn& turn) {
-  for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all())
+  for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall))
     turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch).key);
   const bool served = up_ >= few_peers || (complete_ && up_ > 0);
   const bool eager = look_up_gap_ < lonely_gap;
@@ -78,7 +78,7 @@ void Swarm::records(Turn& turn, RecordsFound& found) {
   if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
   bool own_found = false;
   for (const dht::ReceivedRecord& received : found.records) {
-    for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall).all()) {
+    for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall)) {
       const auto opened = dht::open_record(received.record, announcer_.keys().of(epoch), turn.now.wall);
       if (!opened) continue;
       const bool seed = opened->progress.role == dht::Progress::Role::seed;

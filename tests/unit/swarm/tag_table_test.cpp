@@ -74,7 +74,7 @@ TEST_F(TagTableTest, TakesBothEpochsAtABorder) {
   while (keys_.epochs_at(now).count == 1) now = keys_.next_change(now);
   table_.add(now, 7, keys_, ours_);
   EXPECT_EQ(table_.tags(), 6U);
-  for (const dht::Epoch epoch : keys_.epochs_at(now).all()) {
+  for (const dht::Epoch epoch : keys_.epochs_at(now)) {
     const auto* entry = table_.find(dht::channel_tag(keys_.of(epoch), ours_.public_key, dht::hour_of(now)));
     ASSERT_NE(entry, nullptr);
     EXPECT_EQ(entry->epoch, epoch);
