@@ -161,7 +161,9 @@ TEST(Choker, WhoLagsAndHasGivenIsHelped) {
   }
   peers[0].gave_total = peers[0].took_total = 0;  // the poorest owes nothing and has given nothing,
   peers[1].snubbed = true;                        // the next withholds
-  peers[4].pieces = 75;                           // and three quarters are not far behind
+  peers[4].pieces = 88;                           // and seven eighths are not far behind,
+  peers[5].pieces = 87;                           // less is
+  peers[4].gave_rate = peers[5].gave_rate = 0;
   const auto times_helped = [&](std::uint32_t slots, std::uint32_t index) {
     int times = 0;
     for (int i = 0; i < 100; ++i) {
@@ -173,7 +175,8 @@ TEST(Choker, WhoLagsAndHasGivenIsHelped) {
   };
   EXPECT_EQ(times_helped(11, 2), 100);
   EXPECT_EQ(times_helped(11, 3), 100);
-  for (const std::uint32_t not_helped : {0U, 1U, 4U}) EXPECT_LT(times_helped(11, not_helped), 30);
+  EXPECT_EQ(times_helped(14, 5), 100);
+  for (const std::uint32_t not_helped : {0U, 1U, 4U}) EXPECT_LT(times_helped(14, not_helped), 30);
   EXPECT_LT(times_helped(5, 2), 50);  // the textbook's slots are earned
 }
 
