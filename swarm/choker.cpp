@@ -14,7 +14,7 @@ namespace {
 constexpr std::int32_t indebted = 8;  // from this rank on, no regular slot; and tried rarely
 constexpr std::int32_t snubbing = 9;
 constexpr std::uint64_t debtor_blanks = 8;  // a partner: all of us together try a rider an eighth of the time
-constexpr std::uint32_t help_part = 3;      // of the slots beyond the textbook's: one for those far behind
+constexpr std::uint32_t help_part = 3;      // of the slots beyond the textbook's: one for those behind
 constexpr std::uint64_t least_trade = 16384;  // a block each way makes a partner
 
 struct Ranked {

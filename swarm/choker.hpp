@@ -5,7 +5,7 @@
 // least, and to one who took much and gave nothing only while it lags behind: as long as others trade, a peer
 // that gives nothing keeps a third of our own pace, so that riding never pays and a newcomer, who has nothing
 // to give yet, is not starved. Where a leech has more slots than the textbook's five, a third of the others
-// goes to those who lag far behind it and have given: in a swarm larger than a neighbourhood some have
+// goes to those who lag an eighth behind it and have given: in a swarm larger than a neighbourhood some have
 // nothing that anybody near them lacks, and of what their neighbours give each other nothing comes to them.
 // As a seed, slots go round in equal turns of time, so that a rider gets its share of the seed and no more.
 #pragma once
