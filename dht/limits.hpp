@@ -61,8 +61,8 @@ inline constexpr int bootstrap_attempts = 3;            // datagrams get lost
 inline constexpr Duration bootstrap_again_first =
     std::chrono::seconds{2};  // a bootstrap may be starting, too
 inline constexpr Duration bootstrap_again_last = minutes{5};
-inline constexpr std::size_t restore_parallel = 16;
-inline constexpr std::size_t restore_backlog = 512;  // a table has at most about 400 entries
+inline constexpr std::size_t restore_parallel = 16;  // besides the slow
+inline constexpr std::size_t restore_most = 512;     // a table has at most about 400 entries
 inline constexpr std::size_t guides = 16;            // answered, but not for the table
 inline constexpr std::size_t ask_attempts = 3;
 

@@ -184,8 +184,8 @@ Facts NodeState::facts(Instant now, Instant until) const {
   Facts facts;
   facts.contacts = has_contacts();
   facts.lonely = !facts.contacts || link_suspect(now);
-  facts.endpoints = !bootstraps.empty();
-  facts.bootstrapping = !introductions.empty();
+  facts.endpoints = !bootstraps.empty() || !saved.all.empty();
+  facts.bootstrapping = starting();
   facts.read_only = read_only;
   facts.room = upkeep.filling_by(until) && bucket_to_fill().has_value();
   facts.searching = upkeep_searching;
@@ -231,9 +231,9 @@ void Node::restore(Now now, std::span<const SavedContact> contacts, NodeOutput& 
   std::vector<SavedContact> fresh(contacts.begin(), contacts.end());
   std::erase_if(fresh, [this](const SavedContact& contact) { return !state_->allowed(contact.endpoint); });
   std::sort(fresh.begin(), fresh.end(), fresher);
-  if (fresh.size() > limits::restore_backlog) fresh.resize(limits::restore_backlog);
-  state_->backlog.clear();
-  for (const SavedContact& contact : fresh) state_->backlog.push_back(contact.endpoint);
+  if (fresh.size() > limits::restore_most) fresh.resize(limits::restore_most);
+  state_->saved = {};
+  for (const SavedContact& contact : fresh) state_->saved.all.push_back(contact.endpoint);
   state_->restore_more(now, out);
 }
 

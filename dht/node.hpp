@@ -155,7 +155,8 @@ class Node {
 
   // Asks these at once, and again while the table is empty. Endpoints of another family or class are ignored.
   void bootstrap(Now now, std::span<const Endpoint> endpoints, NodeOutput& out);
-  // Asks the freshest 16 in parallel, then the others; none is believed before it has answered.
+  // Asks the freshest 16 in parallel, then the others, all of them again until somebody is known; none is
+  // believed before it has answered.
   void restore(Now now, std::span<const SavedContact> contacts, NodeOutput& out);
 
   // Searches. All answer by events that carry the id; a search begun before any contact is known waits for

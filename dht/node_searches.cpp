@@ -80,7 +80,7 @@ void NodeState::start_waiting(Now now, NodeOutput& out) {
       continue;
     }
     if (!has_contacts()) {
-      if (!introductions.empty() || !backlog.empty()) return;  // answers may come yet
+      if (starting()) return;  // answers may come yet
       waiting.pop_front();
       finish(now, id, it->second, SearchOutcome::nobody_answered, out);
       continue;

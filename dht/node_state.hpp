@@ -1,5 +1,4 @@
-// NodeState: what a Node holds, and the routing between its leaves, split over node*.cpp by duty. Private to
-// them.
+// NodeState: what a Node holds, and the routing between its leaves. Private to node*.cpp, split by duty.
 #pragma once
 
 #include <deque>
@@ -56,6 +55,7 @@ struct NodeState {
   [[nodiscard]] bool allowed(const Endpoint& endpoint) const;  // others may name it to us
   [[nodiscard]] bool heard_usable(const NodeInfo& node, Instant now) const;
   [[nodiscard]] bool has_contacts() const { return table.size() > 0 || !guides.empty(); }
+  [[nodiscard]] bool starting() const { return !introductions.empty() || saved.left(); }
   [[nodiscard]] bool link_suspect(Instant now) const;
   // While read-only, upkeep leaves half of all nodes alone, so that in a small network, too, there are
   // strangers whose probe can show that we are reachable. Searches of the user ask everybody.
@@ -159,8 +159,8 @@ struct NodeState {
   std::vector<Guide> guides;                // oldest first, bounded
   std::vector<Endpoint> bootstraps;         // remembered, bounded
   std::vector<Introduction> introductions;  // in flight
-  std::deque<Endpoint> backlog;             // of restore
-  std::deque<Verification> verifications;   // askers, and those near to us
+  SavedEndpoints saved;
+  std::deque<Verification> verifications;  // askers, and those near to us
   std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
   std::deque<Verification> heard;  // named in passing; at leisure
   PacedRate heard_pace, asker_pace;

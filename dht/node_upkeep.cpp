@@ -47,6 +47,7 @@ void NodeState::introduction_stage(Now now, const Transaction& transaction, Node
       std::find_if(introductions.begin(), introductions.end(),
                    [&](const Introduction& introduction) { return introduction.endpoint == transaction.to; });
   if (it == introductions.end()) return;
+  if (transaction.stage == Stage::slow) it->slow = true;
   if (transaction.stage == Stage::dead && it->outstanding > 0) --it->outstanding;
   // Saved contacts are many and get one attempt; an endpoint that the user named gets three.
   if (transaction.stage == Stage::overdue && it->purpose == Purpose::bootstrap &&
@@ -57,18 +58,19 @@ void NodeState::introduction_stage(Now now, const Transaction& transaction, Node
   }
 }
 
+// Of those saved a day ago most are gone: whoever is slow gives its place to the next.
 void NodeState::restore_more(Now now, NodeOutput& out) {
-  if (backlog.empty()) return;
-  auto in_flight = static_cast<std::size_t>(std::count_if(
-      introductions.begin(), introductions.end(),
-      [](const Introduction& introduction) { return introduction.purpose == Purpose::restore; }));
-  while (in_flight < limits::restore_parallel && !backlog.empty()) {
-    const Endpoint endpoint = backlog.front();
-    backlog.pop_front();
-    if (table.find(endpoint) != nullptr) continue;
-    introduce(now, endpoint, Purpose::restore, out);
+  if (saved.all.empty()) return;
+  auto in_flight = static_cast<std::size_t>(
+      std::count_if(introductions.begin(), introductions.end(), [](const Introduction& introduction) {
+        return introduction.purpose == Purpose::restore && !introduction.slow;
+      }));
+  for (; in_flight < limits::restore_parallel && saved.left(); ++saved.asked) {
+    if (table.find(saved.all[saved.asked]) != nullptr) continue;
+    introduce(now, saved.all[saved.asked], Purpose::restore, out);
     ++in_flight;
   }
+  if (!saved.left() && has_contacts()) saved = {};
 }
 
 // The one place where silence is dealt with, whatever the query was for.
@@ -120,6 +122,8 @@ void NodeState::do_duty(Now now, Duty duty, NodeOutput& out) {
     case Duty::bootstrap: {
       const std::vector<Endpoint> again = bootstraps;
       for (const Endpoint& endpoint : again) introduce(now, endpoint, Purpose::bootstrap, out);
+      saved.asked = 0;  // whoever starts before its link is up has asked them all in vain
+      restore_more(now, out);
       break;
     }
     case Duty::neighbourhood:

@@ -48,6 +48,14 @@ struct Introduction {
   Purpose purpose = Purpose::bootstrap;
   std::uint8_t attempts = 0;
   std::uint8_t outstanding = 0;
+  bool slow = false;  // others are asked meanwhile
+};
+
+// Contacts of an earlier run, until all have been asked and somebody is known.
+struct SavedEndpoints {
+  std::vector<Endpoint> all;  // freshest first; bounded
+  std::size_t asked = 0;      // of these, in this round
+  [[nodiscard]] bool left() const { return asked < all.size(); }
 };
 
 }  // namespace shoal::dht

@@ -122,6 +122,13 @@ class LittleWorld {
       return 0;
     });
   }
+  // Returns how many are asked at once.
+  std::size_t restore(std::size_t number, std::span<const SavedContact> saved) {
+    return with(number, [&](Node& n, Now t, NodeOutput& out) {
+      n.restore(t, saved, out);
+      return out.datagrams.size();
+    });
+  }
   void inject(const Endpoint& from, std::size_t to, ByteView bytes) {
     if (!machines_[to].alive) return;
     NodeOutput out;

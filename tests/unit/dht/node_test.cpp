@@ -191,13 +191,7 @@ TEST(Node, WarmRestartFromSavedContacts) {
   for (std::size_t i = 10; i < 25; ++i) world.at(i).alive = false;
   const std::size_t again = world.add_public(900);
   const Instant before = world.now().mono;
-  std::size_t in_flight = 0;
-  world.with(again, [&](Node& n, Now t, NodeOutput& out) {
-    n.restore(t, saved, out);
-    in_flight = out.datagrams.size();
-    return 0;
-  });
-  EXPECT_EQ(in_flight, 16U);  // the freshest, in parallel
+  EXPECT_EQ(world.restore(again, saved), 16U);  // the freshest, in parallel
   world.run_until_done(10s, [&] { return world.node(again).stats().contacts > 0; });
   EXPECT_LE(world.now().mono - before, 200ms);
   world.run(30s);
@@ -206,16 +200,67 @@ TEST(Node, WarmRestartFromSavedContacts) {
     EXPECT_TRUE(world.at(*world.who(contact.endpoint)).alive);
 }
 
+// After a day four of five are dead: nobody waits for the hard timeout of the first sixteen.
+TEST(Node, WhoeverIsSlowAtAStartGivesItsPlaceToTheNext) {
+  LittleWorld world{7};
+  grow(world, 60, 60s);
+  const std::vector<SavedContact> saved = world.node(5).contacts_to_save(world.now());
+  ASSERT_GE(saved.size(), 40U);
+  for (std::size_t i = 0; i < 35; ++i) world.at(*world.who(saved[i].endpoint)).alive = false;
+  const std::size_t again = world.add_public(900);
+  const Instant began = world.now().mono;
+  world.restore(again, saved);
+  const SearchId search = world.find(again, world.node(5).position());
+  const auto* done = world.wait<SearchDone>(again, search);
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->outcome, SearchOutcome::finished);
+  EXPECT_EQ(world.node(again).stats().timeouts, 0U);  // before anybody is given up for good
+  EXPECT_LE(world.now().mono - began, 2500ms);
+}
+
+// A machine that starts before its link is up, knows no node but those it saved, and was not told of any.
+TEST(Node, SavedContactsAreAskedAgainUntilSomebodyAnswers) {
+  LittleWorld world{7};
+  grow(world, 60, 60s);
+  const std::vector<SavedContact> saved = world.node(5).contacts_to_save(world.now());
+  const std::size_t again = world.add_public(900);
+  const auto set_link = [&](bool up) {
+    for (std::size_t i = 0; i < again; ++i) world.at(i).alive = up;
+  };
+  set_link(false);
+  std::map<Endpoint, int> asked;
+  world.tap = [&](const Endpoint& from, const Endpoint& to, ByteView) {
+    if (from == world.at(again).at) ++asked[to];
+  };
+  world.restore(again, saved);
+  world.run(60s);
+  EXPECT_EQ(world.node(again).stats().contacts, 0U);
+  EXPECT_EQ(asked.size(), saved.size());
+  for (const auto& [to, times] : asked) EXPECT_LE(times, 6);  // the pauses double
+  set_link(true);
+  world.run(60s);
+  EXPECT_GE(world.node(again).stats().contacts, 40U);
+  // A search does not wait for the pause.
+  const std::size_t other = world.add_public(901);
+  set_link(false);
+  world.restore(other, saved);
+  world.run(5min);
+  set_link(true);
+  const Instant began = world.now().mono;
+  const SearchId search = world.find(other, world.node(5).position());
+  const auto* done = world.wait<SearchDone>(other, search);
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->outcome, SearchOutcome::finished);
+  EXPECT_LE(world.now().mono - began, 2s);
+}
+
 // The first contact of a start may be gone a moment later; others answer meanwhile.
 TEST(Node, ASearchThatBeganWithADyingContactBeginsAgain) {
   LittleWorld world{7};
   grow(world, 30, 60s);
   const std::vector<SavedContact> saved = world.node(5).contacts_to_save(world.now());
   const std::size_t fresh = world.add_public(900);
-  world.with(fresh, [&](Node& n, Now t, NodeOutput& out) {
-    n.restore(t, saved, out);
-    return 0;
-  });
+  world.restore(fresh, saved);
   const Instant began = world.now().mono;
   const SearchId search = world.find(fresh, world.node(9).position());
   world.run_until_done(5s, [&] { return world.node(fresh).stats().contacts > 0; });
