@@ -1,29 +1,19 @@
 // Store: the records this node keeps for others, and the few of its own that it always serves.
 //
-// Bounded in every direction (DESIGN 5, THREATS A14): 65,536 records, 64 a key, 4 a /24 (IPv6: /48) a key.
-// Every operation is O(1) or O(64) but for look-ups in balanced trees (of keys: they are hashes that an
-// attacker can grind, and a tree has no bad case). A PUT is checked from cheap to dear: size, rate of its
-// source, H(SPK), expiry, sequence, commitment, room, and two signatures last; those are capped in total as
-// well, and when the cap is reached only refreshes of what we already keep are looked at, so a flood of valid
-// strangers cannot make honest records expire.
+// Bounded as shelf.hpp has it: 65,536 records, 64 a key, 4 a network a key. A PUT is checked from cheap to
+// dear: size, rate of its source, H(SPK), expiry, sequence, commitment, room, and two signatures last; those
+// are capped in total as well, and when the cap is reached only refreshes of what we already keep are looked
+// at, so a flood of valid strangers cannot make honest records expire.
 //
-// When full, a record goes for each that comes: of the network with most records here, the oldest; so a flood
-// levels its own networks, and who has one record in a network of his own loses it only to 65,536 others.
-// Where no network has two: of the records farthest from our position, the oldest, if the newcomer is nearer.
-// When a key is full: of the network with most records there, the oldest; or one whose refresh is overdue.
-//
-// Not here: tokens (the responder asks for them first), items of BEP 44 (a second table beside this one,
-// under the same accounting), disk: records live an hour and are refreshed. No address is kept, only a keyed
-// hash of its network. Invariant: every record served passed both signatures here, or is our own.
+// Not here: tokens (the responder asks for them first), disk: records live an hour and are refreshed.
+// Invariant: every record served passed both signatures here, or is our own.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -34,6 +24,7 @@
 #include "dht/base/time.hpp"
 #include "dht/put_rate.hpp"
 #include "dht/record.hpp"
+#include "dht/shelf.hpp"
 
 namespace shoal::dht {
 
@@ -50,9 +41,6 @@ class Store {
   // signatures; outlives the store.
   Store(const ByteArray<32>& secret, const Key& position, std::uint32_t room = capacity,
         const crypto::SignatureScheme& scheme = crypto::ed25519);
-  ~Store();
-  Store(Store&&) noexcept;
-  Store& operator=(Store&&) noexcept;
 
   // Takes a record from `from`, whose token the caller has checked. Errors: `malformed`, `unsupported`,
   // `mismatch` (key or commitment), `expired`, `exists` (not newer than what is stored), `forged`, `busy`
@@ -76,12 +64,12 @@ class Store {
 
   void expire(Now now);  // drops what has run out; O(what is dropped)
   // When to call `expire` next: less than a minute after the first record's end. `never` when empty.
-  [[nodiscard]] Instant next_expiry() const;
-  void set_position(const Key& position);  // O(n log n), rare: our external address changed
+  [[nodiscard]] Instant next_expiry() const { return shelf_.next_expiry(); }
+  void set_position(const Key& position) { shelf_.set_position(position); }
 
-  [[nodiscard]] std::size_t size() const { return size_; }  // records kept for others
+  [[nodiscard]] std::size_t size() const { return shelf_.size(); }  // records kept for others
   [[nodiscard]] std::size_t held() const { return own_.size(); }
-  [[nodiscard]] std::size_t keys() const { return rooms_.size(); }
+  [[nodiscard]] std::size_t keys() const { return shelf_.keys(); }
   [[nodiscard]] std::uint64_t digest() const;
   // Everything kept, our own included, in the order of keys: for tests that look for what must not be there.
   [[nodiscard]] std::vector<std::pair<Key, Bytes>> dump() const;
@@ -94,49 +82,17 @@ class Store {
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
-  using Index = std::uint32_t;
-  static constexpr Index none = ~Index{0};
-  // A record is in four lists at once, linked through its own fields: of its key, of its rank (leading bits
-  // shared with our position), of its network, of the minute in which it ends. Each is in order of age.
-  static constexpr std::size_t list_kinds = 4;
-  struct List {
-    Index first = none, last = none;
-    std::uint32_t count = 0;
-  };
-  using Rooms = std::map<Key, List>;               // by DHT key
-  using Networks = std::map<std::uint64_t, List>;  // by keyed hash of the network; odd: a global one
-  using Ends = std::map<std::int64_t, List>;       // by minute; the longest life is 120
-  struct Entry;
-
-  [[nodiscard]] Entry& at(Index index);
-  [[nodiscard]] const Entry& at(Index index) const;
-  [[nodiscard]] std::array<List*, list_kinds> lists_of(const Entry& entry);
-  [[nodiscard]] std::uint16_t rank_of(const Key& key);
-  void append_to(List& list, std::size_t kind, Index index);
-  void take_from(List& list, std::size_t kind, Index index);
-  void recount(Networks::const_iterator network, std::uint32_t before);
+  using Index = Shelf::Index;
+  [[nodiscard]] const ByteArray<record_bytes>& at(Index index) const { return *records_[index]; }
   void insert(Now now, const Key& key, ByteView record, std::uint64_t network);
   void remove(Index index);
-  [[nodiscard]] std::uint64_t network_of(const IpAddress& address) const;
   [[nodiscard]] Index find(const Key& key, const crypto::PublicKey& announcer) const;
-  [[nodiscard]] Result<Index> make_room(Now now, const Key& key, std::uint64_t network, Index replaced) const;
-  [[nodiscard]] Index victim_of_key(Now now, const List& room, std::uint64_t network) const;
-  [[nodiscard]] Index victim_of_store(const Key& key, std::uint64_t network) const;
 
-  ByteArray<32> secret_;
-  Key position_;
-  std::uint32_t capacity_;
+  Shelf shelf_;
   const crypto::SignatureScheme* scheme_;
-  std::vector<std::unique_ptr<Entry>> entries_;  // none moves: a view is good until its record leaves
-  std::vector<Index> free_;
-  Rooms rooms_;
-  Networks networks_;
-  std::set<std::pair<std::uint32_t, std::uint64_t>>
-      large_;                // (records, network), of strangers with two or more
-  std::vector<List> ranks_;  // grows to the highest in use
-  Ends ends_;
+  // By place; none moves: a view is good until its record leaves.
+  std::vector<std::unique_ptr<ByteArray<record_bytes>>> records_;
   std::map<Key, Bytes> own_;
-  std::size_t size_ = 0;
   PutRate rate_;
   Counts counts_;
   std::uint64_t digest_ = 0;  // XOR of a mark of each record
