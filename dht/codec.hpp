@@ -18,9 +18,11 @@ enum class Targets : std::uint8_t {
   truncated,
   full
 };  // do nodes outside the region see the whole record key
+enum class Askers : std::uint8_t { anonymous, named };  // does a query about values carry its sender's id
 struct DialectTraits {
   Proofs proofs = Proofs::required;
   Targets targets = Targets::truncated;
+  Askers askers = Askers::anonymous;
   std::size_t max_datagram = 1232;
   std::size_t ping_bytes = 0;  // what a ping of ours weighs: it may follow a stranger's query
 };

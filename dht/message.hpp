@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "dht/base/bytes.hpp"
 #include "dht/base/crypto.hpp"
@@ -50,6 +51,7 @@ struct NodeInfo {
 
 inline constexpr std::size_t max_nodes_in_reply = 16;   // THREATS A4: longer lists are refused
 inline constexpr std::size_t max_records_in_reply = 8;  // what 1,232 bytes could hold of the smallest records
+inline constexpr std::size_t max_peers_in_reply = 200;  // mainline: what an Ethernet frame could hold
 using NodeList = FixedList<NodeInfo, max_nodes_in_reply>;
 using RecordList = FixedList<ByteView, max_records_in_reply>;
 using Salt = ByteArray<16>;
@@ -74,7 +76,46 @@ struct PutRecordQuery {
 struct ProbeQuery {
   Endpoint subject;
 };
-using QueryBody = std::variant<PingQuery, FindQuery, GetRecordsQuery, PutRecordQuery, ProbeQuery>;
+
+// ---- what mainline asks besides (BEP 5, 33, 44, 51)
+struct GetPeersQuery {
+  Key target;
+  bool no_seeds = false;  // BEP 33: leave the complete out
+  bool scrape = false;    // BEP 33: send the filters
+};
+enum class Completeness : std::uint8_t { downloader, seed };
+enum class PortIs : std::uint8_t { stated, source };  // BEP 5: implied_port, for who sits behind a NAT
+struct AnnouncePeerQuery {
+  Key target;
+  ByteView token;
+  std::uint16_t port = 0;  // 0 only where the source's counts
+  PortIs port_is = PortIs::stated;
+  Completeness completeness = Completeness::downloader;  // BEP 33
+};
+// BEP 44. Immutable: the value alone. Of a mutable item a reply and a put carry key, sequence and signature;
+// the salt stands in puts alone.
+struct ItemView {
+  ByteView value;       // one bencoded value, at most 1,000 bytes
+  ByteView public_key;  // 32 bytes; empty: immutable
+  ByteView signature;   // 64 bytes
+  ByteView salt;        // at most 64 bytes; empty: none
+  std::int64_t sequence = 0;
+  [[nodiscard]] bool is_mutable() const { return !public_key.empty(); }
+};
+struct GetItemQuery {
+  Key target;
+  std::optional<std::int64_t> newer_than;  // we have this one: send the value of a newer alone
+};
+struct PutItemQuery {
+  ByteView token;
+  ItemView item;
+  std::optional<std::int64_t> expected;  // cas: only where this is the one kept
+};
+struct SampleQuery {  // BEP 51
+  Key target;
+};
+using QueryBody = std::variant<PingQuery, FindQuery, GetRecordsQuery, PutRecordQuery, ProbeQuery,
+                               GetPeersQuery, AnnouncePeerQuery, GetItemQuery, PutItemQuery, SampleQuery>;
 
 enum class SenderRole : std::uint8_t { full, read_only };  // read-only: do not enter me in a table
 enum class ProofWanted : std::uint8_t { no, yes };         // please sign the reply
@@ -86,6 +127,7 @@ struct Query {
   SenderRole role = SenderRole::full;
   ProofWanted proof = ProofWanted::no;
   ProbeWanted probe = ProbeWanted::no;
+  bool wants_v4 = false, wants_v6 = false;  // nodes of these families (BEP 32); neither: of the packet's own
   QueryBody body;
 };
 
@@ -107,9 +149,33 @@ struct Reply {
   ByteView token;                  // empty: none
   RecordList records;              // a sample that fits
   std::uint32_t records_held = 0;  // how many the answerer has under the key
+
+  std::vector<Endpoint> peers;  // mainline, at most max_peers_in_reply
+  struct Scrape {               // BEP 33; both filters or neither, 256 bytes each
+    ByteView seeds, downloaders;
+  } scrape;
+  std::optional<ItemView> item;               // BEP 44
+  std::optional<std::int64_t> item_sequence;  // where the asker has the newest already
+  struct Sample {                             // BEP 51
+    ByteView keys;                            // 20 bytes each
+    std::uint32_t held = 0;
+    std::uint32_t interval_s = 0;
+  };
+  std::optional<Sample> sample;
 };
 
-enum class Refusal : std::uint8_t { malformed, bad_token, busy, rejected };
+enum class Refusal : std::uint8_t {
+  malformed,
+  bad_token,
+  busy,
+  rejected,
+  // BEP 44
+  too_large,
+  bad_signature,
+  salt_too_large,
+  not_expected,  // another sequence number than `expected` is kept
+  outdated       // a newer item is kept
+};
 
 struct Failure {
   TransactionId transaction;

@@ -120,6 +120,7 @@ struct CompactEndpoint {
 };
 
 void write_query(const Query& query, Bytes& out) {
+  SHOAL_CHECK(query.body.index() <= kind_probe);  // the others are mainline's
   Fields fields{out};
   fields.field(kind).number(query.body.index());
   fields.field(transaction).binary(query.transaction.view());
@@ -294,7 +295,7 @@ bool take_field(std::uint64_t key, const pack::Value& value, Parts& parts) {
     case held:
       return take_number(value, ~std::uint32_t{0}, parts.held_count) && parts.held_count != 0;
     case reason:
-      return take_number(value, 3, parts.reason_value);
+      return take_number(value, static_cast<std::uint64_t>(Refusal::rejected), parts.reason_value);
     case padding:
       return take_view(value, limits::datagram, parts.pad);
     default:
@@ -373,7 +374,9 @@ std::size_t padding_field_bytes(std::size_t zeros) { return zeros == 0 ? 0 : zer
 }  // namespace
 
 DialectTraits NativeCodec::traits() const {
-  return {Proofs::required, Targets::truncated, limits::datagram, ping_size};
+  DialectTraits traits;
+  traits.ping_bytes = ping_size;
+  return traits;
 }
 
 Result<Message> NativeCodec::decode(ByteView datagram) const {
@@ -422,6 +425,7 @@ void NativeCodec::encode(const Message& message, Bytes& out) const {
     write_reply(*reply, out);
   } else {
     const auto& failure = std::get<Failure>(message);
+    SHOAL_CHECK(failure.reason <= Refusal::rejected);
     Fields fields{out};
     fields.field(kind).number(kind_failure);
     fields.field(transaction).binary(failure.transaction.view());

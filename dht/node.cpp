@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/base/check.hpp"
 #include "dht/identity.hpp"
 #include "dht/limits.hpp"
+#include "dht/mainline_id.hpp"
 #include "dht/node_state.hpp"
 
 namespace shoal::dht {
@@ -28,6 +30,19 @@ bool fresher(const SavedContact& a, const SavedContact& b) {
   return a.endpoint < b.endpoint;
 }
 
+Search search_for(SearchKind kind, const Key& target) {
+  Search out;
+  out.kind = kind;
+  out.target = target;
+  return out;
+}
+Search put_of(const Key& target, Payload payload) {
+  Search out = search_for(SearchKind::put, target);
+  out.subject = subject_of(payload);
+  out.payload = std::move(payload);
+  return out;
+}
+
 // FNV-1a by words: a fingerprint of what was sent, for comparing two runs, not against forgery.
 std::uint64_t fold(std::uint64_t hash, ByteView bytes) {
   constexpr std::uint64_t prime = 0x100000001b3ULL;
@@ -44,11 +59,11 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       codec(std::move(dialect)),
       traits(codec->traits()),
       random(source.fork("node")),
-      position(position_of(config.identity.public_key, bound_address(config))),
+      position(place_at(bound_address(config))),
       table(position),
-      store(random.bytes<32>(), position,
-            static_cast<std::uint32_t>(std::min<std::size_t>(config.max_stored_records, Store::capacity)),
-            *config.signatures),
+      holdings(random.bytes<32>(), position,
+               static_cast<std::uint32_t>(std::min<std::size_t>(config.max_stored_records, Store::capacity)),
+               *config.signatures),
       tokens(random.bytes<32>()),
       guard(random),
       skew(config.scope == Scope::local ? limits::skew_voters_local : limits::skew_voters),
@@ -56,6 +71,11 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       read_only(config.scope == Scope::internet && config.membership == Membership::earned) {
   if (config.external) external = Endpoint{*config.external, 0};
   left_alone_secret = random.next();
+}
+
+Key NodeState::place_at(const IpAddress& address) {
+  return traits.proofs == Proofs::absent ? mainline_position(address, random)
+                                         : position_of(config.identity.public_key, address);
 }
 
 bool NodeState::allowed(const Endpoint& endpoint) const {
@@ -116,10 +136,12 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
 
   Query query;
   query.transaction = TransactionId::from(transaction.id);
-  if (sending.tell_sender) query.sender = position;
+  if (sending.tell_sender || traits.askers == Askers::named) query.sender = position;
   if (read_only) query.role = SenderRole::read_only;
   if (transaction.proof_wanted) query.proof = ProofWanted::yes;
   query.probe = sending.probe;
+  query.wants_v4 = query.wants_v6 =
+      sibling != nullptr && std::holds_alternative<FindQuery>(body) && !of_search;
   query.body = body;
   Bytes bytes;
   codec->encode(Message{query}, bytes);
@@ -169,11 +191,11 @@ void NodeState::tick(Now now, NodeOutput& out) {
   start_waiting(now, out);
   send_verifications(now, out);
   run_duties(now, out);
-  if (store.next_expiry() <= now.mono) store.expire(now);
+  if (holdings.next_expiry() <= now.mono) holdings.expire(now);
 }
 
 Instant NodeState::next_wake() const {
-  Instant wake = std::min(transactions.next_due(), store.next_expiry());
+  Instant wake = std::min(transactions.next_due(), holdings.next_expiry());
   if (!verifications.empty()) wake = std::min(wake, next_verification);
   if (!heard.empty()) wake = std::min(wake, next_heard);
   if (!external) wake = std::min(wake, vote.undecided_until(last_seen));
@@ -238,48 +260,54 @@ void Node::restore(Now now, std::span<const SavedContact> contacts, NodeOutput& 
 }
 
 SearchId Node::get_records(Now now, const Key& target, std::size_t paths, NodeOutput& out) {
-  state_->last_seen = now.mono;
-  Search search;
-  search.kind = SearchKind::records;
-  search.target = target;
+  Search search = search_for(SearchKind::values, target);
   search.paths = static_cast<std::uint8_t>(std::clamp<std::size_t>(paths, 1, limits::paths));
   return state_->begin(now, std::move(search), out);
 }
 
 SearchId Node::find_node(Now now, const Key& target, std::size_t paths, NodeOutput& out) {
-  state_->last_seen = now.mono;
-  Search search;
-  search.kind = SearchKind::nodes;
-  search.target = target;
+  Search search = search_for(SearchKind::nodes, target);
   search.paths = static_cast<std::uint8_t>(std::clamp<std::size_t>(paths, 1, limits::paths));
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::get_peers(Now now, const Key& target, NodeOutput& out) {
+  Search search = search_for(SearchKind::values, target);
+  search.subject = Subject::peers;
+  return state_->begin(now, std::move(search), out);
+}
+
+SearchId Node::get_item(Now now, const Key& target, Bytes salt, NodeOutput& out) {
+  Search search = search_for(SearchKind::values, target);
+  search.subject = Subject::items;
+  search.salt = std::move(salt);
   return state_->begin(now, std::move(search), out);
 }
 
 SearchId Node::put_record(Now now, const Key& target, Bytes record, const Salt& address_salt,
                           NodeOutput& out) {
-  state_->last_seen = now.mono;
-  Search search;
-  search.kind = SearchKind::put;
-  search.target = target;
-  search.record = std::move(record);
-  search.salt = address_salt;
+  return state_->begin(now, put_of(target, RecordPut{std::move(record), address_salt}), out);
+}
+
+SearchId Node::announce_peer(Now now, const Key& target, const PeerPut& self, NodeOutput& out) {
+  return state_->begin(now, put_of(target, self), out);
+}
+
+SearchId Node::put_item(Now now, Item item, std::optional<std::int64_t> expected, NodeOutput& out) {
+  Search search = put_of(target_of(item.view()), ItemPut{item, expected});
+  search.salt = std::move(item.salt);
   return state_->begin(now, std::move(search), out);
 }
 
 SearchId Node::ping(Now now, const Endpoint& to, NodeOutput& out) {
-  state_->last_seen = now.mono;
-  Search search;
-  search.kind = SearchKind::ping;
+  Search search = search_for(SearchKind::ping, {});
   search.to = to;
   return state_->begin(now, std::move(search), out);
 }
 
 SearchId Node::ask(Now now, const Endpoint& to, const Key& target, NodeOutput& out) {
-  state_->last_seen = now.mono;
-  Search search;
-  search.kind = SearchKind::ask;
+  Search search = search_for(SearchKind::ask, target);
   search.to = to;
-  search.target = target;
   return state_->begin(now, std::move(search), out);
 }
 
@@ -292,9 +320,15 @@ void Node::cancel(SearchId search) {
 
 void Node::hold(const Key& target, Bytes record) {
   // Built by us; refused only when 4,096 are held, and then the announcement still goes to others.
-  static_cast<void>(state_->store.hold(target, std::move(record)));
+  static_cast<void>(state_->holdings.records.hold(target, std::move(record)));
 }
-void Node::forget(const Key& target) { state_->store.forget(target); }
+void Node::hold_peer(const Key& target, Completeness completeness) {
+  static_cast<void>(state_->holdings.peers.hold(target, completeness));  // as above, of 2,048
+}
+void Node::forget(const Key& target) {
+  state_->holdings.records.forget(target);
+  state_->holdings.peers.forget(target);
+}
 
 std::vector<SavedContact> Node::contacts_to_save(Now now) const {
   std::vector<SavedContact> out;
@@ -315,6 +349,11 @@ std::optional<Endpoint> Node::external_endpoint() const {
   if (!state_->external || state_->external->port == 0) return std::nullopt;
   return state_->external;
 }
+void Node::stand_beside(Node& other) {
+  SHOAL_CHECK(state_->config.family != other.state_->config.family);
+  state_->sibling = other.state_.get();
+  other.state_->sibling = state_.get();
+}
 const Key& Node::position() const { return state_->position; }
 
 NodeStats Node::stats() const {
@@ -323,8 +362,8 @@ NodeStats Node::stats() const {
   stats.contacts = state_->table.size();
   stats.replacements = state_->table.replacements();
   stats.buckets = state_->table.bucket_count();
-  stats.records = state_->store.size();
-  stats.held = state_->store.held();
+  stats.records = state_->holdings.size();
+  stats.held = state_->holdings.records.held();
   stats.searches = state_->searches.size();
   stats.transactions = state_->transactions.size();
   stats.network_size = state_->size.value();
@@ -335,9 +374,10 @@ NodeStats Node::stats() const {
 std::uint64_t Node::digest() const {
   std::uint64_t hash = fold(state_->trace, state_->position.bytes);
   state_->table.for_each([&](const Contact& contact) { hash = fold(hash, contact.id.bytes); });
-  return hash ^ state_->store.digest() ^ state_->searches.size() ^ (state_->transactions.size() << 32);
+  return hash ^ state_->holdings.records.digest() ^ state_->searches.size() ^
+         (state_->transactions.size() << 32);
 }
 
-std::vector<std::pair<Key, Bytes>> Node::stored_records() const { return state_->store.dump(); }
+std::vector<std::pair<Key, Bytes>> Node::stored_records() const { return state_->holdings.records.dump(); }
 
 }  // namespace shoal::dht

@@ -12,7 +12,6 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "dht/base/bytes.hpp"
@@ -22,10 +21,9 @@
 #include "dht/base/random.hpp"
 #include "dht/base/time.hpp"
 #include "dht/codec.hpp"
+#include "dht/node_events.hpp"
 
 namespace shoal::dht {
-
-enum class SearchId : std::uint64_t { none = 0 };  // never reused within one Node
 
 // internet: positions are bound to addresses, private and loopback addresses are refused, read-only at first.
 // local (--local): loopback and private addresses are fine, no read-only phase, no address binding.
@@ -50,80 +48,12 @@ struct NodeConfig {
   const crypto::SignatureScheme* signatures = &crypto::ed25519;
 };
 
-struct Datagram {
-  Endpoint to;
-  Bytes bytes;
-};
-
-// ---- events
-struct ReceivedRecord {
-  Bytes record;        // passed record.hpp's check for the target
-  Endpoint served_by;  // who sent it; port 0: our own store
-};
-struct SearchValues {  // as soon as they arrive; a search gives the same bytes once
-  SearchId search{};
-  std::vector<ReceivedRecord> records;
-};
-struct FoundNode {
-  Key id;
-  Endpoint endpoint;
-};
-struct SearchStats {
-  std::uint32_t queries = 0;
-  std::uint32_t answered = 0;
-  std::uint32_t timed_out = 0;  // after the hard timeout, or still silent at the end
-  std::uint32_t values = 0;     // distinct records handed on
-  std::uint8_t depth = 0;       // referrals followed to the nearest node found; 1: known from our own table
-  std::uint8_t depth_first_value = 0;
-  Duration took{};
-  Duration first_value_after{};  // zero: none
-};
-// nobody_answered: not one contact replied (exit 8). refused: too many searches at once, see limits.hpp.
-enum class SearchOutcome : std::uint8_t { finished, nobody_answered, refused };
-struct SearchDone {  // the last event of get_records, find_node and ask
-  SearchId search{};
-  SearchOutcome outcome = SearchOutcome::finished;
-  std::vector<FoundNode> closest;  // nearest first, all have answered
-  SearchStats stats;
-};
-struct PutDone {  // the last event of put_record
-  SearchId search{};
-  SearchOutcome outcome = SearchOutcome::finished;
-  std::uint32_t stored = 0;   // nodes that confirmed
-  std::uint32_t refused = 0;  // nodes that said no
-  SearchStats stats;
-};
-struct PingDone {
-  SearchId search{};
-  Endpoint endpoint;
-  std::optional<Key> id;  // absent: no answer
-  Duration round_trip{};
-};
-struct ExternalAddress {  // learned or changed; the position follows it
-  IpAddress address;
-};
-struct ClockSkew {  // our wall clock minus the others' median; told when it begins or ceases to matter
-  std::chrono::milliseconds ahead{};
-  bool matters = false;
-};
-struct FirstContact {  // the first live contact since the start, or since all were lost
-  Endpoint endpoint;
-};
-struct Reachable {};  // a stranger reached us: no longer read-only
-using Event = std::variant<SearchValues, SearchDone, PutDone, PingDone, ExternalAddress, ClockSkew,
-                           FirstContact, Reachable>;
-
-struct NodeOutput {
-  std::vector<Datagram> datagrams;
-  std::vector<Event> events;
-};
-
 struct NodeStats {
   Key position;
   std::size_t contacts = 0;
   std::size_t replacements = 0;
   std::size_t buckets = 0;
-  std::size_t records = 0;       // kept for others
+  std::size_t records = 0;       // kept for others, peers and items too
   std::size_t held = 0;          // our own
   std::size_t searches = 0;      // running or waiting
   std::size_t transactions = 0;  // queries in flight
@@ -153,6 +83,10 @@ class Node {
   void tick(Now now, NodeOutput& out);
   [[nodiscard]] Instant next_wake() const;
 
+  // The node of the other family in a dialect whose replies may name both (BEP 32): each learns what the
+  // other hears of, and answers from the other's table who wants such. Both live as long as one is used.
+  void stand_beside(Node& other);
+
   // Asks these at once, and again while the table is empty. Endpoints of another family or class are ignored.
   void bootstrap(Now now, std::span<const Endpoint> endpoints, NodeOutput& out);
   // Asks the freshest 16 in parallel, then the others, all of them again until somebody is known; none is
@@ -165,6 +99,12 @@ class Node {
   SearchId find_node(Now now, const Key& target, std::size_t paths, NodeOutput& out);
   // Looks the region up (or reuses a recent look-up's tokens), then puts to every responsive node of it.
   SearchId put_record(Now now, const Key& target, Bytes record, const Salt& address_salt, NodeOutput& out);
+  // Mainline: the same for peers (BEP 5) and items (BEP 44; `salt` of a mutable one). An item is put to the
+  // nodes near its own target; `expected`: only over the item of this sequence.
+  SearchId get_peers(Now now, const Key& target, NodeOutput& out);
+  SearchId announce_peer(Now now, const Key& target, const PeerPut& self, NodeOutput& out);
+  SearchId get_item(Now now, const Key& target, Bytes salt, NodeOutput& out);
+  SearchId put_item(Now now, Item item, std::optional<std::int64_t> expected, NodeOutput& out);
   SearchId ping(Now now, const Endpoint& to, NodeOutput& out);
   // One get-records query to a bare endpoint, sent again twice while it is silent (`at`, --peer, LAN
   // discovery).
@@ -174,6 +114,7 @@ class Node {
   // Our own announcement: served to whoever asks under `target`, wherever our position is. One a key;
   // replaces.
   void hold(const Key& target, Bytes record);
+  void hold_peer(const Key& target, Completeness completeness);  // ourselves, as BEP 5 has it
   void forget(const Key& target);
 
   [[nodiscard]] std::vector<SavedContact> contacts_to_save(Now now) const;  // freshest first

@@ -33,8 +33,8 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
     reply.proof = prove(config.identity, subject, unix_ms(now.wall), *config.signatures);
     ++counters.signatures_made;
   }
-  Surroundings around{table,         store,           tokens,         *codec,       random,
-                      config.family, contact_scratch, record_scratch, token_scratch};
+  const RoutingTable* other = sibling == nullptr ? nullptr : &sibling->table;
+  Surroundings around{table, other, holdings, tokens, *codec, random, config.family, external, reply_scratch};
   respond(query, from, now, around, message);
   Bytes bytes;
   const bool fits = encode_within(*codec, message, room, bytes);

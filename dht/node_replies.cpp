@@ -29,6 +29,7 @@ void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, Node
     stage_passed(now, silent, out);
     return;
   }
+  if (sibling != nullptr) sibling->consider_heard(reply.nodes, now.mono);
   switch (transaction->purpose) {
     case Purpose::lookup:
     case Purpose::put:
@@ -94,6 +95,7 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
              : reply.role == SenderRole::read_only ? Standing::read_only
                                                    : Standing::full;
     if (*proven == Standing::full) admit(now, from, reply, transaction);
+    if (reply.observed) take_vote(now, from, *reply.observed, out);
   } else if (reply.proof && transaction.proof_wanted) {
     proven = check_proof(now, from, reply, transaction, out);
     if (!proven) return std::nullopt;
@@ -139,10 +141,7 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
       position_valid(reply.sender, reply.proof->public_key, local ? IpAddress{} : from.address);
   const bool fits = bound && allowed(from);
   known.proved(from, {reply.sender, reply.role, fits, now.mono});
-  if (local || (reply.observed->address.global() && from.address.global())) {
-    vote.report(from, *reply.observed, now.mono);
-    if (reply.observed != external) apply_external(now, out);  // one more vote for what holds changes nothing
-  }
+  take_vote(now, from, *reply.observed, out);
   skew.report(from, reply.proof->unix_ms, now.mono - transaction.sent, now);
   apply_skew(now, out);
   if (!fits) return Standing::invalid;
@@ -180,6 +179,13 @@ void NodeState::add_guide(Now now, const NodeInfo& node, Standing standing) {
   guides.push_back({node, standing, now.mono});
 }
 
+void NodeState::take_vote(Now now, const Endpoint& from, const Endpoint& observed, NodeOutput& out) {
+  if (observed.address.family != config.family) return;
+  if (config.scope == Scope::internet && !(observed.address.global() && from.address.global())) return;
+  vote.report(from, observed, now.mono);
+  if (observed != external) apply_external(now, out);  // one more vote for what holds changes nothing
+}
+
 void NodeState::apply_external(Now now, NodeOutput& out) {
   const auto winner = vote.winner(now.mono);
   if (!winner || winner == external) return;
@@ -188,11 +194,11 @@ void NodeState::apply_external(Now now, NodeOutput& out) {
   if (!moved) return;
   out.events.emplace_back(ExternalAddress{winner->address});
   if (config.scope == Scope::local) return;
-  const Key bound = position_of(config.identity.public_key, winner->address);
+  const Key bound = place_at(winner->address);
   if (bound == position) return;
   position = bound;
   table.move_to(position, now.mono);
-  store.set_position(position);
+  holdings.set_position(position);
   if (has_contacts()) upkeep.restart(now.mono);
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 Goal goal_of(SearchKind kind) {
   switch (kind) {
-    case SearchKind::records:
+    case SearchKind::values:
       return Goal::records;
     case SearchKind::put:
       return Goal::store;
@@ -25,11 +25,23 @@ Goal goal_of(SearchKind kind) {
   return Goal::nodes;
 }
 
+std::uint64_t mark_of(ByteView value) { return load_be<std::uint64_t>(crypto::blake2b<8>(value).data()); }
+
+// False as well where so many were looked at that somebody floods us.
+bool first_seen(Search& search, ByteView value) {
+  if (search.seen.size() >= limits::values_per_search) return false;
+  const std::uint64_t mark = mark_of(value);
+  if (std::ranges::find(search.seen, mark) != search.seen.end()) return false;
+  search.seen.push_back(mark);
+  return true;
+}
+
 bool direct(SearchKind kind) { return kind == SearchKind::ping || kind == SearchKind::ask; }
 
 }  // namespace
 
 SearchId NodeState::begin(Now now, Search search, NodeOutput& out) {
+  last_seen = now.mono;
   const std::uint64_t id = next_search++;
   search.started = now.mono;
   Search& kept = searches.emplace(id, std::move(search)).first->second;
@@ -51,7 +63,7 @@ SearchId NodeState::begin(Now now, Search search, NodeOutput& out) {
     finish(now, id, kept, SearchOutcome::refused, out);
     return SearchId{id};
   }
-  if (kept.kind == SearchKind::records) own_values(now, id, kept, out);
+  if (kept.kind == SearchKind::values) own_values(now, id, kept, out);
   waiting.push_back(id);
   if (!has_contacts()) upkeep.hurry_bootstrap(now.mono);
   run_duties(now, out);
@@ -59,16 +71,30 @@ SearchId NodeState::begin(Now now, Search search, NodeOutput& out) {
   return SearchId{id};
 }
 
-// What our own store has under the target: we may be one of its region.
+// What we keep ourselves under the target: we may be one of its region.
 void NodeState::own_values(Now now, std::uint64_t id, Search& search, NodeOutput& out) {
-  record_scratch.clear();
-  store.get(now, search.target, limits::datagram * 8, random, record_scratch);
-  SearchValues values{SearchId{id}, {}};
-  for (const ByteView record : record_scratch) {
-    values.records.push_back({to_vector(record), Endpoint{}});
-    search.seen.push_back(load_be<std::uint64_t>(crypto::blake2b<8>(record).data()));
+  Reply own;
+  switch (search.subject) {
+    case Subject::records: {
+      record_scratch.clear();
+      holdings.records.get(now, search.target, limits::datagram * 8, random, record_scratch);
+      SearchValues values{SearchId{id}, {}};
+      for (const ByteView record : record_scratch) {
+        values.records.push_back({to_vector(record), Endpoint{}});
+        search.seen.push_back(mark_of(record));
+      }
+      if (!values.records.empty()) out.events.emplace_back(std::move(values));
+      return;
+    }
+    case Subject::peers:
+      holdings.peers.get(now.mono, search.target, max_peers_in_reply, PeerStore::Seeds::wanted, {}, random,
+                         own.peers);
+      break;
+    case Subject::items:
+      if (const Item* item = holdings.items.get(now.mono, search.target)) own.item = item->view();
+      break;
   }
-  if (!values.records.empty()) out.events.emplace_back(std::move(values));
+  take_values(now, id, search, Endpoint{}, own, 0, out);
 }
 
 void NodeState::start_waiting(Now now, NodeOutput& out) {
@@ -168,9 +194,9 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
         for (int bit = 0; bit < region.prefix_bits; ++bit) point.set_bit(bit, search.target.bit(bit));
         body = FindQuery{point};
       } else if (ask.form == Ask::Form::records) {
-        body = GetRecordsQuery{search.target, NodesWanted::yes};
+        body = get_body(search.subject, search.target, NodesWanted::yes);
       } else if (ask.form == Ask::Form::more) {
-        body = GetRecordsQuery{search.target, NodesWanted::no};
+        body = get_body(search.subject, search.target, NodesWanted::no);
       }
       sending.tell_sender = lookup.goal() == Goal::nodes;
       if (!send_query(now, node.endpoint, body, sending, out)) {
@@ -187,7 +213,7 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
 // A search for records that has found none on one path, though the network is no small one: somebody may
 // stand in the way. It goes on over four disjoint paths, then eight (S/Kademlia; THREATS D5, D6).
 bool NodeState::goes_on(const Search& search) const {
-  return search.kind == SearchKind::records && search.stats.values == 0 && search.seen.empty() &&
+  return search.kind == SearchKind::values && search.stats.values == 0 && search.seen.empty() &&
          search.paths < limits::paths && search.lookup->answers() > 0 && size.value() > limits::small_network;
 }
 
@@ -257,7 +283,7 @@ void NodeState::advance_put(Now now, std::uint64_t id, Search& search, NodeOutpu
       sending.candidate = number;
       sending.expected = place.id;
       sending.tell_sender = false;
-      const PutRecordQuery body{search.target, place.token_view(), search.salt, search.record};
+      const QueryBody body = put_body(search.payload, search.target, place.token_view());
       if (!send_query(now, place.endpoint, body, sending, out)) store_back.failed(number);
     }
   }
@@ -273,7 +299,7 @@ void NodeState::send_direct(Now now, std::uint64_t id, Search& search, NodeOutpu
   sending.tell_sender = search.kind == SearchKind::ping;
   ++search.attempts;
   QueryBody body = PingQuery{};
-  if (search.kind == SearchKind::ask) body = GetRecordsQuery{search.target, NodesWanted::no};
+  if (search.kind == SearchKind::ask) body = get_body(search.subject, search.target, NodesWanted::no);
   if (send_query(now, search.to, body, sending, out)) {
     ++search.outstanding;
     ++search.stats.queries;
@@ -300,14 +326,14 @@ void NodeState::search_replied(Now now, const Transaction& transaction, const En
   if (search.phase != Search::Phase::looking) return;
   Lookup& lookup = *search.lookup;
   if (transaction.round != search.round) {  // of an earlier lookup: its records are as good
-    take_records(now, transaction.search, search, from, reply.records, search.stats.depth, out);
+    take_values(now, transaction.search, search, from, reply, search.stats.depth, out);
     return;
   }
   const bool renamed = transaction.expected && *transaction.expected != reply.sender;
   std::uint32_t fresh = 0;
-  if (!reply.records.empty() && lookup.goal() != Goal::nodes)
-    fresh = take_records(now, transaction.search, search, from, reply.records,
-                         lookup.depth_of(transaction.candidate), out);
+  if (lookup.goal() != Goal::nodes)
+    fresh = take_values(now, transaction.search, search, from, reply, lookup.depth_of(transaction.candidate),
+                        out);
   if (renamed) {
     lookup.failed(transaction.candidate);  // its real name may bring it back in by referral
   } else {
@@ -340,7 +366,7 @@ void NodeState::direct_replied(Now now, Search& search, const Transaction& trans
     searches.erase(id);
     return;
   }
-  take_records(now, id, search, from, reply.records, 1, out);
+  take_values(now, id, search, from, reply, 1, out);
   SearchDone done{SearchId{id}, SearchOutcome::finished, {{reply.sender, from}}, search.stats};
   done.stats.took = now.mono - search.started;
   out.events.emplace_back(std::move(done));
@@ -377,26 +403,46 @@ void NodeState::search_stage(Now now, const Transaction& transaction, NodeOutput
 }
 
 // Checks and hands on; gives how many were new and good.
-std::uint32_t NodeState::take_records(Now now, std::uint64_t id, Search& search, const Endpoint& from,
-                                      const RecordList& records, std::uint8_t depth, NodeOutput& out) {
-  SearchValues values{SearchId{id}, {}};
-  for (const ByteView record : records) {
-    if (search.seen.size() >= limits::records_per_search) break;
-    const auto mark = load_be<std::uint64_t>(crypto::blake2b<8>(record).data());
-    if (std::find(search.seen.begin(), search.seen.end(), mark) != search.seen.end()) continue;
-    search.seen.push_back(mark);
-    if (!check_record(record, search.target, now.wall, *config.signatures)) continue;
-    values.records.push_back({to_vector(record), from});
+std::uint32_t NodeState::take_values(Now now, std::uint64_t id, Search& search, const Endpoint& from,
+                                     const Reply& reply, std::uint8_t depth, NodeOutput& out) {
+  std::uint32_t fresh = 0;
+  std::optional<Event> event;
+  switch (search.subject) {
+    case Subject::records: {
+      SearchValues values{SearchId{id}, {}};
+      for (const ByteView record : reply.records)
+        if (first_seen(search, record) && check_record(record, search.target, now.wall, *config.signatures))
+          values.records.push_back({to_vector(record), from});
+      fresh = static_cast<std::uint32_t>(values.records.size());
+      event = std::move(values);
+      break;
+    }
+    case Subject::peers: {
+      SearchPeers found{SearchId{id}, {}};
+      for (const Endpoint& peer : reply.peers)
+        if (usable_source(peer, peer.address.family) && first_seen(search, peer.compact()))
+          found.peers.push_back(peer);
+      fresh = static_cast<std::uint32_t>(found.peers.size());
+      event = std::move(found);
+      break;
+    }
+    case Subject::items: {
+      if (!reply.item || (search.newest && reply.item->sequence <= *search.newest) ||
+          !check_item(*reply.item, search.salt, search.target))
+        break;
+      search.newest = reply.item->sequence;
+      fresh = 1;
+      event = SearchItem{SearchId{id}, item_of(*reply.item, search.salt)};
+      break;
+    }
   }
-  const auto fresh = static_cast<std::uint32_t>(values.records.size());
   if (fresh == 0) return 0;
   if (search.stats.first_value_after == Duration{}) {
     search.stats.first_value_after = std::max(Duration{1}, now.mono - search.started);
     search.stats.depth_first_value = depth;
   }
   search.stats.values += fresh;
-  if (search.kind == SearchKind::records || search.kind == SearchKind::ask)
-    out.events.emplace_back(std::move(values));
+  if (search.kind != SearchKind::put) out.events.push_back(std::move(*event));
   return fresh;
 }
 
@@ -419,7 +465,7 @@ void NodeState::finish(Now now, std::uint64_t id, Search& search, SearchOutcome 
       out.events.emplace_back(done);
       break;
     }
-    case SearchKind::records:
+    case SearchKind::values:
     case SearchKind::nodes:
     case SearchKind::ask: {
       SearchDone done{name, outcome, {}, search.stats};

@@ -12,13 +12,13 @@
 #include "dht/clock_skew.hpp"
 #include "dht/external_vote.hpp"
 #include "dht/guard.hpp"
+#include "dht/holdings.hpp"
 #include "dht/node.hpp"
 #include "dht/put_rate.hpp"
 #include "dht/responder.hpp"
 #include "dht/routing_table.hpp"
 #include "dht/search.hpp"
 #include "dht/size_estimate.hpp"
-#include "dht/store.hpp"
 #include "dht/tokens.hpp"
 #include "dht/transactions.hpp"
 #include "dht/upkeep.hpp"
@@ -27,12 +27,6 @@ namespace shoal::dht {
 
 struct NodeState {
   NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> dialect, Random source);
-
-  struct Verification {
-    Endpoint endpoint;
-    std::optional<Key> id;  // under which name it wrote or was named
-    bool stranger = false;
-  };
 
   // node.cpp: the way in and out
   void handle(Now now, const Endpoint& from, ByteView datagram, NodeOutput& out);
@@ -52,6 +46,7 @@ struct NodeState {
   };
   bool send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending, NodeOutput& out);
   void send(const Endpoint& to, Bytes bytes, NodeOutput& out);
+  [[nodiscard]] Key place_at(const IpAddress& address);        // where our position is, seen from there
   [[nodiscard]] bool allowed(const Endpoint& endpoint) const;  // others may name it to us
   [[nodiscard]] bool heard_usable(const NodeInfo& node, Instant now) const;
   [[nodiscard]] bool has_contacts() const { return table.size() > 0 || !guides.empty(); }
@@ -90,6 +85,7 @@ struct NodeState {
   void admit(Now now, const Endpoint& from, const Reply& reply, const Transaction& transaction);
   [[nodiscard]] Standing standing_of(const Endpoint& endpoint, const Key& id, Instant now) const;
   void add_guide(Now now, const NodeInfo& node, Standing standing);
+  void take_vote(Now now, const Endpoint& from, const Endpoint& observed, NodeOutput& out);
   void apply_external(Now now, NodeOutput& out);
   void apply_skew(Now now, NodeOutput& out);
   [[nodiscard]] bool wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const;
@@ -112,8 +108,8 @@ struct NodeState {
   void direct_replied(Now now, Search& search, const Transaction& transaction, const Endpoint& from,
                       const Reply& reply, NodeOutput& out);
   void search_stage(Now now, const Transaction& transaction, NodeOutput& out);
-  std::uint32_t take_records(Now now, std::uint64_t id, Search& search, const Endpoint& from,
-                             const RecordList& records, std::uint8_t depth, NodeOutput& out);
+  std::uint32_t take_values(Now now, std::uint64_t id, Search& search, const Endpoint& from,
+                            const Reply& reply, std::uint8_t depth, NodeOutput& out);
   void own_values(Now now, std::uint64_t id, Search& search, NodeOutput& out);
   void finish(Now now, std::uint64_t id, Search& search, SearchOutcome outcome, NodeOutput& out);
 
@@ -133,13 +129,14 @@ struct NodeState {
   void send_verifications(Now now, NodeOutput& out);
   [[nodiscard]] Key random_in_bucket(int index);
 
+  NodeState* sibling = nullptr;  // of the other family, on this host
   NodeConfig config;
   std::unique_ptr<Codec> codec;
   DialectTraits traits;
   Random random;
   Key position;
   RoutingTable table;
-  Store store;
+  Holdings holdings;
   Tokens tokens;
   Guard guard;
   Acquaintances known;
@@ -165,12 +162,6 @@ struct NodeState {
   std::deque<Verification> heard;  // named in passing; at leisure
   PacedRate heard_pace, asker_pace;
   std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
-  struct RecentLookup {
-    Key target;
-    Instant at{};
-    std::vector<NodeInfo> closest;
-    std::vector<Place> places;  // only after a store's lookup
-  };
   std::deque<RecentLookup> recent;
 
   bool read_only = false;
@@ -194,7 +185,7 @@ struct NodeState {
   std::vector<ByteView> record_scratch;
   std::vector<Ask> ask_scratch;
   std::vector<std::uint16_t> put_scratch;
-  Bytes token_scratch;
+  ReplyScratch reply_scratch;
 };
 
 }  // namespace shoal::dht

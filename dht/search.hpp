@@ -9,15 +9,17 @@
 #include "dht/lookup.hpp"
 #include "dht/node.hpp"
 #include "dht/store_back.hpp"
+#include "dht/subject.hpp"
 #include "dht/transactions.hpp"
 
 namespace shoal::dht {
 
-enum class SearchKind : std::uint8_t { records, nodes, put, ping, ask, upkeep };
+enum class SearchKind : std::uint8_t { values, nodes, put, ping, ask, upkeep };
 
 struct Search {
   enum class Phase : std::uint8_t { waiting, looking, putting, asking, done };
   SearchKind kind = SearchKind::nodes;
+  Subject subject = Subject::records;  // of values, put and ask
   Phase phase = Phase::waiting;
   Key target;
   std::uint8_t paths = 1;
@@ -26,12 +28,13 @@ struct Search {
   Instant started{};
   std::optional<Lookup> lookup;
   std::optional<StoreBack> store_back;
-  Bytes record;  // of a put
-  Salt salt{};
-  Endpoint to;                // of a ping or ask
-  std::uint8_t attempts = 0;  // sent so far
+  Payload payload;                     // of a put
+  Bytes salt;                          // of the item sought
+  std::optional<std::int64_t> newest;  // sequence of the newest item handed on
+  Endpoint to;                         // of a ping or ask
+  std::uint8_t attempts = 0;           // sent so far
   std::uint8_t outstanding = 0;
-  std::vector<std::uint64_t> seen;  // marks of the records looked at
+  std::vector<std::uint64_t> seen;  // marks of the values looked at
   SearchStats stats;
 };
 
@@ -40,6 +43,20 @@ struct Guide {
   NodeInfo node;
   Standing standing = Standing::unknown;
   Instant answered{};
+};
+
+struct RecentLookup {
+  Key target;
+  Instant at{};
+  std::vector<NodeInfo> closest;
+  std::vector<Place> places;  // only after a store's lookup
+};
+
+// To be asked for its proof, so that it may enter the table.
+struct Verification {
+  Endpoint endpoint;
+  std::optional<Key> id;  // under which name it wrote or was named
+  bool stranger = false;
 };
 
 // An endpoint without a name, being asked for its first answer.

@@ -101,6 +101,10 @@ std::uint64_t next_sequence(const AnnouncerKeys& keys, WallTime wall, std::uint6
   return std::max(static_cast<std::uint64_t>(shown), last + 1);
 }
 
+ByteArray<16> slot_salt(const EpochKeys& keys, std::uint32_t slot) {
+  return derive<16>(keys.tag, "shoal slot", {}, slot);
+}
+
 std::int64_t hour_of(WallTime wall) { return floor_div(unix_ms(wall), hour_ms); }
 
 ChannelTag channel_tag(const EpochKeys& keys, const crypto::PublicKey& responder, std::int64_t hour) {

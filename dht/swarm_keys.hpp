@@ -99,6 +99,9 @@ struct AnnouncerKeys {
 // announced in the same millisecond by the same machine.
 [[nodiscard]] std::uint64_t next_sequence(const AnnouncerKeys& keys, WallTime wall, std::uint64_t last);
 
+// The salt of a slot in which records travel through mainline (sealed_slots.hpp). To others it is noise.
+[[nodiscard]] ByteArray<16> slot_salt(const EpochKeys& keys, std::uint32_t slot);
+
 // The peer channel's tag: which responder, in which swarm, at which hour of Unix time. To others it is noise.
 using ChannelTag = ByteArray<16>;
 [[nodiscard]] std::int64_t hour_of(WallTime wall);

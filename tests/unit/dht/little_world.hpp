@@ -15,28 +15,14 @@
 #include <utility>
 #include <vector>
 
+#include "dht/krpc_codec.hpp"
 #include "dht/native_codec.hpp"
 #include "dht/node.hpp"
 #include "tests/unit/dht/announcements.hpp"
 
 namespace shoal::dht::test {
 
-// The native dialect without signatures: cheap, for large networks, and the seam's other half.
-class UnsignedCodec final : public Codec {
- public:
-  [[nodiscard]] DialectTraits traits() const override {
-    return {Proofs::absent, inner_.traits().targets, inner_.traits().max_datagram,
-            inner_.traits().ping_bytes};
-  }
-  [[nodiscard]] Result<Message> decode(ByteView datagram) const override { return inner_.decode(datagram); }
-  void encode(const Message& message, Bytes& out) const override { inner_.encode(message, out); }
-  [[nodiscard]] ReplyCost reply_cost(Family family) const override { return inner_.reply_cost(family); }
-
- private:
-  NativeCodec inner_;
-};
-
-enum class Signing : std::uint8_t { yes, no };
+enum class Dialect : std::uint8_t { native, mainline };
 
 class LittleWorld {
  public:
@@ -53,10 +39,11 @@ class LittleWorld {
     std::deque<Seen> events;  // pointers to events stay good
     std::chrono::milliseconds clock_error{};
     Instant wake = never;
+    std::optional<std::size_t> beside;  // of the other family, on the same host
   };
 
-  explicit LittleWorld(std::uint64_t seed, Signing signing = Signing::yes)
-      : random_(numbered("world", seed)), seed_(seed), signing_(signing) {
+  explicit LittleWorld(std::uint64_t seed, Dialect dialect = Dialect::native)
+      : random_(numbered("world", seed)), seed_(seed), dialect_(dialect) {
     crypto::initialise();
   }
 
@@ -73,10 +60,10 @@ class LittleWorld {
     const std::size_t number = machines_.size();
     config.identity = crypto::SigningKey::from_seed(numbered("identity", seed_ * 100'000 + number));
     std::unique_ptr<Codec> codec;
-    if (signing_ == Signing::yes)
+    if (dialect_ == Dialect::native)
       codec = std::make_unique<NativeCodec>();
     else
-      codec = std::make_unique<UnsignedCodec>();
+      codec = std::make_unique<KrpcCodec>();
     Machine machine;
     machine.at = at;
     machine.node = std::make_unique<Node>(now(), config, std::move(codec), random_.fork("node"));
@@ -88,6 +75,12 @@ class LittleWorld {
   // A node on the n-th public network.
   std::size_t add_public(std::uint32_t n, Membership membership = Membership::full) {
     return add({public_host(n, 7), 4000}, Scope::internet, membership);
+  }
+
+  void stand_beside(std::size_t one, std::size_t other) {
+    node(one).stand_beside(node(other));
+    machines_[one].beside = other;
+    machines_[other].beside = one;
   }
 
   [[nodiscard]] Machine& at(std::size_t number) { return machines_[number]; }
@@ -225,6 +218,7 @@ class LittleWorld {
                      std::move(datagram.bytes)});
     }
     reschedule(number);
+    if (machine.beside) reschedule(*machine.beside);
   }
   void reschedule(std::size_t number) {
     Machine& machine = machines_[number];
@@ -270,7 +264,7 @@ class LittleWorld {
 
   Random random_;
   std::uint64_t seed_;
-  Signing signing_;
+  Dialect dialect_;
   Instant clock_ = start;
   std::uint64_t sequence_ = 0;
   std::vector<Machine> machines_;

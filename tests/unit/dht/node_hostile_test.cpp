@@ -341,7 +341,7 @@ TEST_F(HostileTest, APutNeedsATokenOfItsAddressAndKey) {
 }
 
 TEST_F(HostileTest, StrangersOnTheWayDoNotSeeTheKey) {
-  LittleWorld world{4, test::Signing::yes};
+  LittleWorld world{4};
   grow(world, 150, 90s);
   const auto id = content(5);
   const EpochKeys keys = derive_epoch(id, SwarmKeys{id}.epoch_at(world.now().wall));

@@ -18,11 +18,11 @@ namespace {
 using namespace std::chrono_literals;
 using test::announcement;
 using test::content;
+using test::Dialect;
 using test::grow;
 using test::LittleWorld;
 using test::nearest;
 using test::public_host;
-using test::Signing;
 
 Endpoint loopback(std::uint16_t port) { return {IpAddress::v4(0x7f000001), port}; }
 
@@ -276,7 +276,7 @@ TEST(Node, ASearchThatBeganWithADyingContactBeginsAgain) {
 }
 
 TEST(Node, LargeNetworkFindsTheClosestAlwaysAndIn24Hops) {
-  LittleWorld world{8, Signing::no};
+  LittleWorld world{8, Dialect::mainline};
   for (std::uint32_t i = 0; i < 300; ++i) {
     const std::size_t number = world.add({IpAddress::v4(0x0a000001 + i), 4000}, Scope::local);
     if (number > 0) world.bootstrap(number, {world.at(number / 3).at});

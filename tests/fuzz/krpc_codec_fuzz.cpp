@@ -1,0 +1,40 @@
+// KRPC's decoder: whatever it accepts is within its bounds, and what we write of it reads back as the same.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "dht/item.hpp"
+#include "dht/krpc_codec.hpp"
+
+namespace {
+
+using namespace shoal;
+
+// What only reads, and is never written, has no second form.
+bool within_bounds(const dht::Message& message) {
+  if (const auto* query = std::get_if<dht::Query>(&message)) {
+    const auto* put = std::get_if<dht::PutItemQuery>(&query->body);
+    return put == nullptr ||
+           (put->item.value.size() <= dht::item_value_most && put->item.salt.size() <= dht::item_salt_most);
+  }
+  if (const auto* reply = std::get_if<dht::Reply>(&message))
+    return reply->peers.size() <= dht::max_peers_in_reply && reply->nodes.size() <= dht::max_nodes_in_reply;
+  return true;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const dht::KrpcCodec codec;
+  const auto message = codec.decode({data, size});
+  if (!message) return 0;
+  if (!within_bounds(*message)) std::abort();
+  Bytes once, twice;
+  codec.encode(*message, once);
+  if (once.size() > dht::krpc_longest) return 0;
+  const auto again = codec.decode(once);
+  if (!again) std::abort();
+  codec.encode(*again, twice);
+  if (once != twice) std::abort();
+  return 0;
+}
