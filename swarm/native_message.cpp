@@ -92,6 +92,8 @@ struct MessageWriter {
   void operator()(const wire::Cancel& m) { write_request(to, cancel, m.request); }
   void operator()(const wire::Reject& m) { write_request(to, reject, m.request); }
   void operator()(const wire::Block&) { SHOAL_CHECK(false && "a block's header has a function of its own"); }
+  void operator()(const wire::DontHave&) { SHOAL_CHECK(false && "BitTorrent's alone"); }
+  void operator()(const wire::DhtPort&) { SHOAL_CHECK(false && "BitTorrent's alone"); }
   void operator()(const wire::AllowedFast& m) { to.array(2).number(allowed_fast).number(m.piece); }
   void operator()(const wire::HashRequest& m) { write_hash_request(to, hash_request, m, 6); }
   void operator()(const wire::HashReject& m) { write_hash_request(to, hash_reject, m.request, 6); }

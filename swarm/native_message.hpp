@@ -29,6 +29,9 @@ inline constexpr std::size_t max_pieces_bytes = (std::size_t{1} << 21) / 8;  // 
 inline constexpr std::size_t pieces_part_bytes = 32768;      // every part of a bitfield but the last
 inline constexpr std::uint32_t max_unknown_messages = 1024;  // skipped in a connection's life
 
+// This dialect says the first so many of wire::Message; the others are BitTorrent's alone.
+inline constexpr std::size_t native_messages = std::variant_size_v<wire::Message> - 2;
+
 // Appends a message. Not for Block, nor for Pieces with bits: see the next two.
 void write_message(const wire::Message& message, Bytes& out);
 // One part of a bitfield of `total` bytes.

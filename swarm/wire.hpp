@@ -28,7 +28,8 @@ struct Have {
 // how many pieces there are. Empty with `all` or none set (BEP 6 have all, have none).
 struct Pieces {
   enum class Form : std::uint8_t { bits, all, none } form = Form::none;
-  Bytes bits;
+  Bytes bits{};
+  std::uint32_t count = 0;  // of the content's pieces, for dialects that have no word for "all"
 };
 struct Request {
   std::uint32_t piece = 0, begin = 0, length = 0;
@@ -64,11 +65,22 @@ struct HashReject {
 };
 // Sent once each way when the channel is up, before all else.
 struct Hello {
-  std::string client;                     // "shoal 0.1", shown escaped, at most 64 bytes
-  std::uint16_t listen_port = 0;          // 0: cannot be dialled
-  std::uint32_t metadata_bytes = 0;       // 0: has none yet
-  std::uint32_t max_requests = 250;       // outstanding requests it will queue
-  std::optional<IpAddress> your_address;  // as it sees us
+  std::string client;                       // "shoal 0.1", shown escaped, at most 64 bytes
+  std::uint16_t listen_port = 0;            // 0: cannot be dialled
+  std::uint32_t metadata_bytes = 0;         // 0: has none yet
+  std::uint32_t max_requests = 250;         // outstanding requests it will queue
+  std::optional<IpAddress> your_address{};  // as it sees us
+  bool takes_exchange = true;               // false: of a private torrent (BEP 27)
+  bool upload_only = false;                 // BEP 21: it wants nothing (more)
+  // BitTorrent's alone: it is a shoal, whose key in this content is this; the two move to the native channel.
+  std::optional<crypto::PublicKey> native_key{};
+};
+// BitTorrent: it has lost a piece (BEP 54); its DHT node listens at its address and this UDP port (BEP 5).
+struct DontHave {
+  std::uint32_t piece = 0;
+};
+struct DhtPort {
+  std::uint16_t port = 0;
 };
 struct MetadataRequest {
   std::uint32_t part = 0;  // of 16 KiB
@@ -93,6 +105,6 @@ struct PeerExchange {
 
 using Message = std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, Pieces, Request,
                              Cancel, Reject, Block, AllowedFast, HashRequest, Hashes, HashReject, Hello,
-                             MetadataRequest, MetadataPart, MetadataReject, PeerExchange>;
+                             MetadataRequest, MetadataPart, MetadataReject, PeerExchange, DontHave, DhtPort>;
 
 }  // namespace shoal::swarm::wire

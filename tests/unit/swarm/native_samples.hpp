@@ -56,7 +56,7 @@ inline wire::Hello random_hello(Random& random) {
   return out;
 }
 
-// Number `which` of the variant (below std::variant_size_v<wire::Message>), but for Block: its data is a
+// Number `which` of the variant (below native_messages), but for Block: its data is a
 // Buffer, which is the caller's to make. Pieces take all three forms.
 inline wire::Message random_message(Random& random, std::size_t which) {
   const wire::Request request{random_number(random), random_number(random), random_number(random)};

@@ -1,0 +1,42 @@
+// BitTorrent's stream: whatever comes behind (or instead of) a handshake, in any cuts, what is held stays
+// bounded.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "swarm/bt_wire.hpp"
+#include "swarm/native_message.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace shoal;
+  using namespace shoal::swarm;
+  if (size < 2) return 0;
+  const std::size_t step = 1 + data[0];
+  const bool greeted = (data[1] & 1) != 0;
+  const ByteView input{data + 2, size - 2};
+  BufferPool pool;
+  BtParams params;
+  params.accepted = {params.info_hash};
+  params.peer_id = {1};
+  params.hashes = true;
+  const auto wire = BtWire::make_answerer(params, pool);
+  std::vector<wire::Message> out;
+  if (greeted) {
+    params.peer_id = {2};
+    std::vector<Buffer> hello;
+    BtWire::make_dialler(params, pool)->flush({}, hello);
+    if (!wire->receive({}, hello[0].view(), out)) std::abort();
+  }
+  for (std::size_t at = 0; at < input.size(); at += step) {
+    const bool taken =
+        wire->receive({}, input.subspan(at, std::min(step, input.size() - at)), out).has_value();
+    if (wire->held() > std::min(size, max_pieces_bytes) + 68) std::abort();
+    if (!taken && wire->held() != 0) std::abort();
+    if (!taken) break;
+    for (wire::Message& message : out)
+      if (auto* block = std::get_if<wire::Block>(&message)) pool.give(std::move(block->data));
+    out.clear();
+  }
+  return 0;
+}
