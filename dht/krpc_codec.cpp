@@ -69,12 +69,8 @@ void write_nodes(bencode::Writer& writer, std::string_view name, Family family, 
   if (size > 0) writer.key(name).string(ByteView{raw.data(), size});
 }
 
-void write_item(bencode::Writer& writer, const ItemView& item) {
-  if (item.is_mutable()) {
-    if (!item.salt.empty()) writer.key("salt").string(item.salt);
-    writer.key("seq").integer(item.sequence);
-    writer.key("sig").string(item.signature);
-  }
+void write_signed(bencode::Writer& writer, const ItemView& item) {
+  if (item.is_mutable()) writer.key("seq").integer(item.sequence).key("sig").string(item.signature);
 }
 
 // The arguments, between the braces, in the order of their keys; `id` is one of them.
@@ -120,7 +116,8 @@ class Arguments {
     if (put.expected) writer_.key("cas").integer(*put.expected);
     id();
     if (put.item.is_mutable()) writer_.key("k").string(put.item.public_key);
-    write_item(writer_, put.item);
+    if (!put.item.salt.empty()) writer_.key("salt").string(put.item.salt);
+    write_signed(writer_, put.item);
     writer_.key("token").string(put.token);
     writer_.key("v").raw(put.item.value);
     return "put";
@@ -187,7 +184,7 @@ void write_reply(const Reply& reply, bencode::Writer& writer) {
     writer.key("samples").string(reply.sample->keys);
   }
   if (reply.item)
-    write_item(writer, *reply.item);
+    write_signed(writer, *reply.item);  // without the salt: who asks knows it
   else if (reply.item_sequence)
     writer.key("seq").integer(*reply.item_sequence);
   if (!reply.token.empty()) writer.key("token").string(reply.token);

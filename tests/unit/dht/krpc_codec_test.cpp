@@ -181,7 +181,8 @@ TEST(KrpcCodec, ItemsKeepTheirValueByteForByte) {
   EXPECT_EQ(as_text(plain.item.value), "5:hello");
   Reply reply;
   reply.sender = one;
-  reply.item = ItemView{as_bytes(value), key, signature, {}, 9};
+  reply.item = ItemView{as_bytes(value), key, signature, as_bytes("secret"), 9};
+  EXPECT_EQ(encoded(reply).find("secret"), std::string::npos);  // who asks knows the salt
   const Reply got = decoded_as<Reply>(encoded(reply));
   ASSERT_TRUE(got.item && got.item->is_mutable());
   EXPECT_EQ(as_text(got.item->value), value);
