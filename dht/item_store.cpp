@@ -25,16 +25,21 @@ Result<void> ItemStore::put(Instant now, const IpAddress& from, const PutItemQue
   const std::uint64_t network = shelf_.network_of(from);
   const auto leaving = shelf_.make_room(now, target, network, previous);
   if (!leaving) return std::unexpected(leaving.error());
-  if (put.item.is_mutable() && !rate_.admit_signatures(now, PutRate::Kind::newcomer))
-    return fail(Code::busy, "signatures are checked at a bounded rate");
-  if (const auto genuine = check_item(put.item, put.item.salt, target); !genuine) return genuine;
+  Item item = item_of(put.item, put.item.salt);
+  // What is kept has been checked, so that no flood of newcomers can keep it from being refreshed.
+  const bool repeated = previous != Shelf::none && item == *items_[previous];
+  if (!repeated) {
+    if (item.public_key && !rate_.admit_signatures(now, PutRate::Kind::newcomer))
+      return fail(Code::busy, "signatures are checked at a bounded rate");
+    if (const auto genuine = check_item(put.item, item.salt, target); !genuine) return genuine;
+  }
   if (*leaving != Shelf::none) {
     items_[*leaving].reset();
     shelf_.remove(*leaving);
   }
   const Index index = shelf_.insert(now, target, network, now + life);
   if (items_.size() < shelf_.places()) items_.resize(shelf_.places());
-  items_[index] = std::make_unique<Item>(item_of(put.item, put.item.salt));
+  items_[index] = std::make_unique<Item>(std::move(item));
   return {};
 }
 

@@ -1,7 +1,8 @@
 // ItemStore: items of BEP 44 that were put to this node.
 //
 // One a target; bounded as shelf.hpp has it: 16,384 items of at most 1,000 bytes. An item lives two hours
-// after its last put. A put is checked from cheap to dear, the signature last; those are capped in total.
+// after its last put. A put is checked from cheap to dear, the signature last; those are capped in total. The
+// same item put again costs none.
 #pragma once
 
 #include <chrono>

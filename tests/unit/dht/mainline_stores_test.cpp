@@ -231,6 +231,11 @@ TEST_F(ItemStoreTest, BoundsHold) {
   for (int i = 0; i < 2000; ++i)
     accepted += put(made(i, "i1e"), {}, static_cast<std::uint32_t>(100 + i)) ? 1 : 0;
   EXPECT_EQ(accepted, PutRate::signature_burst);  // what checking signatures may cost
+  const Item kept = *store_.get(start, mutable_target(key_.public_key, {}));
+  EXPECT_TRUE(put(kept, {}, 3000));  // its refresh costs nothing
+  Item forged = kept;
+  forged.signature[0] ^= 1;
+  EXPECT_EQ(code(put(forged, {}, 3001)), Code::busy);
 }
 
 }  // namespace
