@@ -11,7 +11,7 @@ namespace shoal::dht {
 namespace {
 
 constexpr std::size_t records_first = 2;               // in a reply that lists nodes as well; more on request
-constexpr std::size_t peers_in_reply = 100;            // of IPv4; what fits of IPv6
+constexpr std::size_t peers_in_reply = 100;            // or what fits
 constexpr std::size_t samples_in_reply = 20;           // BEP 51
 constexpr std::uint32_t sample_interval_s = 6 * 3600;  // the longest that BEP 51 permits
 constexpr std::size_t least_peers = 8;                 // of these a cut reply keeps some, and some nodes
@@ -195,7 +195,8 @@ bool shorten(Reply& reply) {
   } else if (!reply.peers.empty()) {
     reply.peers.pop_back();
   } else if (reply.sample && !reply.sample->keys.empty()) {
-    reply.sample->keys = {};
+    reply.sample->keys = reply.sample->keys.first(reply.sample->keys.size() / (2 * mainline_id_bytes) *
+                                                  mainline_id_bytes);  // half of them
   } else if (reply.proof) {
     reply.proof.reset();
   } else {

@@ -10,7 +10,6 @@ namespace {
 
 using namespace shoal;
 
-// What only reads, and is never written, has no second form.
 bool within_bounds(const dht::Message& message) {
   if (const auto* query = std::get_if<dht::Query>(&message)) {
     const auto* put = std::get_if<dht::PutItemQuery>(&query->body);

@@ -88,6 +88,7 @@ class MainlineNodes : public testing::Test {
   }
   LittleWorld world_{21, Dialect::mainline};
   std::size_t asked_ = 0;
+  std::vector<Bytes> raw_;  // what the views of the latest reply point into
 };
 
 TEST_F(MainlineNodes, WhoIsAnnouncedIsFoundFromEverywhere) {
@@ -228,6 +229,36 @@ TEST_F(MainlineNodes, ACutReplyHasSomeOfEach) {
   EXPECT_GE(reply.nodes.size(), 1U);
   EXPECT_FALSE(reply.token.empty());
   EXPECT_EQ(reply.observed, (Endpoint{public_host(999, 9), 4000}));
+}
+
+TEST_F(MainlineNodes, SamplesAndNewsOfItemsAreTold) {
+  grow(world_, 20, 30s);
+  const Endpoint stranger{public_host(999, 9), 4000};
+  const auto reply_to = [&](QueryBody body) {
+    raw_ = replies_to(query_with(body), stranger);
+    const auto message = raw_.empty() ? fail(Code::malformed, "silence") : KrpcCodec{}.decode(raw_.front());
+    EXPECT_TRUE(message && std::holds_alternative<Reply>(*message));
+    return message && std::holds_alternative<Reply>(*message) ? std::get<Reply>(*message) : Reply{};
+  };
+  for (std::size_t i = 1; i < 20; ++i) announce(i, {.port = 1});
+  const Reply samples = reply_to(SampleQuery{info_hash});
+  ASSERT_TRUE(samples.sample.has_value());
+  EXPECT_EQ(samples.sample->held, 1U);
+  EXPECT_GT(samples.sample->interval_s, 0U);
+  ASSERT_EQ(samples.sample->keys.size(), mainline_id_bytes);
+  EXPECT_EQ(mainline_key(samples.sample->keys), info_hash);
+
+  const auto key = crypto::SigningKey::from_seed(ByteArray<32>{5});
+  const Item item = make_item(key, {}, 7, to_vector(as_bytes("i1e")));
+  const Key target = target_of(item.view());
+  ASSERT_GE(put_item(1, item).stored, 8U);
+  world_.run(1min);
+  const Reply older = reply_to(GetItemQuery{target, 6});
+  ASSERT_TRUE(older.item.has_value());
+  EXPECT_EQ(older.item->sequence, 7);
+  const Reply newest = reply_to(GetItemQuery{target, 7});
+  EXPECT_FALSE(newest.item.has_value());
+  EXPECT_EQ(newest.item_sequence, 7);
 }
 
 TEST_F(MainlineNodes, TokensAreAskedFor) {
