@@ -8,7 +8,6 @@
 
 #include "dht/base/check.hpp"
 #include "swarm/limits.hpp"
-#include "swarm/native_message.hpp"
 
 namespace shoal::swarm {
 namespace {

@@ -14,20 +14,16 @@
 
 #include "dht/base/bytes.hpp"
 #include "dht/base/result.hpp"
-#include "swarm/wire.hpp"
+#include "swarm/wire_codec.hpp"
 
 namespace shoal::swarm {
 
 // Bounds of single messages; a sender that exceeds one has a bug and is stopped by SHOAL_CHECK, but for
 // Hashes, whose number the other end chose: too many are written as a HashReject.
-inline constexpr std::size_t max_client_bytes = 64;
 inline constexpr std::size_t max_exchange_entries = 64;  // added, and as many dropped
-inline constexpr std::size_t max_hashes = 1024 + 32;     // a layer's range and its uncles
 inline constexpr std::size_t max_metadata_part = 16384;
 inline constexpr std::size_t max_block_bytes = 16384;
-inline constexpr std::size_t max_pieces_bytes = (std::size_t{1} << 21) / 8;  // 2^21 pieces
-inline constexpr std::size_t pieces_part_bytes = 32768;      // every part of a bitfield but the last
-inline constexpr std::uint32_t max_unknown_messages = 1024;  // skipped in a connection's life
+inline constexpr std::size_t pieces_part_bytes = 32768;  // every part of a bitfield but the last
 
 // This dialect says the first so many of wire::Message; the others are BitTorrent's alone.
 inline constexpr std::size_t native_messages = std::variant_size_v<wire::Message> - 2;

@@ -15,6 +15,12 @@
 
 namespace shoal::swarm {
 
+// Bounds of single messages that every dialect holds.
+inline constexpr std::size_t max_client_bytes = 64;
+inline constexpr std::size_t max_hashes = 1024 + 32;                         // a layer's range and its uncles
+inline constexpr std::size_t max_pieces_bytes = (std::size_t{1} << 21) / 8;  // 2^21 pieces
+inline constexpr std::uint32_t max_unknown_messages = 1024;                  // skipped in a connection's life
+
 class WireCodec {
  public:
   virtual ~WireCodec() = default;

@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "swarm/bt_wire.hpp"
-#include "swarm/native_message.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace shoal;

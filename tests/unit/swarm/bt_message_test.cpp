@@ -6,7 +6,7 @@
 
 #include "dht/base/bencode.hpp"
 #include "swarm/limits.hpp"
-#include "swarm/native_message.hpp"
+#include "swarm/wire_codec.hpp"
 
 namespace shoal::swarm {
 namespace {
