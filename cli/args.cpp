@@ -125,9 +125,9 @@ void add_contents(CLI::App& app, Commands& commands, Raw& raw) {
       ->envname("SHOAL_PIECE_LENGTH")
       ->type_name("N");
   create.add_flag("--v1", raw.create.v1, "BitTorrent v1")->envname("SHOAL_V1");
-  create.add_flag("--v2", raw.create.v2, "BitTorrent v2 (what is made without these flags)")
-      ->envname("SHOAL_V2");
-  create.add_flag("--hybrid", raw.create.hybrid, "both in one")->envname("SHOAL_HYBRID");
+  create.add_flag("--v2", raw.create.v2, "BitTorrent v2")->envname("SHOAL_V2");
+  create.add_flag("--hybrid", raw.create.hybrid, "both in one (what is made without these flags)")
+      ->envname("SHOAL_HYBRID");
 }
 
 void add_others(CLI::App& app, Commands& commands, Raw& raw) {
@@ -284,9 +284,9 @@ Judged judge_create(const Raw::Create& raw, Options& out) {
   out.paths = raw.paths;
   out.output = raw.output;
   out.name = raw.name;
-  if (raw.v1 || raw.hybrid)
-    return wrong(
-        "--v1 and --hybrid need the BitTorrent dialect, which is not part of this version; use --v2");
+  if (int{raw.v1} + int{raw.v2} + int{raw.hybrid} > 1)
+    return wrong("--v1, --v2 and --hybrid exclude each other; give one of them");
+  out.format = raw.v1 ? storage::Format::v1 : raw.v2 ? storage::Format::v2 : storage::Format::hybrid;
   if (!raw.piece_length.empty())
     if (auto ok = take("--piece-length", parse_piece_length(raw.piece_length), out.piece_length); !ok)
       return ok;

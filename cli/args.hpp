@@ -16,6 +16,7 @@
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "storage/link.hpp"
+#include "storage/metainfo.hpp"
 #include "swarm/io.hpp"
 
 namespace shoal::cli {
@@ -75,6 +76,7 @@ struct Options {
   Sharing sharing = Sharing::together;
   Serving serving = Serving::until_stopped;
   std::uint32_t piece_length = 0;  // 0: chosen
+  storage::Format format = storage::Format::hybrid;
   // get, info, verify
   std::string source;  // a link, the path of a torrent, or "-"
   std::string output;  // get: a folder; create: a file; verify: the folder to look in

@@ -36,6 +36,17 @@ EventLine progress_event(const swarm::ContentStatus& status) {
 
 }  // namespace
 
+std::string_view format_name(const storage::Content& content) {
+  if (!content.v1) return "BitTorrent v2";
+  return content.v2 ? "hybrid (BitTorrent v1 and v2)" : "BitTorrent v1";
+}
+
+EventLine with_ids(EventLine line, const storage::Content& content) {
+  line.text("id", content.v2 ? to_hex(content.id) : to_hex(*content.v1));
+  if (content.v1) line.text("v1", to_hex(*content.v1));
+  return line;
+}
+
 ContentReport::ContentReport(Report& report, Doing doing, std::string name, std::string folder)
     : report_(report), doing_(doing), name_(std::move(name)), folder_(std::move(folder)) {}
 

@@ -11,6 +11,11 @@
 
 namespace shoal::cli {
 
+// "BitTorrent v1", "BitTorrent v2" or "hybrid (BitTorrent v1 and v2)".
+[[nodiscard]] std::string_view format_name(const storage::Content& content);
+// Adds `id`, 64 digits (v1 alone: 40), and `v1`, 40 digits, where the content has that part.
+[[nodiscard]] EventLine with_ids(EventLine line, const storage::Content& content);
+
 class ContentReport {
  public:
   // `name`: raw, as known so far. `doing`: for the sentence of a failure.

@@ -1,9 +1,10 @@
-// `create`: a BitTorrent v2 torrent of a file or folder.
+// `create`: a torrent of a file or folder.
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
+#include "cli/content_report.hpp"
 #include "cli/hashing.hpp"
 #include "cli/new_file.hpp"
 #include "cli/quantity.hpp"
@@ -12,6 +13,7 @@
 #include "storage/metainfo.hpp"
 #include "storage/names.hpp"
 #include "storage/posix_vfs.hpp"
+#include "storage/torrent.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -21,6 +23,7 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
   storage::HashProgress progress;
   storage::ImportOptions options;
   options.piece_length = room.options.piece_length;
+  options.format = room.options.format;
   options.progress = &progress;
   std::optional<PathResult<storage::Imported>> imported;
   run_bulk(room.reactor, room.report, progress, [&] {
@@ -52,14 +55,13 @@ Outcome<Exit> create_command(CommandRoom& room) {
   const std::string skipped =
       left_out(imported->skipped_links, imported->skipped_special, imported->skipped_folders);
   if (!skipped.empty()) room.report.say(skipped);
-  room.report.event(EventLine{"created"}
-                        .text("path", storage::escape_for_display(output))
-                        .text("id", to_hex(content.id))
+  room.report.event(with_ids(EventLine{"created"}.text("path", storage::escape_for_display(output)), content)
                         .count("bytes", content.bytes)
                         .count("files", content.files.size())
                         .count("pieces", content.pieces));
-  room.report.say(fmt::format("wrote '{}': {} in {}, {} of {}", storage::escape_for_display(output),
-                              show_size(content.bytes), counted(content.files.size(), "file", "files"),
+  room.report.say(fmt::format("wrote '{}' ({}): {} in {}, {} of {}", storage::escape_for_display(output),
+                              format_name(content), show_size(content.bytes),
+                              counted(content.files.size(), "file", "files"),
                               counted(content.pieces, "piece", "pieces"), show_size(content.piece_length)));
   return Exit::done;
 }

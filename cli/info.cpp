@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
+#include "cli/content_report.hpp"
 #include "cli/hashing.hpp"
 #include "cli/quantity.hpp"
 #include "cli/source.hpp"
@@ -50,9 +51,11 @@ std::string file_line(const storage::ContentFile& file) {
 }
 
 void show_content(Report& report, const storage::Content& content) {
-  report.data(fmt::format("kind: BitTorrent v2 torrent{}", content.sealed ? ", sealed" : ""));
+  report.data(fmt::format("kind: {} torrent{}{}", format_name(content), content.sealed ? ", sealed" : "",
+                          content.is_private ? ", private" : ""));
   report.data(fmt::format("name: {}", storage::escape_for_display(content.name)));
-  report.data(fmt::format("id: {}", to_hex(content.id)));
+  if (content.v2) report.data(fmt::format("id: {}", to_hex(content.id)));
+  if (content.v1) report.data(fmt::format("v1 id: {}", to_hex(*content.v1)));
   report.data(fmt::format("size: {} ({} bytes) in {}", show_size(content.bytes), content.bytes,
                           counted(content.files.size(), "file", "files")));
   report.data(fmt::format("pieces: {} of {}", content.pieces, show_size(content.piece_length)));
@@ -61,14 +64,15 @@ void show_content(Report& report, const storage::Content& content) {
     if (report.json()) files.push_back(storage::escape_for_display(file.path));
     report.data("file: " + file_line(file));
   }
-  report.event(EventLine{"info"}
-                   .text("kind", "torrent")
-                   .text("name", storage::escape_for_display(content.name))
-                   .text("id", to_hex(content.id))
-                   .count("bytes", content.bytes)
-                   .count("pieces", content.pieces)
-                   .count("piece_length", content.piece_length)
-                   .list("files", std::move(files)));
+  report.event(
+      with_ids(
+          EventLine{"info"}.text("kind", "torrent").text("name", storage::escape_for_display(content.name)),
+          content)
+          .flag("private", content.is_private)
+          .count("bytes", content.bytes)
+          .count("pieces", content.pieces)
+          .count("piece_length", content.piece_length)
+          .list("files", std::move(files)));
 }
 
 // A link alone does not say which files it names; the catalog does, once they were fetched or shared here.
@@ -121,11 +125,22 @@ Exit judge(Report& report, const storage::Content& content, const storage::Verif
                    .count("whole_files", verified.whole_files)
                    .count("good_bytes", verified.good_bytes)
                    .count("bytes", content.bytes)
+                   .count("inconsistent_pieces", verified.inconsistent_pieces)
                    .list("bad", std::move(bad)));
   if (verified.whole()) {
     report.say(fmt::format("whole: {}, {}", counted(content.files.size(), "file", "files"),
                            show_size(content.bytes)));
     return Exit::done;
+  }
+  if (verified.inconsistent_pieces > 0) {
+    report.failure(
+        {Exit::bad_content,
+         fmt::format(
+             "the v1 and the v2 part of this torrent describe different bytes in {}, so that nobody can "
+             "have all of it; get another torrent",
+             counted(verified.inconsistent_pieces, "piece", "pieces")),
+         {}});
+    return Exit::bad_content;
   }
   if (verified.missing_folders > 0)
     report.say("missing: " + counted(verified.missing_folders, "empty folder", "empty folders"));

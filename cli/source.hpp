@@ -7,7 +7,7 @@
 
 #include "cli/exit_code.hpp"
 #include "storage/link.hpp"
-#include "storage/metainfo.hpp"
+#include "storage/torrent.hpp"
 
 namespace shoal::cli {
 

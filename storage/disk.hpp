@@ -48,10 +48,19 @@ class Disk {
     std::size_t open_files = 128;
     Locks* locks = nullptr;  // none: no other process can have this state
   };
+  // A part of a block to be written, as it goes to one file.
+  struct WritePart {
+    std::size_t item = 0;  // of the batch
+    std::uint32_t file = 0;
+    std::uint64_t offset = 0;  // in the file
+    ByteView bytes;
+  };
   // What a worker keeps for itself between jobs. One a thread.
   struct Worker {
     BlockHasher hasher;
+    Sha1Stream stream;
     Bytes scratch;
+    std::vector<WritePart> parts;
   };
   // Write jobs that run_batch hashes at once: as many as the multi-buffer hasher has lanes.
   static constexpr std::size_t max_batch = 16;
@@ -104,10 +113,21 @@ class Disk {
   void write_blocks(std::span<Job> jobs, std::span<Done> done, Worker& worker);
   void check_writes(WriteBatch& batch);
   void mark_first_writes(WriteBatch& batch);
-  void write_runs(WriteBatch& batch);
-  [[nodiscard]] Result<std::vector<Sha256>> hash_piece(const Content& content, std::uint32_t piece,
-                                                       File& file, Worker& worker);
-  [[nodiscard]] std::optional<FileStamp> note_hashed(Slot& slot, std::uint32_t piece, const FileStamp& stamp);
+  void write_runs(WriteBatch& batch, std::vector<WritePart>& parts);
+  [[nodiscard]] bool keeps(Slot& slot, std::uint32_t file);
+  [[nodiscard]] Outcome<void> read_extent(Slot& slot, std::uint32_t piece, const Extent& extent,
+                                          MutableBytes into);
+  // disk_hash.cpp: pieces as they lie there
+  struct PieceFile;
+  using PieceFiles = std::vector<PieceFile>;
+  [[nodiscard]] Outcome<PieceFiles> open_piece(Slot& slot, std::uint32_t piece);
+  [[nodiscard]] Outcome<std::uint32_t> read_piece(Slot& slot, std::uint32_t piece, std::uint32_t begin,
+                                                  MutableBytes into, const PieceFiles& files);
+  [[nodiscard]] Outcome<HashDone> hash_piece(Slot& slot, std::uint32_t piece, const PieceFiles& files,
+                                             Worker& worker);
+  [[nodiscard]] Outcome<void> settle_hashed(Slot& slot, std::uint32_t piece, const PieceFiles& files);
+  [[nodiscard]] std::optional<FileStamp> note_hashed(Slot& slot, std::uint32_t piece, std::uint32_t file,
+                                                     const FileStamp& stamp);
 
   // disk_attach.cpp
   struct Findings;

@@ -35,6 +35,13 @@ Result<std::optional<Entry>> look(Folder& folder, const std::string& path) {
   return std::unexpected(entry.error());
 }
 
+// Whether the first or last piece of a file holds bytes of others (v1 alone).
+bool shares(const Content& content, const ContentFile& file, std::uint32_t piece) {
+  const std::uint64_t begin = std::uint64_t{piece} * content.piece_length;
+  return !content.v2 &&
+         (file.start > begin || file.start + file.length < begin + content.v1_piece_bytes(piece));
+}
+
 FileKnown known_of(const Slot& slot, const std::optional<FoundContent>& found, std::uint32_t file) {
   const ContentFile& described = slot.content->files[file];
   FileKnown out;
@@ -42,15 +49,21 @@ FileKnown known_of(const Slot& slot, const std::optional<FoundContent>& found, s
   if (!found) return out;
   out.ownership = Ownership::ours;
   out.record = found->files[file];
-  std::uint32_t count = 0, last = 0;
+  // Of a finished file the pieces that it shares say nothing: they may have gone with another file.
+  const bool finished = out.record.progress == FileRecord::Progress::finished;
+  std::uint32_t count = 0, last = 0, considered = 0;
   for (std::uint32_t i = 0; i < described.pieces; ++i) {
-    if (!slot.have.test(described.first_piece + i)) continue;
+    if (finished && shares(*slot.content, described, described.first_piece + i)) continue;
+    ++considered;
+    if (!found->have.test(described.first_piece + i)) continue;
     ++count;
     last = i;
   }
+  if (count == considered) out.have = HaveBits::all;
   if (count == 0) return out;
-  out.have = count == described.pieces ? HaveBits::all : HaveBits::some;
-  out.needed_size = std::min(described.length, (std::uint64_t{last} + 1) * slot.content->piece_length);
+  if (count < considered) out.have = HaveBits::some;
+  const std::uint64_t end = (std::uint64_t{described.first_piece} + last + 1) * slot.content->piece_length;
+  out.needed_size = std::min(described.length, end - described.start);
   return out;
 }
 
@@ -189,6 +202,8 @@ Disk::Outcome<void> Disk::survey(Findings& at, Slot& slot, const AttachJob& job)
   at.states.assign(count, FileState::absent);
   for (std::uint32_t file = 0; file < count; ++file) {
     if (auto done = survey_file(at, slot, job, file); !done) return done;
+  }
+  for (std::uint32_t file = 0; file < count; ++file) {
     const ContentFile& described = job.content->files[file];
     for (std::uint32_t i = 0; i < described.pieces; ++i)
       slot.files[file].missing += slot.have.test(described.first_piece + i) ? 0 : 1;

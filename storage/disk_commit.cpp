@@ -56,7 +56,8 @@ Done Disk::perform(CommitJob& job, Worker&) {
   {
     GateHold hold{gate_};
     for (const std::uint32_t piece : batch.pieces) {
-      if (slot->have.set(piece)) --slot->files[slot->content->file_of_piece[piece]].missing;
+      if (slot->have.set(piece))
+        slot->content->visit_extents(piece, [&](const Extent& in) { --slot->files[in.file].missing; });
       slot->begun.erase(piece);
     }
   }
@@ -69,7 +70,8 @@ Done Disk::perform(CommitJob& job, Worker&) {
 
 Disk::Outcome<void> Disk::check_commit(Slot& slot, CommitBatch& batch) {
   for (const std::uint32_t piece : batch.pieces)
-    batch.files[slot.content->file_of_piece[piece]].pieces.push_back(piece);
+    slot.content->visit_extents(piece,
+                                [&](const Extent& in) { batch.files[in.file].pieces.push_back(piece); });
   for (auto& [file, part] : batch.files) {
     if (auto told = settle_forgotten(slot, file); !told) return std::unexpected(Fault{told.error(), {}});
     GateHold hold{gate_};

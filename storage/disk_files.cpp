@@ -141,7 +141,9 @@ Disk::Fault Disk::file_changed(Slot& slot, std::uint32_t file, const FileStamp& 
     state.forget_pending = true;
     const ContentFile& described = slot.content->files[file];
     for (std::uint32_t i = 0; i < described.pieces; ++i)
-      state.missing += slot.have.reset(described.first_piece + i) ? 1 : 0;
+      if (slot.have.reset(described.first_piece + i))
+        slot.content->visit_extents(described.first_piece + i,
+                                    [&](const Extent& in) { ++slot.files[in.file].missing; });
     if (!slot.rechecks.empty()) slot.rechecks[file].reset();
     closed = open_files_.remove({slot.serial, file});
   }

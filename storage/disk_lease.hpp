@@ -24,6 +24,7 @@ struct Disk::Lease {
   return std::unexpected(JobFailure{error, {}, std::move(spent)});
 }
 inline constexpr Error altered_file{Code::mismatch, "the file is no longer the one that was verified", 0};
+inline constexpr Error out_of_range{Code::malformed, "the piece or block is not of this content", 0};
 inline constexpr Error detached{Code::cancelled, "the content is not attached", 0};
 
 }  // namespace shoal::storage

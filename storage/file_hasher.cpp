@@ -30,7 +30,6 @@ struct Unit {
 struct Plan {
   std::vector<Span> spans;
   std::vector<Unit> units;
-  std::uint64_t bytes = 0;
 };
 
 Plan make_plan(std::span<const HashTask> tasks, std::uint32_t piece_length) {
@@ -40,8 +39,7 @@ Plan make_plan(std::span<const HashTask> tasks, std::uint32_t piece_length) {
   for (std::uint32_t t = 0; t < tasks.size(); ++t) {
     const HashTask& task = tasks[t];
     SHOAL_CHECK(task.length > 0 && task.present <= task.length);
-    std::uint64_t whole = task.present;
-    if (task.present < task.length) whole -= whole % piece_length;
+    const std::uint64_t whole = task.to_hash(piece_length);
     for (std::uint64_t offset = 0; offset < whole;) {
       const std::uint64_t length = std::min(step, whole - offset);
       if (unit_filled + length > step || plan.units.back().count == unit_spans) {
@@ -54,7 +52,6 @@ Plan make_plan(std::span<const HashTask> tasks, std::uint32_t piece_length) {
       unit_filled += length;
       offset += length;
     }
-    plan.bytes += whole;
   }
   return plan;
 }
@@ -166,7 +163,6 @@ std::vector<HashOutcome> hash_files(Folder& folder, std::span<const HashTask> ta
   const Plan plan = make_plan(tasks, piece_length);
   HashProgress unwatched;
   HashProgress& watched = progress != nullptr ? *progress : unwatched;
-  watched.total_bytes.store(plan.bytes, std::memory_order_relaxed);
   std::vector<HashOutcome> of_span(plan.spans.size());
   std::vector<HashOutcome> outcomes(tasks.size());
   std::atomic<std::size_t> next{0};

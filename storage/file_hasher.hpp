@@ -27,6 +27,10 @@ struct HashTask {
   std::uint64_t present = 0;
   FileStamp stamp;          // when its size was looked at
   std::span<Sha256> roots;  // room for every piece
+  // Bytes that will be hashed.
+  [[nodiscard]] std::uint64_t to_hash(std::uint32_t piece_length) const {
+    return present < length ? present - present % piece_length : present;
+  }
 };
 
 struct HashOutcome {
@@ -35,7 +39,8 @@ struct HashOutcome {
   Error error{};                                                           // of `failed`
 };
 
-// One outcome a task. Ends early once progress->cancel is set.
+// One outcome a task. Ends early once progress->cancel is set. Adds to progress->done_bytes; the total is the
+// caller's.
 [[nodiscard]] std::vector<HashOutcome> hash_files(Folder& folder, std::span<const HashTask> tasks,
                                                   std::uint32_t piece_length, Executor& executor,
                                                   HashProgress* progress);

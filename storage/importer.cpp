@@ -8,6 +8,7 @@
 #include "storage/file_hasher.hpp"
 #include "storage/merkle.hpp"
 #include "storage/names.hpp"
+#include "storage/row_hasher.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -19,33 +20,32 @@ std::string absolute(const Survey& survey, const SurveyedFile& file) {
 Description describe(const Survey& survey, const ImportOptions& options, std::uint32_t piece_length) {
   Description out;
   out.name = survey.name;
+  out.format = options.format;
   out.single_file = survey.single_file;
   out.piece_length = piece_length;
   out.salt = options.salt;
   out.empty_folders = survey.empty_folders;
   out.files.reserve(survey.files.size());
+  std::uint64_t row = 0;
   for (const SurveyedFile& file : survey.files) {
     const bool link = file.kind == FileKind::symlink;
     out.files.push_back({file.path, link ? 0 : file.stamp.size, {}, file.kind, file.target});
     out.files.back().root.fill(1);  // any root that is not zero; the true one follows
+    const std::uint64_t length = out.files.back().length;
+    const bool aligned = options.format != Format::v1;
+    row += aligned ? (length + piece_length - 1) / piece_length * piece_length : length;
   }
+  if (options.format != Format::v2)  // as many as there will be, each to be written over
+    out.v1_hashes.resize((row + piece_length - 1) / piece_length * Sha1{}.size());
   return out;
-}
-
-// Index of the file with that path among files in tree order.
-std::optional<std::uint32_t> find_file(const Content& content, std::string_view path) {
-  const auto at = std::lower_bound(
-      content.files.begin(), content.files.end(), path,
-      [](const ContentFile& file, std::string_view p) { return compare_paths(file.path, p) < 0; });
-  if (at == content.files.end() || at->path != path) return std::nullopt;
-  return static_cast<std::uint32_t>(at - content.files.begin());
 }
 
 // Takes root and layer of a file that has not changed since it was imported last. False: it must be hashed.
 bool reuse(const Earlier* earlier, const SurveyedFile& file, std::uint32_t piece_length, Sha256& root,
            Bytes& layer) {
-  if (earlier == nullptr || earlier->content->piece_length != piece_length) return false;
-  const auto index = find_file(*earlier->content, file.path);
+  if (earlier == nullptr || !earlier->content->v2 || earlier->content->piece_length != piece_length)
+    return false;
+  const auto index = file_with(*earlier->content, file.path);
   if (!index || *index >= earlier->stamps.size() || *index >= earlier->layers.size()) return false;
   const ContentFile& before = earlier->content->files[*index];
   const Bytes& known = earlier->layers[*index];
@@ -78,15 +78,19 @@ Hashing plan_hashing(const Survey& survey, const ImportOptions& options, std::ui
   return out;
 }
 
+// The file that could not be hashed, by index, and how.
+std::unexpected<PathError> not_hashed(const Survey& survey, std::size_t file, const HashOutcome& outcome) {
+  const std::string path = absolute(survey, survey.files[file]);
+  if (outcome.state == HashOutcome::State::failed) return std::unexpected(PathError{outcome.error, path});
+  return fail_at(path, Code::mismatch, "the file changed while it was hashed");
+}
+
 PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span<const HashOutcome> outcomes,
                          std::uint32_t piece_length, Description& description, std::vector<Bytes>& layers) {
   for (std::size_t t = 0; t < hashing.tasks.size(); ++t) {
     const SurveyedFile& file = survey.files[hashing.files[t]];
-    const HashOutcome& outcome = outcomes[t];
-    if (outcome.state == HashOutcome::State::failed)
-      return std::unexpected(PathError{outcome.error, absolute(survey, file)});
-    if (outcome.state != HashOutcome::State::hashed)
-      return fail_at(absolute(survey, file), Code::mismatch, "the file changed while it was hashed");
+    if (outcomes[t].state != HashOutcome::State::hashed)
+      return not_hashed(survey, hashing.files[t], outcomes[t]);
     const auto& roots = hashing.roots[t];
     description.files[hashing.files[t]].root =
         merkle::file_root(roots, merkle::shape_of(file.stamp.size, piece_length));
@@ -96,6 +100,18 @@ PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span
     std::memcpy(layer.data(), roots.data(), layer.size());
   }
   return {};
+}
+
+// The hashes of v1, of a content that has every file where it will be.
+PathResult<Bytes> hash_v1(Folder& folder, const Survey& survey, const Content& content,
+                          const ImportOptions& options, Executor& executor) {
+  std::vector<RowFile> files;
+  for (const SurveyedFile& file : survey.files)
+    files.push_back({file.disk_path, file.stamp.size, file.stamp});
+  RowHashes row = hash_row(folder, content, files, executor, options.progress);
+  for (std::size_t f = 0; f < row.files.size(); ++f)
+    if (row.files[f].state != HashOutcome::State::untouched) return not_hashed(survey, f, row.files[f]);
+  return std::move(row.hashes);
 }
 
 }  // namespace
@@ -120,17 +136,27 @@ PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const Import
                                          : choose_piece_length(survey.bytes, survey.largest_file);
   Description description = describe(survey, options, piece_length);
   // Every bound is judged before anything is hashed, which may take hours.
-  if (const auto possible = make_content(description); !possible)
-    return std::unexpected(PathError{possible.error(), survey.folder});
+  const auto possible = make_content(description);
+  if (!possible) return std::unexpected(PathError{possible.error(), survey.folder});
   auto folder = vfs.open_folder(survey.folder, Vfs::Missing::error);
   if (!folder) return std::unexpected(PathError{folder.error(), survey.folder});
 
   Imported out;
   out.layers.resize(survey.files.size());
-  const Hashing hashing = plan_hashing(survey, options, piece_length, description, out.layers);
+  Hashing hashing;
+  if ((*possible)->v2) hashing = plan_hashing(survey, options, piece_length, description, out.layers);
+  if (options.progress != nullptr) {
+    std::uint64_t total = (*possible)->v1 ? survey.bytes : 0;
+    for (const HashTask& task : hashing.tasks) total += task.length;
+    options.progress->total_bytes.store(total, std::memory_order_relaxed);
+  }
   const auto outcomes = hash_files(**folder, hashing.tasks, piece_length, executor, options.progress);
+  PathResult<Bytes> v1_hashes;
+  if ((*possible)->v1) v1_hashes = hash_v1(**folder, survey, **possible, options, executor);
   if (options.progress != nullptr && options.progress->cancel.load())
     return fail_at(survey.folder, Code::cancelled, "the work was stopped");
+  if (!v1_hashes) return std::unexpected(v1_hashes.error());
+  description.v1_hashes = std::move(*v1_hashes);
   if (auto ok = collect(survey, hashing, outcomes, piece_length, description, out.layers); !ok)
     return std::unexpected(ok.error());
   auto content = make_content(description);

@@ -70,6 +70,7 @@ struct Earlier {
 
 struct ImportOptions {
   std::optional<Salt> salt{};        // present: a sealed share. Without it empty folders are left out.
+  Format format = Format::v2;        // with a salt: v2
   std::uint32_t piece_length = 0;    // 0: choose_piece_length
   const Earlier* earlier = nullptr;  // files with the same path and stamp keep their hashes
   HashProgress* progress = nullptr;
@@ -77,7 +78,7 @@ struct ImportOptions {
 
 struct Imported {
   ContentPtr content;
-  std::vector<Bytes> layers;      // per file: the piece layer, empty for files of no or one piece
+  std::vector<Bytes> layers;      // per file: the piece layer, empty for files of no or one piece, and in v1
   std::vector<FileStamp> stamps;  // per file; default for links
   std::string folder;             // absolute
   std::string root_name;          // empty where several paths were given

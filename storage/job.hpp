@@ -61,8 +61,8 @@ struct SaveLayersJob {
   std::uint32_t slot = 0;
   std::vector<std::pair<std::uint32_t, Bytes>> layers;  // file, layer
 };
-// Reads part of a block for a peer. Fails with Code::mismatch where the file is no longer the one verified.
-// Done: ReadDone.
+// Reads part of a block for a peer; of a hybrid also of the padding behind a file, as v1 has it. Fails with
+// Code::mismatch where the file is no longer the one verified. Done: ReadDone.
 struct ReadJob {
   std::uint32_t slot = 0, piece = 0, begin = 0, length = 0;
   Buffer into;             // room for length + `lead`
@@ -137,7 +137,8 @@ struct WriteDone {
 };
 struct HashDone {
   std::uint32_t piece = 0;
-  std::vector<Sha256> leaves;  // of each block; fewer than the piece has where the file is short
+  std::vector<Sha256> leaves;  // v2: of each block; fewer than the piece has where the file is short
+  std::optional<Sha1> v1;      // of the piece as v1 has it, where the content does and all of it is there
 };
 struct Committed {
   std::vector<std::uint32_t> pieces;

@@ -1,7 +1,7 @@
-// Metainfo: info dictionaries and .torrent files of BitTorrent v2 (BEP 52, links and attributes of BEP 47),
-// to Content and back. The bytes that were hashed are kept; nothing is ever re-encoded to find an id.
+// Metainfo: info dictionaries of BitTorrent v1 (BEP 3), v2 (BEP 52) and both at once, with the links,
+// attributes and padding of BEP 47, to Content and back. The bytes that were hashed are kept; nothing is ever
+// re-encoded to find an id.
 //
-// Not here: v1 pieces (BEP 3). A hybrid's v2 part is read; a v1-only dictionary is refused as unsupported.
 // Own keys of the info dictionary: `shoal salt` (32 bytes: a sealed share, native dialect only), `shoal
 // folder` (1: the content is a folder although its tree is one file that bears the content's name).
 #pragma once
@@ -19,12 +19,12 @@ namespace shoal::storage {
 
 // Bounds of what we accept and make: hostile metadata costs at most this (THREATS A18, A26).
 inline constexpr std::size_t max_info_bytes = std::size_t{30} << 20;
-inline constexpr std::size_t max_torrent_bytes = std::size_t{160} << 20;  // info, 64 MiB of layers, extras
 inline constexpr std::uint32_t max_files = 1'000'000;
 inline constexpr std::uint32_t max_pieces = std::uint32_t{1} << 21;
 inline constexpr std::uint64_t max_content_bytes = std::uint64_t{1} << 53;  // exact in a double (JSON)
 inline constexpr std::size_t max_names_bytes = std::size_t{64} << 20;       // of all whole paths together
 inline constexpr std::uint32_t min_piece_length = block_bytes;
+inline constexpr std::uint32_t min_v1_piece_length = 1024;
 inline constexpr std::uint32_t max_piece_length = std::uint32_t{64} << 20;
 
 using Salt = ByteArray<32>;
@@ -37,32 +37,28 @@ struct FileDescription {
   FileKind kind = FileKind::regular;
   std::string target;
 };
+enum class Format : std::uint8_t { v1, v2, hybrid };
 struct Description {
   std::string name;
+  Format format = Format::v2;
   bool single_file = false;  // then one regular file, whose path is the name
   std::uint32_t piece_length = 0;
-  std::optional<Salt> salt;  // present: sealed
+  std::optional<Salt> salt;  // present: sealed; then the format is v2
+  Bytes v1_hashes;           // v1 and hybrid: the SHA-1 of each piece, files in tree order
   std::vector<FileDescription> files;
   std::vector<std::string> empty_folders;  // sealed only
 };
 
-// Strict: a dictionary that is not canonical bencoding, breaks a bound or holds an unsafe name is refused.
+// Strict: a dictionary that is not canonical bencoding (v1 alone: whose keys are out of order is taken),
+// breaks a bound or holds an unsafe name is refused. Code::mismatch: a hybrid whose parts disagree.
 [[nodiscard]] Result<ContentPtr> parse_info(Bytes info);
+// Whether a content of that id has this info dictionary, without reading it. O(bytes).
+[[nodiscard]] bool is_info_of(const ContentId& id, ByteView info);
 // Canonical bytes (Content::info), under the same rules. Files come out in tree order. Further errors: exists
 // (a path twice, or a file where a folder is), unsafe (a link that leaves the content).
 [[nodiscard]] Result<ContentPtr> make_content(const Description& description);
 
 // Power of two for a new content, see the .cpp for why.
 [[nodiscard]] std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file);
-
-// A .torrent file. `layers` has an element a file: its verified piece layer, or empty where the file needs
-// none or the torrent does not have it.
-struct Torrent {
-  ContentPtr content;
-  std::vector<Bytes> layers;
-};
-[[nodiscard]] Result<Torrent> read_torrent(ByteView file);
-// Precondition: the layers are true ones of this content; missing ones are left out.
-[[nodiscard]] Bytes write_torrent(const Content& content, const std::vector<Bytes>& layers);
 
 }  // namespace shoal::storage

@@ -4,6 +4,7 @@
 #include "storage/names.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <set>
 
 #include "dht/base/bytes.hpp"
@@ -110,12 +111,27 @@ bool inside(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
-// Whether the content has a file, link or folder at that path. O(log n): both lists are in tree order.
+// The place, in the order of the tree, of the first file whose path is not before this one. O(log n).
+std::size_t place_of(const Content& content, std::string_view path) {
+  const auto before = [&](std::uint32_t file) { return compare_paths(content.files[file].path, path) < 0; };
+  if (!content.tree_order.empty())
+    return static_cast<std::size_t>(std::ranges::partition_point(content.tree_order, before) -
+                                    content.tree_order.begin());
+  const auto all = std::views::iota(std::uint32_t{0}, static_cast<std::uint32_t>(content.files.size()));
+  return static_cast<std::size_t>(std::ranges::partition_point(all, before) - all.begin());
+}
+
+std::uint32_t file_at_place(const Content& content, std::size_t place) {
+  return content.tree_order.empty() ? static_cast<std::uint32_t>(place) : content.tree_order[place];
+}
+
+// Whether the content has a file, link or folder at that path. O(log n).
 bool names_something(const Content& content, std::string_view path) {
-  const auto file =
-      std::lower_bound(content.files.begin(), content.files.end(), path,
-                       [](const ContentFile& f, std::string_view p) { return compare_paths(f.path, p) < 0; });
-  if (file != content.files.end() && (file->path == path || inside(file->path, path))) return true;
+  const std::size_t place = place_of(content, path);
+  if (place < content.files.size()) {
+    const std::string& found = content.files[file_at_place(content, place)].path;
+    if (found == path || inside(found, path)) return true;
+  }
   const auto folder =
       std::lower_bound(content.empty_folders.begin(), content.empty_folders.end(), path,
                        [](const std::string& f, std::string_view p) { return compare_paths(f, p) < 0; });
@@ -123,6 +139,13 @@ bool names_something(const Content& content, std::string_view path) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> file_with(const Content& content, std::string_view path) {
+  const std::size_t place = place_of(content, path);
+  if (place == content.files.size()) return std::nullopt;
+  const std::uint32_t file = file_at_place(content, place);
+  return content.files[file].path == path ? std::optional{file} : std::nullopt;
+}
 
 Result<void> check_component(std::string_view name) {
   if (name.empty() || name == "." || name == "..")

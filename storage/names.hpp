@@ -31,6 +31,9 @@ inline constexpr std::size_t max_path_depth = 100;       // folders and file of 
 // "a/b" stands before "a.txt", although '.' < '/'.
 [[nodiscard]] std::strong_ordering compare_paths(std::string_view a, std::string_view b);
 
+// The file of a content with that path. O(log n).
+[[nodiscard]] std::optional<std::uint32_t> file_with(const Content& content, std::string_view path);
+
 // For screens and logs: printable UTF-8 as it is; control and bidi characters, other invisible ones, bytes
 // that are not UTF-8, and the backslash as \xNN for each byte. So no two names look the same by escaping and
 // none moves the cursor or turns the line around. unescape_display gives the name back; nullopt for text that

@@ -38,7 +38,7 @@ std::uint32_t uncles_of(const HashRequest& request) {
 
 PieceLayers::PieceLayers(ContentPtr content) : content_(std::move(content)) {
   const auto& files = content_->files;
-  for (std::uint32_t f = 0; f < files.size(); ++f)
+  for (std::uint32_t f = 0; content_->v2 && f < files.size(); ++f)
     if (files[f].pieces > 0) by_root_.push_back(f);
   std::ranges::sort(by_root_, {},
                     [&](std::uint32_t f) { return std::tuple{files[f].root, files[f].pieces, f}; });
@@ -136,6 +136,7 @@ Bytes PieceLayers::layer(std::uint32_t file) const {
 
 std::optional<Sha256> PieceLayers::piece_root(std::uint32_t piece) const {
   SHOAL_CHECK(piece < content_->pieces);
+  if (!content_->v2) return std::nullopt;
   const std::uint32_t file = content_->file_of_piece[piece];
   if (layer_of_[file] == no_layer) return content_->files[file].root;
   const Layer& layer = layers_[layer_of_[file]];
@@ -145,7 +146,7 @@ std::optional<Sha256> PieceLayers::piece_root(std::uint32_t piece) const {
 }
 
 std::optional<HashRequest> PieceLayers::request_for(std::uint32_t piece) const {
-  if (piece_root(piece)) return std::nullopt;
+  if (!content_->v2 || piece_root(piece)) return std::nullopt;
   const std::uint32_t file = content_->file_of_piece[piece];
   const merkle::Shape s = shape(file);
   const unsigned above = s.height - s.piece_height;  // at least 1: two pieces or more
@@ -158,6 +159,7 @@ std::optional<HashRequest> PieceLayers::request_for(std::uint32_t piece) const {
 
 std::optional<HashRequest> PieceLayers::leaf_request_for(std::uint32_t piece,
                                                          std::uint32_t first_block) const {
+  if (!content_->v2) return std::nullopt;
   const std::uint32_t file = content_->file_of_piece[piece];
   const merkle::Shape s = shape(file);
   if (s.piece_height == 0) return std::nullopt;

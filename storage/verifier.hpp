@@ -37,12 +37,15 @@ struct VerifyReport {
   Bitfield good;                  // per piece
   std::uint32_t whole_files = 0, missing_folders = 0;
   std::uint64_t good_bytes = 0;
+  // Of a hybrid: pieces that are right by one of its parts and wrong by the other, so that no file can ever
+  // be right; they count as bad. The content itself is at fault.
+  std::uint32_t inconsistent_pieces = 0;
   [[nodiscard]] bool whole() const { return whole_files == files.size() && missing_folders == 0; }
 };
 
 // `folder` is what holds the content's name, as with -o; a file is found under its substitute too
 // (layout.hpp). `layers`: one element a file, verified; where a layer is unknown (empty) the file is judged
-// as a whole. Errors: the folder cannot be opened; cancelled.
+// as a whole. A hybrid is judged by both of its parts. Errors: the folder cannot be opened; cancelled.
 [[nodiscard]] PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder,
                                                       const Content& content, std::span<const Bytes> layers,
                                                       Executor& executor, HashProgress* progress = nullptr);

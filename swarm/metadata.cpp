@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "dht/base/check.hpp"
+#include "storage/metainfo.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -145,7 +146,7 @@ MetadataFetch::Verdict MetadataFetch::finish(PeerHandle last) {
     append(whole_, part.data);
     several = several || part.from != last;
   }
-  if (sha256(whole_) == expected_) {
+  if (storage::is_info_of(expected_, whole_)) {
     complete_ = true;
     parts_.clear();
     return Verdict::complete;

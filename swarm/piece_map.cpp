@@ -24,15 +24,22 @@ bool right(PieceState state) { return state == PieceState::verified || state == 
 }  // namespace
 
 PieceMap::PieceMap(storage::ContentPtr content, const Bitfield& have, const std::vector<bool>& wanted)
-    : content_(std::move(content)), states_(content_->pieces), have_(have) {
+    : content_(std::move(content)), wanted_files_(wanted), states_(content_->pieces), have_(have) {
   SHOAL_CHECK(have.size() == content_->pieces);
-  SHOAL_CHECK(wanted.empty() || wanted.size() == content_->files.size());
+  if (wanted_files_.empty()) wanted_files_.assign(content_->files.size(), true);
+  SHOAL_CHECK(wanted_files_.size() == content_->files.size());
   for (std::uint32_t piece = 0; piece < pieces(); ++piece) {
     PieceEntry& entry = states_[piece];
     if (have_.test(piece)) entry.state = PieceState::have;
-    entry.wanted = wanted.empty() || wanted[content_->file_of_piece[piece]];
+    entry.wanted = wanted.empty() || any_wanted(piece);
     count(piece, 1);
   }
+}
+
+bool PieceMap::any_wanted(std::uint32_t piece) const {
+  bool any = false;
+  content_->visit_extents(piece, [&](const storage::Extent& in) { any = any || wanted_files_[in.file]; });
+  return any;
 }
 
 // ---- bookkeeping
@@ -200,6 +207,14 @@ std::span<const Sha256> PieceMap::leaves(std::uint32_t piece) const {
   return details_[entry.detail].leaves;
 }
 
+std::vector<PeerHandle> PieceMap::senders(std::uint32_t piece) const {
+  const PieceEntry& entry = states_[piece];
+  if (entry.state != PieceState::complete || entry.detail == no_id) return {};
+  std::vector<PeerHandle> out;
+  for (const BlockEntry& block : details_[entry.detail].blocks) out.push_back(block.peers[0]);
+  return out;
+}
+
 PieceMap::Summary PieceMap::summary(std::uint32_t piece) const {
   const PieceEntry& entry = states_[piece];
   SHOAL_CHECK(entry.state == PieceState::partial);
@@ -217,10 +232,12 @@ BlockRef PieceMap::request_at(std::uint32_t id) const {
 
 void PieceMap::set_wanted(std::uint32_t file, bool wanted) {
   const storage::ContentFile& entry = content_->files[file];
+  wanted_files_[file] = wanted;
   for (std::uint32_t piece = entry.first_piece; piece < entry.first_piece + entry.pieces; ++piece) {
-    if (states_[piece].wanted == wanted) continue;
+    const bool any = wanted || any_wanted(piece);
+    if (states_[piece].wanted == any) continue;
     count(piece, -1);
-    states_[piece].wanted = wanted;
+    states_[piece].wanted = any;
     count(piece, 1);
     if (states_[piece].detail != no_id) update_open(details_[states_[piece].detail]);
     note_change(piece);
@@ -435,63 +452,6 @@ void PieceMap::restore(std::uint32_t piece, std::span<const Sha256> leaves, cons
   enter(piece, PieceState::partial);
   update_open(detail);
   settle(piece);
-}
-
-// ---- for tests
-
-void PieceMap::check_invariants() const {
-  PieceMap fresh{content_, have_};  // for its totals: rebuilt below
-  fresh.wanted_ = fresh.wanted_have_ = fresh.verified_count_ = 0;
-  fresh.wanted_bytes_ = fresh.verified_bytes_ = fresh.committed_bytes_ = fresh.free_blocks_ = 0;
-  fresh.states_ = states_;
-  fresh.details_ = details_;
-  std::uint32_t details = 0, blocks = 0, requested = 0, listed = 0, open = 0;
-  for (std::uint32_t piece = 0; piece < pieces(); ++piece) {
-    fresh.count(piece, 1);
-    const PieceEntry& entry = states_[piece];
-    SHOAL_CHECK(have_.test(piece) == (entry.state == PieceState::have));
-    SHOAL_CHECK(entry.detail != no_id || entry.state != PieceState::partial);
-    if (entry.detail == no_id) continue;
-    SHOAL_CHECK(entry.state == PieceState::partial || entry.state == PieceState::complete);
-    const PieceDetail& detail = details_[entry.detail];
-    SHOAL_CHECK(detail.piece == piece && detail.blocks.size() == content_->blocks_in(piece));
-    ++details;
-    blocks += static_cast<std::uint32_t>(detail.blocks.size());
-    std::array<std::uint32_t, 4> in_state{};
-    for (std::uint32_t i = 0; i < detail.blocks.size(); ++i) {
-      const BlockEntry& block = detail.blocks[i];
-      ++in_state[static_cast<std::size_t>(block.state)];
-      SHOAL_CHECK((block.requesters > 0) == (block.state == BlockState::requested));
-      SHOAL_CHECK(block.requesters <= most_requesters);
-      SHOAL_CHECK(block.listed == (block.requesters > 0 && block.requesters < most_requesters));
-      SHOAL_CHECK(block.state != BlockState::free || i >= detail.first_free);
-      for (std::uint32_t a = 0; a < block.requesters; ++a)
-        for (std::uint32_t b = 0; b < a; ++b) SHOAL_CHECK(block.peers[a] != block.peers[b]);
-      listed += block.listed ? 1 : 0;
-    }
-    SHOAL_CHECK(in_state[0] == detail.free && in_state[1] == detail.requested);
-    SHOAL_CHECK(in_state[2] == detail.arrived && in_state[3] == detail.written);
-    requested += detail.requested;
-    const bool all_written = detail.written == detail.blocks.size();
-    SHOAL_CHECK(all_written == (entry.state == PieceState::complete));
-    SHOAL_CHECK(entry.state != PieceState::partial || detail.free < detail.blocks.size());
-    const bool is_open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
-    SHOAL_CHECK(is_open == (detail.open_at != no_id));
-    SHOAL_CHECK(!is_open || open_[detail.open_at] == piece);
-    open += is_open ? 1 : 0;
-  }
-  SHOAL_CHECK(open == open_.size() && blocks == detail_blocks_ && requested == requested_blocks_);
-  SHOAL_CHECK(details + spare_.size() == details_.size());
-  for (std::uint32_t id = oldest_; id != no_id; id = block_of(id).next) {
-    SHOAL_CHECK(listed-- > 0 && block_of(id).listed);
-    if (block_of(id).next == no_id) SHOAL_CHECK(id == newest_);
-  }
-  SHOAL_CHECK(listed == 0);
-  for (const std::uint32_t piece : failed_) SHOAL_CHECK(state(piece) == PieceState::complete);
-  SHOAL_CHECK(fresh.wanted_ == wanted_ && fresh.wanted_have_ == wanted_have_);
-  SHOAL_CHECK(fresh.verified_count_ == verified_count_ && fresh.free_blocks_ == free_blocks_);
-  SHOAL_CHECK(fresh.wanted_bytes_ == wanted_bytes_ && fresh.verified_bytes_ == verified_bytes_);
-  SHOAL_CHECK(fresh.committed_bytes_ == committed_bytes_);
 }
 
 }  // namespace shoal::swarm

@@ -2,7 +2,7 @@
 // detail records exist for partial and complete pieces alone, so memory is bounded by what is in flight.
 //
 // What it is not: it knows no rarity, no time and no hashes beyond keeping leaves; picker.hpp chooses, the
-// swarm compares roots. Pieces are those of storage::Content (BEP 52: no piece holds two files).
+// swarm compares roots. Pieces are those of storage::Content; one is wanted where any file in it is.
 //
 // Way of a piece:  missing -> partial -> complete -> verified -> have.  Back: blame() and write_failed() make
 // a complete piece partial; a partial piece that has lost all its blocks is missing again; recheck() leads
@@ -83,6 +83,8 @@ class PieceMap {
   // Leaves of a complete piece, one a block; empty if it has no detail (checking()). Valid until the next
   // change.
   [[nodiscard]] std::span<const Sha256> leaves(std::uint32_t piece) const;
+  // Who sent its blocks, as many; nobody: it lay on the disk before this run.
+  [[nodiscard]] std::vector<PeerHandle> senders(std::uint32_t piece) const;
   void verified(std::uint32_t piece);  // complete -> verified; its detail is dropped
   // complete stays complete and holds its blocks until blame() or reset(); told apart by failed_pieces().
   void failed(std::uint32_t piece);
@@ -158,7 +160,10 @@ class PieceMap {
   void list(std::uint32_t id, End end);
   void unlist(std::uint32_t id);
 
+  [[nodiscard]] bool any_wanted(std::uint32_t piece) const;  // of its files
+
   storage::ContentPtr content_;
+  std::vector<bool> wanted_files_;
   std::vector<PieceEntry> states_;
   Bitfield have_;
   std::vector<PieceDetail> details_;

@@ -124,7 +124,6 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
   using FileState = storage::Attached::FileState;
   PieceMap& map = work_->map;
   root_name_ = std::move(attached.root_name);
-  std::uint64_t missing = 0;
   for (std::uint32_t file = 0; file < content_->files.size(); ++file) {
     const storage::ContentFile& entry = content_->files[file];
     const FileState state = file < attached.files.size() ? attached.files[file] : FileState::absent;
@@ -133,14 +132,13 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
       if (map.have(piece) && lost) {
         map.recheck(piece);
         to_check_.push_back(piece);
-      } else if (map.wanted(piece) && state == FileState::changed) {
+      } else if (map.wanted(piece) && state == FileState::changed &&
+                 map.state(piece) == PieceState::missing) {
         // Its bits went when the change was found, perhaps in an earlier run. What lies there counts again,
         // or may be written over, once it is hashed; a share that was put right comes back in no other way.
         map.checking(piece);
         to_check_.push_back(piece);
       }
-      if (map.wanted(piece) && map.state(piece) == PieceState::missing)
-        missing += content_->piece_bytes(piece);
     }
     const bool elsewhere = file < attached.disk_paths.size() && !attached.disk_paths[file].empty();
     if (state == FileState::changed)
@@ -153,6 +151,9 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
       to_check_.push_back(piece);
     }
   touched_.clear();
+  std::uint64_t missing = 0;
+  for (std::uint32_t piece = 0; piece < map.pieces(); ++piece)
+    if (map.wanted(piece) && map.state(piece) == PieceState::missing) missing += content_->piece_bytes(piece);
   if (missing > attached.free_bytes && to_check_.empty()) {
     no_space_ = true;
     space_retry_ = turn.now.mono + limits::space_retry;
@@ -169,7 +170,8 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
   stage_ = Stage::running;
   event(turn, What::attached, map.have_bits().count());
   for (const storage::ContentFile& entry : content_->files)
-    for (std::uint32_t at = 0; entry.pieces > 1 && at < entry.pieces; at += storage::max_hashes_asked)
+    for (std::uint32_t at = 0; content_->v2 && entry.pieces > 1 && at < entry.pieces;
+         at += storage::max_hashes_asked)
       if (!work_->layers.piece_root(entry.first_piece + at)) layers_wanted_.push_back(entry.first_piece + at);
   for (std::uint32_t piece = 0; piece < content_->pieces && !judging_; ++piece)
     judging_ = map.state(piece) != PieceState::missing;

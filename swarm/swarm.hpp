@@ -120,6 +120,17 @@ class Swarm {
     bool asked = false;
     std::uint32_t tries = 0;
   };
+  // A piece that was wrong by v1's hash: what it was made of.
+  struct Suspects {
+    std::vector<PeerHandle> senders;  // one a block
+    std::vector<Sha256> leaves;
+  };
+  // Roots of a hybrid's pieces that v1 says are right, until all of a file's are here.
+  struct Learned {
+    std::vector<Sha256> roots;
+    Bitfield known;
+  };
+  enum class Truth : std::uint8_t { no, yes, unknown };
   using Kind = Pending::Kind;
   using What = ContentEvent::What;
 
@@ -186,11 +197,15 @@ class Swarm {
   void release(Turn& turn, PeerHandle handle, Peer& peer, Pipeline::After after);
   void update_interest(Turn& turn, PeerHandle handle, Peer& peer);
   void written(Turn& turn, const Pending& pending, storage::WriteDone& done);
-  void judge(Turn& turn, std::uint32_t piece);  // all blocks are written: compare roots
+  void judge(Turn& turn, std::uint32_t piece);  // all blocks are written: compare hashes
+  [[nodiscard]] Truth by_trees(std::uint32_t piece, std::span<const Sha256> leaves) const;
   void accept(Turn& turn, std::uint32_t piece);
   void tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece);
   void check_next(Turn& turn);
   void checked(Turn& turn, storage::HashDone& done);
+  void fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, bool read);
+  void blame_suspects(Turn& turn, std::uint32_t piece, const Suspects& suspects);
+  [[nodiscard]] bool learn_root(Turn& turn, std::uint32_t piece, std::span<const Sha256> leaves);
   void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
 
   // swarm_hashes.cpp
@@ -280,6 +295,8 @@ class Swarm {
   std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
   std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
   std::map<wire::HashRequest, std::uint32_t> hashes_asked_;   // request, piece
+  std::map<std::uint32_t, Suspects> suspects_;                // by piece
+  std::map<std::uint32_t, Learned> learned_;                  // by file
   std::map<std::uint32_t, std::vector<Sha256>> leaves_kept_;  // of verified pieces, to be served
   std::deque<std::uint32_t> leaves_order_;                    // oldest first
   std::size_t leaves_count_ = 0;

@@ -93,7 +93,7 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
     case Kind::check:
     case Kind::serve_leaves: {
       if (pending.kind == Kind::check) {
-        storage::HashDone nothing{pending.piece, {}};
+        storage::HashDone nothing{pending.piece, {}, {}};
         checked(turn, nothing);
       } else if (Peer* peer = peers_.find(pending.peer)) {
         --peer->leaf_reads;

@@ -1,8 +1,7 @@
-// What to ask peers for, what became of it, and which pieces are right.
+// What to ask peers for, and what became of it.
 #include <algorithm>
 #include <utility>
 
-#include "storage/merkle.hpp"
 #include "swarm/swarm.hpp"
 
 namespace shoal::swarm {
@@ -12,7 +11,6 @@ namespace {
 // they are again. A second's worth of a fast disk; bounds memory whatever the number of peers.
 constexpr std::uint64_t hold_above = 12ULL << 20;
 constexpr std::uint64_t resume_below = 4ULL << 20;
-constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: keeps every worker busy
 
 }  // namespace
 
@@ -129,7 +127,7 @@ void Swarm::hold_back(Turn& turn) {
   });
 }
 
-// ---- written, verified
+// ---- written
 
 void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done) {
   turn.pool.give(std::move(done.spent));
@@ -145,71 +143,6 @@ void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done
   if (no_space_ && space_retry_ == never && writing_bytes_ == 0 && waiting_writes_.empty() && !committing_) {
     no_space_ = false;
     event(turn, What::resumed);
-  }
-}
-
-// Every block of the piece is on the disk: is it what the content says?
-void Swarm::judge(Turn& turn, std::uint32_t piece) {
-  const auto expected = work_->layers.piece_root(piece);
-  if (!expected) return;  // judged when its hash has come
-  const auto leaves = work_->map.leaves(piece);
-  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
-  if (storage::merkle::piece_root(leaves, shape) == *expected) {
-    keep_leaves(piece, leaves);
-    return accept(turn, piece);
-  }
-  work_->map.failed(piece);
-  want_leaves(turn, piece, LeavesWanted::Why::failed);
-}
-
-void Swarm::accept(Turn& turn, std::uint32_t piece) {
-  work_->map.verified(piece);
-  leaves_wanted_.erase(piece);
-  to_commit_.push_back(piece);
-  uncommitted_bytes_ += content_->piece_bytes(piece);
-  if (commit_due_ == never) commit_due_ = turn.now.mono + std::chrono::seconds{2};
-  peers_.for_each([&](PeerHandle handle, Peer& peer) { tell_have(turn, handle, peer, piece); });
-  commit_if_due(turn);
-}
-
-// At once to who may ask for it, or becomes interested by it. For the others it is news of how rare the piece
-// is: alone in its frame it would be four fifths overhead.
-void Swarm::tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece) {
-  if (!peer.said_pieces) return;
-  const bool has = peer.known_to_picker && work_->picker.has(handle, piece);
-  if (has && complete_ && work_->picker.is_seed(handle)) return;
-  if (!has && (!peer.choked_by_us || !peer.interested_in_us))
-    send(turn, handle, peer, wire::Have{piece});
-  else
-    peer.haves_later.push_back(piece);
-}
-
-// ---- what lay on the disk before
-
-void Swarm::check_next(Turn& turn) {
-  while (checking_ < checks_at_once && !to_check_.empty()) {
-    const std::uint32_t piece = to_check_.front();
-    to_check_.pop_front();
-    ++checking_;
-    submit(turn, storage::HashJob{slot_, piece}, {.kind = Kind::check, .piece = piece});
-  }
-}
-
-void Swarm::checked(Turn& turn, storage::HashDone& done) {
-  --checking_;
-  check_next(turn);
-  const std::uint32_t piece = done.piece;
-  if (work_->map.state(piece) != PieceState::complete) return;
-  const bool whole = done.leaves.size() == content_->blocks_in(piece);
-  const auto expected = work_->layers.piece_root(piece);
-  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
-  if (whole && expected && storage::merkle::piece_root(done.leaves, shape) == *expected) {
-    accept(turn, piece);
-  } else if (done.leaves.empty() || (expected && content_->blocks_in(piece) == 1)) {
-    work_->map.restore(piece, {}, {});
-  } else {
-    // Some of its blocks may be right: the hashes of the blocks, which a peer has, will tell.
-    want_leaves(turn, piece, LeavesWanted::Why::salvage, {}, std::move(done.leaves));
   }
 }
 

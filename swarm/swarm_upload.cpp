@@ -274,15 +274,18 @@ void Swarm::forget_commit(std::uint32_t piece) {
 
 // Its pieces are hashed again before another byte of them is served (DESIGN 9).
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
-  const storage::ContentFile& file = content_->file_at(piece);
   bool any = false;
-  for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
-    if (!serves(each)) continue;
-    any = true;
-    forget_commit(each);
-    work_->map.recheck(each);
-    to_check_.push_back(each);
-  }
+  // A piece of v1 may hold several files; which of them it was makes little difference.
+  content_->visit_extents(piece, [&](const storage::Extent& in) {
+    const storage::ContentFile& file = content_->files[in.file];
+    for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
+      if (!serves(each)) continue;
+      any = true;
+      forget_commit(each);
+      work_->map.recheck(each);
+      to_check_.push_back(each);
+    }
+  });
   if (!any) return;
   complete_ = false;
   event(turn, What::file_changed, 0, {Code::mismatch, "a file changed after it was verified"}, path);

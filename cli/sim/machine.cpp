@@ -173,23 +173,26 @@ storage::Catalog& Machine::catalog() {
 }
 
 PathResult<Shared> Machine::import(const std::vector<std::string>& paths, std::string_view name,
-                                   WallTime world_wall, std::uint32_t piece_length) {
+                                   WallTime world_wall, std::uint32_t piece_length, storage::Format format) {
   SHOAL_CHECK(life_ != nullptr);
   image_.set_wall(unix_ms(wall(world_wall)) * 1'000'000);
   auto survey = storage::survey(vfs_, paths, name);
   if (!survey) return std::unexpected(survey.error());
-  const storage::ShareKey key = storage::share_key(paths, name, storage::ShareKind::sealed);
+  const bool sealed = format == storage::Format::v2;
+  const storage::ShareKey key =
+      storage::share_key(paths, name, sealed ? storage::ShareKind::sealed : storage::ShareKind::open);
   auto before = life_->catalog->share(key);
   if (!before) return fail_at(paths.front(), before.error().code, before.error().rule);
   storage::ImportOptions options;
   options.piece_length = piece_length;
-  options.salt = *before ? (**before).salt : random_.bytes<32>();
+  options.format = format;
+  if (sealed) options.salt = *before ? (**before).salt : random_.bytes<32>();
   storage::SerialExecutor serial;
   auto imported = storage::import_content(vfs_, *survey, options, serial);
   if (!imported) return std::unexpected(imported.error());
   Shared out{imported->content, imported->folder};
   const auto record = storage::share_record(std::move(*imported));
-  if (auto stored = life_->catalog->store_share(key, *options.salt, record); !stored)
+  if (auto stored = life_->catalog->store_share(key, options.salt.value_or(storage::Salt{}), record); !stored)
     return fail_at(paths.front(), stored.error().code, stored.error().rule);
   return out;
 }

@@ -71,9 +71,10 @@ class Machine {
   [[nodiscard]] std::uint32_t lives() const { return lives_; }
 
   // As the `share` command does: survey, hash, store. Absolute paths. Only while running.
-  // `piece_length`: 0 for the product's own choice.
+  // `piece_length`: 0 for the product's own choice. v2 is sealed, the other formats are public.
   [[nodiscard]] PathResult<Shared> import(const std::vector<std::string>& paths, std::string_view name,
-                                          WallTime wall, std::uint32_t piece_length = 0);
+                                          WallTime wall, std::uint32_t piece_length = 0,
+                                          storage::Format format = storage::Format::v2);
 
   void feed(Now now, swarm::Input&& input, std::vector<swarm::Output>& out);
   // Takes a job; gives when it will be done, and its place for run_job.

@@ -116,20 +116,22 @@ std::vector<std::string> Oracle::false_bits(Machine& machine, const storage::Con
   const std::vector<std::string> parts = storage::part_paths(content);
   const auto look = [&](const Bitfield& bits, const std::string& folder, std::string_view claimed) {
     for (std::uint32_t piece = 0; piece < bits.size(); ++piece) {
-      const std::uint32_t index = content.file_of_piece[piece];
-      if (!bits.test(piece) || spared.contains(index)) continue;
+      if (!bits.test(piece)) continue;
       const std::string what = "piece " + std::to_string(piece) + " is " + std::string{claimed};
-      const SyntheticFile* reference = file(content, index);
-      if (reference == nullptr) {
-        out.push_back(what + " and of a file that the oracle does not know");
-        continue;
-      }
-      DiskImage::NodeRef node = node_at(machine.disk(), folder + "/" + content.disk_path(index));
-      if (!node) node = node_at(machine.disk(), folder + "/" + parts[index]);
-      if (!node)
-        out.push_back(what + ", its file is absent");
-      else if (!right(*node, reference->seed, content.piece_offset(piece), content.piece_bytes(piece)))
-        out.push_back(what + " and wrong on the disk");
+      content.visit_extents(piece, [&](const storage::Extent& in) {
+        if (spared.contains(in.file)) return;
+        const SyntheticFile* reference = file(content, in.file);
+        if (reference == nullptr) {
+          out.push_back(what + " and of a file that the oracle does not know");
+          return;
+        }
+        DiskImage::NodeRef node = node_at(machine.disk(), folder + "/" + content.disk_path(in.file));
+        if (!node) node = node_at(machine.disk(), folder + "/" + parts[in.file]);
+        if (!node)
+          out.push_back(what + ", its file is absent");
+        else if (!right(*node, reference->seed, in.offset, in.length))
+          out.push_back(what + " and wrong on the disk");
+      });
     }
   };
   auto found = machine.catalog().find(content.id);
@@ -153,11 +155,17 @@ bool Oracle::whole(Machine& machine, const storage::Content& content, const std:
 
 bool Oracle::true_bytes(const storage::Content& content, std::uint32_t piece, std::uint32_t begin,
                         ByteView bytes) const {
-  const SyntheticFile* reference = file(content, content.file_of_piece[piece]);
-  if (reference == nullptr) return false;
-  Bytes must(bytes.size());
-  synthetic_bytes(reference->seed, content.piece_offset(piece) + begin, must);
-  return equal(bytes, must);
+  Bytes must(bytes.size(), 0);
+  bool known = true;
+  content.visit_extents(piece, begin, static_cast<std::uint32_t>(bytes.size()),
+                        [&](const storage::Extent& in) {
+                          const SyntheticFile* reference = file(content, in.file);
+                          known = known && reference != nullptr;
+                          if (known)
+                            synthetic_bytes(reference->seed, in.offset,
+                                            MutableBytes{must}.subspan(in.begin - begin, in.length));
+                        });
+  return known && equal(bytes, must);
 }
 
 std::uint32_t Oracle::committed(Machine& machine, const storage::Content& content) const {

@@ -77,8 +77,8 @@ swarm::CommandId World::command(MachineId id, swarm::Command what) {
 }
 
 PathResult<storage::ContentPtr> World::share(MachineId id, const std::string& path,
-                                             std::uint32_t piece_length) {
-  auto shared = machines_[id]->import({path}, {}, wall(), piece_length);
+                                             std::uint32_t piece_length, storage::Format format) {
+  auto shared = machines_[id]->import({path}, {}, wall(), piece_length, format);
   if (!shared) return std::unexpected(shared.error());
   swarm::OpenContent open;
   open.id = shared->content->id;

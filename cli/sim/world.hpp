@@ -42,7 +42,8 @@ class World {
   swarm::CommandId command(MachineId id, swarm::Command what);
   // `share PATH`: hashes, stores, opens. The content, or why not.
   [[nodiscard]] PathResult<storage::ContentPtr> share(MachineId id, const std::string& path,
-                                                      std::uint32_t piece_length = 0);
+                                                      std::uint32_t piece_length = 0,
+                                                      storage::Format format = storage::Format::v2);
   // `get LINK`, hints being its `at`.
   swarm::CommandId get(MachineId id, const storage::ContentId& content, std::vector<Endpoint> hints,
                        swarm::SeedPolicy seed = {swarm::SeedUntil::forever, 0},

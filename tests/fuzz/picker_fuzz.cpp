@@ -9,6 +9,7 @@
 
 #include "dht/base/check.hpp"
 #include "swarm/picker.hpp"
+#include "tests/unit/swarm/contents.hpp"
 
 namespace {
 
@@ -32,21 +33,6 @@ class Reader {
   std::size_t left_;
 };
 
-storage::ContentPtr make_content(std::uint32_t pieces) {
-  auto out = std::make_shared<storage::Content>();
-  out->piece_length = 3 * storage::block_bytes + storage::block_bytes;  // 4 blocks
-  out->pieces = pieces + 1;
-  out->files.resize(2);
-  out->files[0].length = std::uint64_t{pieces} * out->piece_length - 20000;
-  out->files[0].pieces = pieces;
-  out->files[1].length = 1;
-  out->files[1].first_piece = pieces;
-  out->files[1].pieces = 1;
-  out->file_of_piece.assign(pieces, 0);
-  out->file_of_piece.push_back(1);
-  return out;
-}
-
 struct World {
   storage::ContentPtr content;
   PieceMap map;
@@ -56,7 +42,8 @@ struct World {
   std::set<BlockRef> arrived;
 
   explicit World(std::uint32_t pieces)
-      : content(make_content(pieces)),
+      : content(test::make_content(4 * storage::block_bytes,
+                                   {std::uint64_t{pieces} * 4 * storage::block_bytes - 20000, 1})),
         map(content, Bitfield{content->pieces}),
         picker(map, Random{Random::Seed{}}) {}
 

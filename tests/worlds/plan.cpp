@@ -137,6 +137,10 @@ Plan Plan::draw(std::uint64_t seed) {
     out.corrupt_part = lots.one_of(parts);
   }
   out.faults = lots.below(12);
+  Lots formats{seed, "formats"};
+  for (ContentPlan& content : out.contents)
+    if (formats.chance(0.5))
+      content.format = formats.chance(0.5) ? storage::Format::v1 : storage::Format::hybrid;
   return out;
 }
 

@@ -34,7 +34,8 @@ struct ContentPlan {
   std::string name;
   std::vector<SyntheticFile> files;
   std::uint32_t piece_length = 0;  // 0: the product's choice
-  std::size_t sharer = 0;          // a peer
+  storage::Format format = storage::Format::v2;
+  std::size_t sharer = 0;  // a peer
 };
 
 struct WantPlan {  // a command: share or get

@@ -102,7 +102,8 @@ void SessionWorld::share(Peer& peer, Want& want, Content& content) {
   if (!content.content)
     if (auto there = content.oracle.mend(machine); !there)
       return note("peer " + std::to_string(peer.id) + " has nothing to share yet: " + there.error().rule);
-  auto shared = world_.share(peer.id, data_folder + "/" + content.plan.name, content.plan.piece_length);
+  auto shared = world_.share(peer.id, data_folder + "/" + content.plan.name, content.plan.piece_length,
+                             content.plan.format);
   settle(peer);
   if (!shared) return note("peer " + std::to_string(peer.id) + " cannot share: " + shared.error().error.rule);
   if (!content.content) {

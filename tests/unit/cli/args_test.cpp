@@ -104,12 +104,9 @@ TEST(Args, GetTakesItsFlags) {
 
 TEST(Args, WhatNeedsBitTorrentIsRefusedInOneSentence) {
   EXPECT_NE(refused({"share", "a", "--public"}).find("BitTorrent"), std::string::npos);
-  EXPECT_NE(refused({"create", "a", "-o", "b", "--v1"}).find("--v2"), std::string::npos);
-  EXPECT_NE(refused({"create", "a", "-o", "b", "--hybrid"}).find("--v2"), std::string::npos);
   EXPECT_NE(refused({"node", "--no-native"}).find("dialect"), std::string::npos);
   // Harmless where there is no such dialect to begin with.
   accepted({"node", "--no-mainline", "--mse", "require"});
-  accepted({"create", "a", "-o", "b", "--v2"});
 }
 
 TEST(Args, WrongValuesAreNamed) {
@@ -168,6 +165,14 @@ TEST(Args, ALinkMayStayOutOfTheProcessList) {
   EXPECT_EQ(accepted({"info", "other"}).source, "other");
   EXPECT_EQ(accepted({"share", "a", "--name", "m"}).name, "m");
   EXPECT_EQ(accepted({"share", "a"}).name, "n");
+}
+
+TEST(Args, ATorrentHasOneFormat) {
+  EXPECT_EQ(accepted({"create", "a", "-o", "b"}).format, storage::Format::hybrid);
+  EXPECT_EQ(accepted({"create", "a", "-o", "b", "--hybrid"}).format, storage::Format::hybrid);
+  EXPECT_EQ(accepted({"create", "a", "-o", "b", "--v1"}).format, storage::Format::v1);
+  EXPECT_EQ(accepted({"create", "a", "-o", "b", "--v2"}).format, storage::Format::v2);
+  EXPECT_NE(refused({"create", "a", "-o", "b", "--v1", "--hybrid"}).find("--hybrid"), std::string::npos);
 }
 
 TEST(Args, VariablesOfOneCommandDoNotDisturbAnother) {

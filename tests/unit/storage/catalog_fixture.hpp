@@ -38,6 +38,7 @@ inline ContentPtr plain_content(std::uint32_t pieces, std::uint8_t number, std::
     ContentFile file;
     file.path = "f" + std::to_string(i);
     file.first_piece = pieces / files * i;
+    file.start = std::uint64_t{file.first_piece} * block_bytes;
     file.pieces = i + 1 == files ? pieces - file.first_piece : pieces / files;
     file.length = std::uint64_t{file.pieces} * block_bytes;
     content->files.push_back(file);

@@ -71,19 +71,36 @@ struct Made {
   ContentPtr content;
   std::vector<HashedFile> files;  // in the order of the content
   std::vector<Bytes> layers;
+  Bytes row;  // as v1 has it, files and padding
+  [[nodiscard]] ByteView piece(std::uint32_t index) const {
+    const std::size_t start = std::size_t{index} * content->piece_length;
+    if (!content->v2) return ByteView{row}.subspan(start, content->piece_bytes(index));
+    const std::uint32_t file = content->file_of_piece[index];
+    return ByteView{files[file].bytes}.subspan(start - content->files[file].start,
+                                               content->piece_bytes(index));
+  }
 };
 
 // A public content named "content" of the given files, whose paths are in tree order.
-inline Made make(const std::vector<std::pair<std::string, Bytes>>& files, std::uint32_t piece_length) {
+inline Made make(const std::vector<std::pair<std::string, Bytes>>& files, std::uint32_t piece_length,
+                 Format format = Format::v2) {
   Made out;
   Description description;
   description.name = "content";
+  description.format = format;
   description.piece_length = piece_length;
   for (const auto& [path, bytes] : files) {
     out.files.push_back(hash_file(path, bytes, piece_length));
+    if (format == Format::v1) out.files.back().layer.clear();
     out.layers.push_back(out.files.back().layer);
     description.files.push_back({path, bytes.size(), out.files.back().root, FileKind::regular, {}});
+    append(out.row, bytes);
+    while (format != Format::v1 && out.row.size() % piece_length != 0) out.row.push_back(0);
   }
+  if (format != Format::v2)
+    for (std::size_t at = 0; at < out.row.size(); at += piece_length)
+      append(description.v1_hashes,
+             sha1(ByteView{out.row}.subspan(at, std::min<std::size_t>(piece_length, out.row.size() - at))));
   const auto content = make_content(description);
   EXPECT_TRUE(content.has_value()) << (content ? "" : content.error().rule);
   out.content = *content;

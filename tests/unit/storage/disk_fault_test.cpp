@@ -18,9 +18,10 @@ using fixture::read_whole;
 using fixture::TempFolder;
 
 // The odd name makes the file system be asked about it (layout.hpp).
-Made small_content() {
+// Of v1 its second piece lies in both files.
+Made small_content(Format format = Format::v2) {
   return fixture::make({{"a", pattern(3 * block_bytes + 7, 1)}, {"d/b", pattern(block_bytes, 2)}, {"e?", {}}},
-                       2 * block_bytes);
+                       2 * block_bytes, format);
 }
 
 // Reads the truth past everything: each piece that the catalog calls held has its bytes on the disk.
@@ -39,14 +40,13 @@ void expect_no_false_have(const Made& made, const std::string& state, const std:
   const std::vector<std::string> parts = part_paths(*made.content);
   for (std::uint32_t piece = 0; piece < made.content->pieces; ++piece) {
     if (!(*found)->have.test(piece)) continue;
-    const std::uint32_t file = made.content->file_of_piece[piece];
-    Bytes bytes = read_whole(out + "/" + made.content->disk_path(file));
-    if (bytes.empty()) bytes = read_whole(out + "/" + parts[file]);
-    const std::uint64_t offset = made.content->piece_offset(piece);
-    const std::uint32_t size = made.content->piece_bytes(piece);
-    ASSERT_GE(bytes.size(), offset + size);
-    EXPECT_TRUE(
-        equal(ByteView{bytes}.subspan(offset, size), ByteView{made.files[file].bytes}.subspan(offset, size)));
+    made.content->visit_extents(piece, [&](const Extent& in) {
+      Bytes bytes = read_whole(out + "/" + made.content->disk_path(in.file));
+      if (bytes.empty()) bytes = read_whole(out + "/" + parts[in.file]);
+      ASSERT_GE(bytes.size(), in.offset + in.length);
+      EXPECT_TRUE(equal(ByteView{bytes}.subspan(in.offset, in.length),
+                        ByteView{made.files[in.file].bytes}.subspan(in.offset, in.length)));
+    });
   }
 }
 
@@ -70,8 +70,8 @@ bool live(const Made& made, const std::string& state, const std::string& out, Fa
   return false;
 }
 
-void sweep(Faults::How how, Error error) {
-  const Made made = small_content();
+void sweep(Faults::How how, Error error, Format format = Format::v2) {
+  const Made made = small_content(format);
   std::uint64_t total = 0;
   {
     TempFolder temp;
@@ -107,6 +107,12 @@ void sweep(Faults::How how, Error error) {
 }
 
 TEST(DiskFaults, EveryCallFailsOnce) { sweep(Faults::How::once, {Code::io, "injected", EIO}); }
+TEST(DiskFaults, EveryCallFailsOnceWherePiecesHoldManyFiles) {
+  sweep(Faults::How::once, {Code::io, "injected", EIO}, Format::v1);
+}
+TEST(DiskFaults, EveryCallFailsForGoodWherePiecesHoldManyFiles) {
+  sweep(Faults::How::for_good, {Code::io, "injected", EIO}, Format::v1);
+}
 TEST(DiskFaults, EveryCallFailsForGood) { sweep(Faults::How::for_good, {Code::io, "injected", EIO}); }
 TEST(DiskFaults, EveryCallFindsTheDiskFullOnce) {
   sweep(Faults::How::once, {Code::no_space, "injected", ENOSPC});

@@ -85,10 +85,8 @@ class Life {
 };
 
 inline ByteView block_of(const Made& made, std::uint32_t piece, std::uint32_t block) {
-  const Content& content = *made.content;
-  const Bytes& bytes = made.files[content.file_of_piece[piece]].bytes;
-  return ByteView{bytes}.subspan(content.piece_offset(piece) + std::uint64_t{block} * block_bytes,
-                                 content.block_length(piece, block));
+  return made.piece(piece).subspan(std::size_t{block} * block_bytes,
+                                   made.content->block_length(piece, block));
 }
 
 inline Buffer buffer_of(ByteView bytes) {
@@ -147,16 +145,18 @@ class Engine {
       auto hashed = life_.get<HashDone>(HashJob{0, piece});
       if (!hashed) return fail(hashed.error());
       ++pieces_hashed;
-      if (is_good(piece, hashed->leaves)) good.push_back(piece);
+      if (is_good(*hashed)) good.push_back(piece);
     }
     return good.empty() || commit(good);
   }
 
-  [[nodiscard]] bool is_good(std::uint32_t piece, const std::vector<Sha256>& leaves) const {
+  [[nodiscard]] bool is_good(const HashDone& hashed) const {
+    const Content& content = *made_.content;
+    if (content.v1 && (!hashed.v1 || !equal(*hashed.v1, content.v1_hash(hashed.piece)))) return false;
     std::vector<Sha256> expected;
-    for (std::uint32_t b = 0; b < made_.content->blocks_in(piece); ++b)
-      expected.push_back(sha256(block_of(made_, piece, b)));
-    return leaves == expected;
+    for (std::uint32_t b = 0; content.v2 && b < content.blocks_in(hashed.piece); ++b)
+      expected.push_back(sha256(block_of(made_, hashed.piece, b)));
+    return hashed.leaves == expected;
   }
 
   [[nodiscard]] bool commit(const std::vector<std::uint32_t>& pieces) {

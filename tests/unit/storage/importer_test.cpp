@@ -10,6 +10,7 @@
 
 #include "storage/disk_pool.hpp"
 #include "storage/names.hpp"
+#include "storage/torrent.hpp"
 #include "tests/unit/storage/content_fixture.hpp"
 #include "tests/unit/storage/folder_fixture.hpp"
 
@@ -85,6 +86,54 @@ TEST(Importer, MakesTheContentThatLibtorrentMakes) {
   EXPECT_NE(imported->stamps[0].inode, 0U);
 }
 
+// v1: of a single file, since libtorrent lists the files of a folder in an order of its own.
+TEST(Importer, MakesTheHybridAndTheV1ThatLibtorrentMakes) {
+  const TempFolder temp;
+  fill_known_folder(temp);
+  ImportOptions options;
+  options.piece_length = 65536;
+  options.format = Format::hybrid;
+  auto imported = import_paths({temp.path("folder")}, options);
+  ASSERT_TRUE(imported) << imported.error().error.rule;
+  EXPECT_EQ(to_hex(imported->content->id),
+            "783390e109f921ede0ca1a85e4eb68cf0a7a8319b6c630661fe4993995b355fd");
+  ASSERT_TRUE(imported->content->v1);
+  EXPECT_EQ(to_hex(*imported->content->v1), "44535e8f816367d9986e2156e010c7a041d8e21c");
+  imported = import_paths({temp.path("folder/a.b/two")}, options);
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(to_hex(imported->content->id),
+            "36e5f51168f8022ae8e0c7fc77cd98c948fb05e13ad08b00b8eeae6e18e68bb2");
+  options.format = Format::v1;
+  imported = import_paths({temp.path("folder/a.b/two")}, options);
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(to_hex(imported->content->id), "8e579509456ab61b55650da0250e9a79917f036b" + std::string(24, '0'));
+  EXPECT_TRUE(imported->layers.front().empty());
+}
+
+// Around a block, a piece and the hasher's buffer; pieces that hold many files, and files of many pieces.
+TEST(Importer, V1HashesAreThoseOfTheRowOfBytes) {
+  const TempFolder temp;
+  std::vector<std::pair<std::string, Bytes>> files;
+  unsigned seed = 0;
+  for (const std::size_t size : {0UL, 1UL, 16384UL, 70000UL, 5UL, 3UL << 20, 4097UL, 0UL, 20000UL, 9UL}) {
+    files.emplace_back("f" + std::to_string(10 + seed), pattern(size, seed));
+    temp.file("content/" + files.back().first, files.back().second);
+    ++seed;
+  }
+  for (const Format format : {Format::v1, Format::hybrid}) {
+    for (const std::uint32_t piece_length : {16384U, 65536U, 2U << 20}) {
+      const auto made = fixture::make(files, piece_length, format);
+      HashProgress progress;
+      const auto imported = import_paths(
+          {temp.path("content")}, {.format = format, .piece_length = piece_length, .progress = &progress});
+      ASSERT_TRUE(imported) << imported.error().error.rule;
+      EXPECT_TRUE(equal(imported->content->info, made.content->info)) << piece_length;
+      EXPECT_EQ(imported->layers, made.layers);
+      EXPECT_EQ(progress.done_bytes.load(), progress.total_bytes.load());
+    }
+  }
+}
+
 TEST(Importer, WhoHashesDoesNotMatter) {
   const TempFolder temp;
   const std::uint32_t mib = 1 << 20;
@@ -102,7 +151,7 @@ TEST(Importer, WhoHashesDoesNotMatter) {
   ASSERT_TRUE(seen);
   for (const std::uint32_t piece_length : {16384U, 65536U, mib, 8 * mib}) {
     HashProgress progress;
-    ImportOptions options{some_salt(), piece_length, nullptr, &progress};
+    ImportOptions options{.salt = some_salt(), .piece_length = piece_length, .progress = &progress};
     SerialExecutor serial;
     BackwardExecutor backward;
     ThreadExecutor threads{4};
@@ -302,7 +351,7 @@ TEST(Importer, UnchangedFilesAreNotReadAgain) {
     return {};
   }};
   SerialExecutor executor;
-  const ImportOptions options{some_salt(), 65536, nullptr, nullptr};
+  const ImportOptions options{.salt = some_salt(), .piece_length = 65536};
   auto seen = survey(vfs, {temp.path("folder")});
   ASSERT_TRUE(seen);
   EXPECT_TRUE(reads.empty());

@@ -11,6 +11,7 @@
 
 #include "dht/base/bencode.hpp"
 #include "storage/names.hpp"
+#include "storage/torrent.hpp"
 #include "tests/unit/storage/content_fixture.hpp"
 
 namespace shoal::storage {
@@ -223,13 +224,6 @@ TEST(Metainfo, BadDictionariesAreRefused) {
     ASSERT_FALSE(content) << bad.what;
     EXPECT_GT(std::string_view{content.error().rule}.size(), 5U) << bad.what;
   }
-}
-
-TEST(Metainfo, AV1DictionaryIsNamedAsSuch) {
-  const auto content = parse("d6:lengthi5e4:name1:n12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae");
-  ASSERT_FALSE(content);
-  EXPECT_EQ(content.error().code, Code::unsupported);
-  EXPECT_NE(std::string_view{content.error().rule}.find("v1"), std::string_view::npos);
 }
 
 TEST(Metainfo, DepthIsBounded) {

@@ -198,8 +198,7 @@ TEST(PieceLayers, UnanswerableRequestsAreRejected) {
 void exchange_leaves(const Made& made, const PieceLayers& asker, const PieceLayers& source) {
   for (std::uint32_t p = 0; p < made.content->pieces; ++p) {
     const std::uint32_t file = made.content->file_of_piece[p];
-    const auto leaves = leaves_of(ByteView{made.files[file].bytes}.subspan(made.content->piece_offset(p),
-                                                                           made.content->piece_bytes(p)));
+    const auto leaves = leaves_of(made.piece(p));
     const auto request = asker.leaf_request_for(p, 0);
     if (!request) {
       EXPECT_EQ(source.shape(file).piece_height, 0U);

@@ -1,8 +1,11 @@
 // Verifying real folders: every way in which a tree may differ is told apart.
 #include "storage/verifier.hpp"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
+#include "storage/disk_pool.hpp"
 #include "tests/unit/storage/content_fixture.hpp"
 #include "tests/unit/storage/folder_fixture.hpp"
 
@@ -164,6 +167,95 @@ TEST_F(Verifier, CanBeStopped) {
   const auto report = verify_content(vfs, temp_.path(), *content_, layers_, executor, &progress);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().error.code, Code::cancelled);
+}
+
+// v1 and hybrids: a folder of files that share pieces.
+class VerifierV1 : public testing::TestWithParam<Format> {
+ protected:
+  VerifierV1() {
+    for (const auto& file : made_.files) temp_.file("content/" + file.path, file.bytes);
+  }
+  VerifyReport verify(const Content& content, std::span<const Bytes> layers) {
+    PosixVfs vfs;
+    ThreadExecutor executor{2};
+    HashProgress progress;
+    auto report = verify_content(vfs, temp_.path(), content, layers, executor, &progress);
+    EXPECT_TRUE(report) << (report ? "" : report.error().error.rule);
+    EXPECT_EQ(progress.done_bytes.load(), progress.total_bytes.load());
+    return report ? *report : VerifyReport{};
+  }
+  VerifyReport verify() { return verify(*made_.content, made_.layers); }
+
+  fixture::Made made_ = fixture::make({{"a", pattern(piece + 100)},
+                                       {"b", pattern(50, 1)},
+                                       {"c", pattern(2 * piece, 2)},
+                                       {"d", {}},
+                                       {"e", pattern(10, 3)}},
+                                      piece, GetParam());
+  TempFolder temp_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Formats, VerifierV1, testing::Values(Format::v1, Format::hybrid));
+
+TEST_P(VerifierV1, AWholeTree) {
+  const auto report = verify();
+  EXPECT_TRUE(report.whole());
+  EXPECT_EQ(report.good_bytes, made_.content->bytes);
+  EXPECT_TRUE(report.good.all());
+  EXPECT_EQ(report.inconsistent_pieces, 0U);
+}
+
+TEST_P(VerifierV1, ABadByteSpoilsThePiecesItLiesIn) {
+  temp_.file("content/b", pattern(50, 9));
+  const auto report = verify();
+  const bool alone = GetParam() == Format::hybrid;
+  EXPECT_EQ(report.files[1].verdict, FileVerdict::bad_pieces);
+  EXPECT_EQ(report.files[0].verdict, alone ? FileVerdict::whole : FileVerdict::bad_pieces);
+  EXPECT_EQ(report.files[0].bad_pieces, alone ? 0U : 1U);
+  EXPECT_EQ(report.files[4].verdict, FileVerdict::whole);
+  EXPECT_EQ(report.whole_files, alone ? 4U : 2U);
+  EXPECT_EQ(report.inconsistent_pieces, 0U);
+}
+
+TEST_P(VerifierV1, ShortLongAndMissing) {
+  temp_.file("content/a", pattern(piece));
+  temp_.file("content/e", pattern(11, 3));
+  std::filesystem::remove(temp_.path("content/d"));
+  const auto report = verify();
+  EXPECT_EQ(report.files[0].verdict, FileVerdict::too_short);
+  EXPECT_EQ(report.files[0].bad_pieces, 1U);
+  EXPECT_EQ(report.files[3].verdict, FileVerdict::missing);
+  EXPECT_EQ(report.files[4].verdict, FileVerdict::too_long);
+  EXPECT_TRUE(report.good.test(0));
+  EXPECT_FALSE(report.good.test(1));
+}
+
+// Whatever lies there, one of the two parts says that it is wrong.
+TEST_P(VerifierV1, AHybridThatContradictsItself) {
+  if (GetParam() != Format::hybrid) return;
+  Bytes info = made_.content->info;
+  info[made_.content->v1_hashes_at + 25] ^= 1;  // of a's second piece
+  const auto other = parse_info(std::move(info));
+  ASSERT_TRUE(other);
+  for (const bool layers : {true, false}) {
+    const auto report =
+        verify(**other, layers ? std::span<const Bytes>{made_.layers} : std::span<const Bytes>{});
+    EXPECT_EQ(report.inconsistent_pieces, 1U);
+    EXPECT_EQ(report.files[0].verdict, FileVerdict::bad_pieces);
+    EXPECT_EQ(report.whole_files, 4U);
+  }
+}
+
+// Where no layer tells of single pieces, v1 does.
+TEST_P(VerifierV1, WithoutLayersV1TellsWhichPiecesAreGood) {
+  if (GetParam() != Format::hybrid) return;
+  Bytes wrong = made_.files[2].bytes;
+  wrong[piece + 5] ^= 1;
+  temp_.file("content/c", wrong);
+  const auto report = verify(*made_.content, {});
+  EXPECT_EQ(report.files[2].verdict, FileVerdict::bad_pieces);
+  EXPECT_EQ(report.files[2].bad_pieces, 1U);
+  EXPECT_EQ(report.inconsistent_pieces, 0U);
 }
 
 }  // namespace

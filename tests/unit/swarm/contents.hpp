@@ -21,6 +21,7 @@ inline storage::ContentPtr make_content(std::uint32_t piece_length,
     file.path = "file" + std::to_string(out->files.size());
     file.length = length;
     file.first_piece = out->pieces;
+    file.start = std::uint64_t{out->pieces} * piece_length;
     file.pieces = static_cast<std::uint32_t>((length + piece_length - 1) / piece_length);
     out->pieces += file.pieces;
     out->bytes += length;

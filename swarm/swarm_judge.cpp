@@ -1,0 +1,163 @@
+// Which pieces are right: those that were fetched, and those that lay on the disk before.
+//
+// v2: the hashes of a piece's blocks, which come with the blocks' writes, lead to its root. v1: its SHA-1
+// needs the bytes in order, so that the piece is read and hashed once all of it is written. A hybrid has to
+// be right by both; where one part says yes and the other no, the content contradicts itself and nobody can
+// ever have all of it.
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "storage/merkle.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: keeps every worker busy
+constexpr std::size_t most_suspects = 16;    // pieces that failed, of which it is remembered who sent what
+
+constexpr Error contradicts_itself{
+    Code::mismatch, "the v1 and the v2 part of this torrent describe different bytes; get another one", 0};
+
+}  // namespace
+
+// Every block of the piece is on the disk: is it what the content says?
+void Swarm::judge(Turn& turn, std::uint32_t piece) {
+  if (content_->v1) {
+    to_check_.push_back(piece);
+    return check_next(turn);
+  }
+  const auto leaves = work_->map.leaves(piece);
+  const Truth truth = by_trees(piece, leaves);
+  if (truth == Truth::unknown) return;  // judged when its hash has come
+  if (truth == Truth::yes) {
+    keep_leaves(piece, leaves);
+    return accept(turn, piece);
+  }
+  work_->map.failed(piece);
+  want_leaves(turn, piece, LeavesWanted::Why::failed);
+}
+
+Swarm::Truth Swarm::by_trees(std::uint32_t piece, std::span<const Sha256> leaves) const {
+  const auto expected = work_->layers.piece_root(piece);
+  if (!expected) return Truth::unknown;
+  if (leaves.size() != content_->blocks_in(piece)) return Truth::no;
+  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
+  return storage::merkle::piece_root(leaves, shape) == *expected ? Truth::yes : Truth::no;
+}
+
+void Swarm::accept(Turn& turn, std::uint32_t piece) {
+  if (const auto suspects = suspects_.extract(piece); !suspects.empty())
+    blame_suspects(turn, piece, suspects.mapped());
+  work_->map.verified(piece);
+  leaves_wanted_.erase(piece);
+  to_commit_.push_back(piece);
+  uncommitted_bytes_ += content_->piece_bytes(piece);
+  if (commit_due_ == never) commit_due_ = turn.now.mono + std::chrono::seconds{2};
+  peers_.for_each([&](PeerHandle handle, Peer& peer) { tell_have(turn, handle, peer, piece); });
+  commit_if_due(turn);
+}
+
+// At once to who may ask for it, or becomes interested by it. For the others it is news of how rare the piece
+// is: alone in its frame it would be four fifths overhead.
+void Swarm::tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece) {
+  if (!peer.said_pieces) return;
+  const bool has = peer.known_to_picker && work_->picker.has(handle, piece);
+  if (has && complete_ && work_->picker.is_seed(handle)) return;
+  if (!has && (!peer.choked_by_us || !peer.interested_in_us))
+    send(turn, handle, peer, wire::Have{piece});
+  else
+    peer.haves_later.push_back(piece);
+}
+
+// ---- hashed from the disk
+
+void Swarm::check_next(Turn& turn) {
+  while (checking_ < checks_at_once && !to_check_.empty()) {
+    const std::uint32_t piece = to_check_.front();
+    to_check_.pop_front();
+    ++checking_;
+    submit(turn, storage::HashJob{slot_, piece}, {.kind = Kind::check, .piece = piece});
+  }
+}
+
+void Swarm::checked(Turn& turn, storage::HashDone& done) {
+  --checking_;
+  check_next(turn);
+  const std::uint32_t piece = done.piece;
+  if (work_->map.state(piece) != PieceState::complete) return;
+  const Truth trees = by_trees(piece, done.leaves);
+  Truth row = Truth::unknown;
+  if (content_->v1)
+    row = done.v1 && std::ranges::equal(*done.v1, content_->v1_hash(piece)) ? Truth::yes : Truth::no;
+  if (content_->v1 && done.v1 && trees != Truth::unknown && trees != row)
+    return fail(turn, contradicts_itself, {});
+  if (row == Truth::yes || (row == Truth::unknown && trees == Truth::yes)) {
+    if (content_->v1 && content_->v2) keep_leaves(piece, done.leaves);
+    if (content_->v2 && trees == Truth::unknown && !learn_root(turn, piece, done.leaves)) return;
+    return accept(turn, piece);
+  }
+  if (!work_->map.leaves(piece).empty()) return fetched_wrong(turn, piece, trees, done.v1.has_value());
+  const bool alone = trees != Truth::unknown && content_->blocks_in(piece) == 1;
+  if (!content_->v2 || done.leaves.empty() || alone) {
+    work_->map.restore(piece, {}, {});
+  } else {
+    // Some of its blocks may be right: the hashes of the blocks, which a peer has, will tell.
+    want_leaves(turn, piece, LeavesWanted::Why::salvage, {}, std::move(done.leaves));
+  }
+}
+
+// A piece of v1 or of a hybrid, whole on the disk (`read`: and read again) and not right.
+void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, bool read) {
+  work_->map.failed(piece);
+  if (trees == Truth::no && read) return want_leaves(turn, piece, LeavesWanted::Why::failed);
+  if (!read) return work_->map.reset(piece);  // the disk is at fault, and nobody else
+  const auto leaves = work_->map.leaves(piece);
+  Suspects suspects{work_->map.senders(piece), {leaves.begin(), leaves.end()}};
+  wasted_ += content_->piece_bytes(piece);
+  work_->map.reset(piece);
+  const PeerHandle first = suspects.senders.front();
+  if (first && std::ranges::all_of(suspects.senders, [&](PeerHandle each) { return each == first; }))
+    return blame(turn, first, static_cast<std::uint32_t>(suspects.senders.size()));
+  if (suspects_.size() < most_suspects) suspects_.insert_or_assign(piece, std::move(suspects));
+}
+
+// v1 tells only of whole pieces. Once a piece that failed has been fetched anew and is right, the blocks that
+// differ from those of before are the bad ones.
+void Swarm::blame_suspects(Turn& turn, std::uint32_t piece, const Suspects& suspects) {
+  const auto right = work_->map.leaves(piece);
+  std::map<PeerHandle, std::uint32_t> bad;
+  for (std::size_t block = 0; block < right.size(); ++block)
+    if (suspects.senders[block] && suspects.leaves[block] != right[block]) ++bad[suspects.senders[block]];
+  for (const auto& [sender, blocks] : bad) blame(turn, sender, blocks);
+}
+
+// A hybrid got from peers that know only v1: once all pieces of a file are here, the roots of its pieces are
+// known, and have to lead to the file's. False: they do not, and the content was given up.
+bool Swarm::learn_root(Turn& turn, std::uint32_t piece, std::span<const Sha256> leaves) {
+  const std::uint32_t file = content_->file_of_piece[piece];
+  const storage::ContentFile& entry = content_->files[file];
+  const auto [found, fresh] = learned_.try_emplace(file);
+  Learned& learned = found->second;
+  if (fresh) {
+    learned.roots.resize(entry.pieces);
+    learned.known = Bitfield{entry.pieces};
+  }
+  const std::uint32_t at = piece - entry.first_piece;
+  learned.roots[at] = storage::merkle::piece_root(leaves, work_->layers.shape(file));
+  learned.known.set(at);
+  if (learned.known.count() < entry.pieces) return true;
+  Bytes layer(learned.roots.size() * sizeof(Sha256));
+  std::memcpy(layer.data(), learned.roots.data(), layer.size());
+  learned_.erase(found);
+  if (!work_->layers.set_layer(file, layer)) {
+    fail(turn, contradicts_itself, {});
+    return false;
+  }
+  layers_complete(turn, {file});
+  return true;
+}
+
+}  // namespace shoal::swarm
