@@ -123,6 +123,10 @@ Outcome<Exit> get_command(CommandRoom& room) {
   std::vector<storage::HostPort> hosts;
   std::string name;
   if (auto* link = std::get_if<storage::Link>(&*source)) {
+    if (link->is_public)
+      return give_up(Exit::not_a_link,
+                     "a magnet link needs the BitTorrent dialect, which this version does not speak; get a "
+                     "shoal: link or a torrent file");
     open.id = link->id;
     name = link->name;
     hosts = link->at;

@@ -26,15 +26,18 @@ void show_link(Report& report, const storage::Link& link) {
   std::vector<std::string> at;
   at.reserve(link.at.size());
   for (const storage::HostPort& each : link.at) at.push_back(each.to_string());
-  report.data("kind: link of a sealed share");
+  const bool v2 = !link.v1 || link.id != storage::id_of_v1(*link.v1);
+  report.data(link.is_public ? "kind: magnet link of a public content" : "kind: link of a sealed share");
   if (!link.name.empty()) report.data(fmt::format("name: {}", storage::escape_for_display(link.name)));
-  report.data(fmt::format("id: {}", to_hex(link.id)));
-  for (const std::string& each : at) report.data("at: " + each);
-  report.event(EventLine{"info"}
-                   .text("kind", "link")
-                   .text("name", storage::escape_for_display(link.name))
-                   .text("id", to_hex(link.id))
-                   .list("at", std::move(at)));
+  if (v2) report.data(fmt::format("id: {}", to_hex(link.id)));
+  if (link.v1) report.data(fmt::format("v1 id: {}", to_hex(*link.v1)));
+  for (const std::string& each : at) report.data((link.is_public ? "peer: " : "at: ") + each);
+  EventLine line{"info"};
+  line.text("kind", link.is_public ? "magnet" : "link")
+      .text("name", storage::escape_for_display(link.name))
+      .text("id", v2 ? to_hex(link.id) : to_hex(*link.v1));
+  if (link.v1) line.text("v1", to_hex(*link.v1));
+  report.event(line.list("at", std::move(at)));
 }
 
 std::string file_line(const storage::ContentFile& file) {
@@ -79,11 +82,12 @@ void show_content(Report& report, const storage::Content& content) {
 Outcome<storage::Torrent> known_content(CommandRoom& room, const storage::Link& link) {
   const auto state = open_state(room.options.state, Use::catalog_alone, room.environment);
   if (!state) return std::unexpected(state.error());
-  auto stored = (*state)->catalog->load(link.id);
+  const auto kept = (*state)->catalog->kept_as(link.id);
+  auto stored = kept ? (*state)->catalog->load(*kept) : std::unexpected(kept.error());
   if (!stored) return std::unexpected(catalog_failure(stored.error(), (*state)->catalog_path));
   if (*stored) {
     auto content = storage::parse_info(std::move((*stored)->info));
-    if (content && (*content)->id == link.id) return storage::Torrent{*content, std::move((*stored)->layers)};
+    if (content && (*content)->is(link.id)) return storage::Torrent{*content, std::move((*stored)->layers)};
   }
   return give_up(Exit::path, "which files this link names is not known here; fetch it first with shoal get");
 }

@@ -120,6 +120,8 @@ class Catalog {
 
   // ---- contents. A function on a content that is not there does nothing, or gives nullopt.
   [[nodiscard]] Result<std::vector<ContentId>> contents();
+  // The id under which a content that `id` names (Content::is) is kept; `id` itself where there is none.
+  [[nodiscard]] Result<ContentId> kept_as(const ContentId& id);
   [[nodiscard]] Result<std::optional<StoredContent>> load(const ContentId& id);
   [[nodiscard]] Result<std::optional<FoundContent>> find(const ContentId& id);
   [[nodiscard]] Result<void> store(const ContentRecord& record);  // durable

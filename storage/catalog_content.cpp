@@ -123,6 +123,23 @@ Result<void> Catalog::write_have(std::int64_t number, std::uint32_t pieces,
   return {};
 }
 
+Result<ContentId> Catalog::kept_as(const ContentId& id) {
+  constexpr std::size_t short_bytes = Sha1{}.size();
+  const ByteView rest = ByteView{id}.subspan(short_bytes);
+  if (std::ranges::any_of(rest, [](std::uint8_t byte) { return byte != 0; })) return id;
+  GateHold hold{gate_};
+  Query query{*database_,
+              "SELECT id FROM contents WHERE id=?1 OR v1=?2 OR substr(id, 1, 20)=?2 ORDER BY id=?1 DESC", id,
+              ByteView{id}.first(short_bytes)};
+  if (!query.next()) {
+    if (auto done = query.outcome(); !done) return std::unexpected(done.error());
+    return id;
+  }
+  const ByteView found = query.blob(0);
+  if (found.size() != id.size()) return std::unexpected(bad_row);
+  return to_array<32>(found);
+}
+
 Result<std::optional<FoundContent>> Catalog::find(const ContentId& id) {
   GateHold hold{gate_};
   FoundContent out;
@@ -242,16 +259,17 @@ Result<void> Catalog::write_files(std::int64_t number, const ContentRecord& reco
 
 Result<void> Catalog::write_content(const ContentRecord& record) {
   const Content& content = *record.content;
-  Query head{
-      *database_,
-      "INSERT INTO contents(id, role, pieces, files, folder, root_name) VALUES(?1, ?2, ?3, ?4, ?5, ?6) "
-      "ON CONFLICT(id) DO UPDATE SET role=?2, pieces=?3, files=?4, folder=?5, root_name=?6",
-      content.id,
-      static_cast<int>(record.role),
-      content.pieces,
-      std::uint64_t{content.files.size()},
-      record.folder,
-      record.root_name};
+  Query head{*database_,
+             "INSERT INTO contents(id, role, pieces, files, folder, root_name, v1) "
+             "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+             "ON CONFLICT(id) DO UPDATE SET role=?2, pieces=?3, files=?4, folder=?5, root_name=?6, v1=?7",
+             content.id,
+             static_cast<int>(record.role),
+             content.pieces,
+             std::uint64_t{content.files.size()},
+             record.folder,
+             record.root_name,
+             content.v1 ? ByteView{*content.v1} : ByteView{}};
   if (auto done = head.run(); !done) return done;
   const auto number = number_of(content.id);
   if (!number) return std::unexpected(number.error());

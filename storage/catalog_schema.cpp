@@ -51,7 +51,14 @@ CREATE TABLE sequences(id BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT R
 // 2 -> 3: who answers at a saved endpoint proves a key of its own, whatever stood there before.
 constexpr const char* nameless_contacts = "ALTER TABLE contacts DROP COLUMN public_key";
 
-constexpr std::array<const char*, catalog_version> steps{first_tables, sequences_table, nameless_contacts};
+// 3 -> 4: contents are found by the id that v1 gives them, too; empty where they have none.
+constexpr const char* v1_ids = R"(
+ALTER TABLE contents ADD COLUMN v1 BLOB NOT NULL DEFAULT x'';
+CREATE INDEX contents_by_v1 ON contents(v1);
+)";
+
+constexpr std::array<const char*, catalog_version> steps{first_tables, sequences_table, nameless_contacts,
+                                                         v1_ids};
 
 Result<void> migrate(sqlite::Database& database) {
   sqlite::Transaction transaction{database, sqlite::Durability::durable};
@@ -64,8 +71,8 @@ Result<void> migrate(sqlite::Database& database) {
   for (auto step = static_cast<std::size_t>(*version); step < steps.size(); ++step) {
     if (auto done = database.execute(steps[step]); !done) return done;
   }
-  static_assert(catalog_version == 3 && catalog_application_id == 1397247820, "the pragmas below name both");
-  if (auto done = database.execute("PRAGMA application_id=1397247820; PRAGMA user_version=3"); !done)
+  static_assert(catalog_version == 4 && catalog_application_id == 1397247820, "the pragmas below name both");
+  if (auto done = database.execute("PRAGMA application_id=1397247820; PRAGMA user_version=4"); !done)
     return done;
   return transaction.commit();
 }

@@ -10,7 +10,7 @@
 namespace shoal::storage {
 
 inline constexpr std::int64_t catalog_application_id = 0x53484f4c;  // "SHOL", in SQLite's header
-inline constexpr std::int64_t catalog_version = 3;
+inline constexpr std::int64_t catalog_version = 4;
 
 // Recognises the file before it changes a byte of it: empty -> made anew; ours -> migrated where older;
 // anything else -> malformed, and a newer one unsupported.

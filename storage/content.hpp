@@ -74,6 +74,12 @@ struct Content {
   // The first file with bytes in the piece or behind; files.size() where there is none.
   std::vector<std::uint32_t> file_of_piece;
 
+  // Whether that id names it: its own, or one of 20 bytes, v1's or its own cut short, as in some magnet links
+  // and in DHTs.
+  [[nodiscard]] bool is(const ContentId& other) const {
+    return other == id || (v1 && other == id_of_v1(*v1)) ||
+           other == id_of_v1(to_array<20>(ByteView{id}.first(Sha1{}.size())));
+  }
   // Bytes in a piece (the last of a file, or of v1's row, may be short); blocks in it; bytes in a block.
   [[nodiscard]] std::uint32_t piece_bytes(std::uint32_t piece) const {
     if (!v2) return v1_piece_bytes(piece);

@@ -77,11 +77,13 @@ void Disk::release_lock(const ContentId& id) {
 }
 
 Done Disk::perform(LoadJob& job, Worker&) {
-  if (auto held = hold_lock(job.id); !held) return failed(held.error());
-  auto stored = catalog_.load(job.id);
-  const auto sequence = stored ? catalog_.sequence(job.id) : std::unexpected(stored.error());
+  const auto id = catalog_.kept_as(job.id);
+  if (!id) return failed(id.error());
+  if (auto held = hold_lock(*id); !held) return failed(held.error());
+  auto stored = catalog_.load(*id);
+  const auto sequence = stored ? catalog_.sequence(*id) : std::unexpected(stored.error());
   if (!sequence) {
-    release_lock(job.id);
+    release_lock(*id);
     return failed(sequence.error());
   }
   return Loaded{std::move(*stored), *sequence};

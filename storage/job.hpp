@@ -41,7 +41,8 @@ struct StoredContent {
 // ---- jobs
 // -----------------------------------------------------------------------------------------------------
 
-// Takes the content's lock (one command at a time) and reads what the catalog has of it. Done: Loaded.
+// Takes the content's lock (one command at a time) and reads what the catalog has of it, whatever id it is
+// named by (Content::is). Done: Loaded.
 struct LoadJob {
   ContentId id{};
 };

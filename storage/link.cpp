@@ -1,11 +1,12 @@
-// Links, see the header for the grammar. Deviation from RFC 3986: a fragment ("#...") is refused, since
-// nothing here has parts; a '+' is itself and never a space.
+// Links of sealed shares, see the header for the grammar. Deviation from RFC 3986: a fragment ("#...") is
+// refused, since nothing here has parts; a '+' is itself and never a space.
 #include "storage/link.hpp"
 
 #include <algorithm>
 #include <charconv>
 
 #include "dht/base/check.hpp"
+#include "storage/link_text.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -19,13 +20,6 @@ bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool base32_digit(char c) { return letter(c) || (c >= '2' && c <= '7'); }
 bool unreserved(char c) { return letter(c) || digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
-
-bool starts_with_any_case(std::string_view text, std::string_view lower) {
-  return text.size() >= lower.size() &&
-         std::equal(lower.begin(), lower.end(), text.begin(), [](char want, char c) {
-           return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
-         });
-}
 
 // RFC 3986 query characters that may stand for themselves in a value.
 bool literal_in_value(char c) {
@@ -50,19 +44,6 @@ Result<std::string> percent_decode(std::string_view text) {
     i += 2;
   }
   return out;
-}
-
-void percent_encode(std::string& out, std::string_view text, std::string_view also_literal) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  for (char c : text) {
-    if (unreserved(c) || also_literal.contains(c)) {
-      out += c;
-    } else {
-      out += '%';
-      out += digits[static_cast<unsigned char>(c) >> 4];
-      out += digits[static_cast<unsigned char>(c) & 15];
-    }
-  }
 }
 
 // What some resolvers take for a part of an address: "7", "0x7f".
@@ -127,6 +108,19 @@ Result<void> take_parameter(Link& link, bool& named, std::string_view key, std::
 
 }  // namespace
 
+void percent_encode(std::string& out, std::string_view text, std::string_view also_literal) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  for (char c : text) {
+    if (unreserved(c) || also_literal.contains(c)) {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[static_cast<unsigned char>(c) >> 4];
+      out += digits[static_cast<unsigned char>(c) & 15];
+    }
+  }
+}
+
 Result<HostPort> HostPort::parse(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return fail(Code::malformed, "an address is HOST:PORT");
@@ -168,10 +162,9 @@ bool looks_like_link(std::string_view text) {
 
 Result<Link> parse_link(std::string_view text) {
   if (text.size() > max_link_bytes) return fail(Code::too_large, "a link has at most 8192 bytes");
-  if (starts_with_any_case(text, "magnet:"))
-    return fail(Code::unsupported,
-                "a magnet link needs the BitTorrent dialect, which this version does not speak");
-  if (!starts_with_any_case(text, scheme)) return fail(Code::malformed, "a link begins with shoal:");
+  if (starts_with_any_case(text, "magnet:")) return parse_magnet(text);
+  if (!starts_with_any_case(text, scheme))
+    return fail(Code::malformed, "a link begins with shoal: or magnet:");
   text.remove_prefix(scheme.size());
   const std::size_t question = text.find('?');
   Link link;
@@ -200,6 +193,7 @@ Result<Link> parse_link(std::string_view text) {
 
 std::string format_link(const Link& link) {
   SHOAL_CHECK(link.at.size() <= max_link_addresses && link.name.size() <= max_link_name_bytes);
+  if (link.is_public) return format_magnet(link);
   std::string out{scheme};
   out += to_base32(link.id);
   char joint = '?';

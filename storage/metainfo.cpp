@@ -271,7 +271,9 @@ Result<ContentPtr> parse_info(Bytes info) {
 }
 
 bool is_info_of(const ContentId& id, ByteView info) {
-  return sha256(info) == id || id_of_v1(sha1(info)) == id;
+  const Sha256 whole = sha256(info);
+  return whole == id || id_of_v1(to_array<20>(ByteView{whole}.first(Sha1{}.size()))) == id ||
+         id_of_v1(sha1(info)) == id;
 }
 
 }  // namespace shoal::storage

@@ -81,7 +81,7 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
 // Takes the content up; false: its info dictionary is none that we accept, and the content has failed.
 bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, const Bitfield* have) {
   auto parsed = storage::parse_info(std::move(info));
-  if (!parsed || (*parsed)->id != open_.id) {
+  if (!parsed || !(*parsed)->is(open_.id)) {
     fail(turn, parsed ? Error{Code::mismatch, "the metadata does not belong to this link"} : parsed.error());
     return false;
   }

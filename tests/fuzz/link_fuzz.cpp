@@ -13,7 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Most inputs would fail at the id; so the input is tried as what follows a good one, too.
   const std::string good = "shoal:" + to_base32(ContentId{}) + "?";
-  for (const std::string& candidate : {std::string{text}, good + std::string{text}}) {
+  const std::string magnet = "magnet:?xt=urn:btih:" + to_hex(Sha1{}) + "&";
+  for (const std::string& candidate :
+       {std::string{text}, good + std::string{text}, magnet + std::string{text}}) {
     const auto link = parse_link(candidate);
     if (!link) continue;
     const auto back = parse_link(format_link(*link));

@@ -12,6 +12,24 @@ using fixture::CatalogTest;
 using fixture::plain_content;
 using fixture::record_of;
 
+TEST_F(CatalogTest, AContentIsFoundByEveryIdItHas) {
+  const auto made = fixture::make({{"a", fixture::pattern(20000)}}, block_bytes, Format::hybrid);
+  const auto alone = fixture::make({{"b", fixture::pattern(20000)}}, block_bytes, Format::v1);
+  for (const auto& content : {made.content, alone.content}) ASSERT_TRUE(catalog_->store(record_of(content)));
+  const Content& hybrid = *made.content;
+  const ContentId cut = id_of_v1(to_array<20>(ByteView{hybrid.id}.first(20)));
+  for (const ContentId& name : {hybrid.id, id_of_v1(*hybrid.v1), cut}) {
+    EXPECT_TRUE(hybrid.is(name) && is_info_of(name, hybrid.info));
+    EXPECT_EQ(*catalog_->kept_as(name), hybrid.id);
+  }
+  EXPECT_EQ(*catalog_->kept_as(alone.content->id), alone.content->id);
+  EXPECT_FALSE(hybrid.is(alone.content->id) || is_info_of(alone.content->id, hybrid.info));
+  ContentId unknown{};
+  unknown[0] = 9;
+  EXPECT_EQ(*catalog_->kept_as(unknown), unknown);
+  EXPECT_EQ(*catalog_->kept_as(sha256({})), sha256({}));
+}
+
 TEST_F(CatalogTest, IdentityAndSettings) {
   EXPECT_EQ(*catalog_->value("x"), std::nullopt);
   EXPECT_FALSE(catalog_->identity()->has_value());

@@ -21,7 +21,8 @@ const std::string plain = "shoal:" + digits;
 
 TEST(Link, IsWrittenAndReadBack) {
   ASSERT_EQ(digits.size(), 52U);
-  Link link{some_id(), "", {}};
+  Link link;
+  link.id = some_id();
   EXPECT_EQ(format_link(link), plain);
   EXPECT_EQ(parse_link(plain), link);
   link.at = {{"192.0.2.7", 6881}, {"2001:db8::1", 1}, {"peer.example.org", 65535}};
@@ -58,110 +59,118 @@ struct Bad {
 
 std::vector<Bad> bad_links() {
   using enum Code;
-  std::vector<Bad> out{{"", malformed},
-                       {"shoal", malformed},
-                       {"shoal:", malformed},
-                       {"shoal:?dn=x", malformed},
-                       {digits, malformed},
-                       {"http://example.org/", malformed},
-                       {" " + plain, malformed},
-                       {plain + " ", malformed},
-                       {plain + "\n", malformed},
-                       {"shoal://" + digits, malformed},
-                       {"shoal: " + digits, malformed},
-                       {"shoals:" + digits, malformed},
-                       {"magnet:?xt=urn:btmh:1220" + std::string(64, 'a'), unsupported},
-                       {"MAGNET:?xt=urn:btih:x", unsupported},
-                       {"magnet:", unsupported},
-                       {plain + "a", malformed},
-                       {plain + "aaaa", malformed},
-                       {plain + "=", malformed},
-                       {plain + "====", malformed},
-                       {plain + plain, malformed},
-                       {plain + "#", malformed},
-                       {plain + "?#", malformed},
-                       {plain + "/x", malformed},
-                       {plain + "&dn=x", malformed},
-                       {plain + "?dn", malformed},
-                       {plain + "?=x", malformed},
-                       {plain + "?=", malformed},
-                       {plain + "?&", malformed},
-                       {plain + "?dn=x&", malformed},
-                       {plain + "?&dn=x", malformed},
-                       {plain + "?dn=x&&at=h:1", malformed},
-                       {plain + "??dn=x", malformed},
-                       {plain + "?dn=a&dn=b", malformed},
-                       {plain + "?dn=&dn=", malformed},
-                       {plain + "?dn=%", malformed},
-                       {plain + "?dn=%4", malformed},
-                       {plain + "?dn=%4&at=h:1", malformed},
-                       {plain + "?dn=%zz", malformed},
-                       {plain + "?dn=%-1", malformed},
-                       {plain + "?dn=a b", malformed},
-                       {plain + "?dn=a\"b", malformed},
-                       {plain + "?dn=<b>", malformed},
-                       {plain + "?dn=a#b", malformed},
-                       {plain + "?dn=a\\b", malformed},
-                       {plain + "?dn=a^b", malformed},
-                       {plain + "?dn=a`b", malformed},
-                       {plain + "?dn={b}", malformed},
-                       {plain + "?dn=a|b", malformed},
-                       {plain + "?dn=\xc3\xa9", malformed},
-                       {plain + "?dn=a\x1b", malformed},
-                       {plain + "?dn=a\0b"s, malformed},
-                       {plain + "?x=%", malformed},
-                       {plain + "?x=\n", malformed},
-                       {plain + "?d n=x", malformed},
-                       {plain + "?d%6e=x", malformed},
-                       {plain + "?\xff=x", malformed},
-                       {plain + "?a[]=x", malformed},
-                       {plain + "?at=", malformed},
-                       {plain + "?at=h", malformed},
-                       {plain + "?at=:1", malformed},
-                       {plain + "?at=h:", malformed},
-                       {plain + "?at=h:0", malformed},
-                       {plain + "?at=h:65536", malformed},
-                       {plain + "?at=h:99999999999999999999", malformed},
-                       {plain + "?at=h:-1", malformed},
-                       {plain + "?at=h:+1", malformed},
-                       {plain + "?at=h:01", malformed},
-                       {plain + "?at=h:1x", malformed},
-                       {plain + "?at=h:0x50", malformed},
-                       {plain + "?at=h:1%20", malformed},
-                       {plain + "?at=%20h:1", malformed},
-                       {plain + "?at=h,i:1", malformed},
-                       {plain + "?at=::1:80", malformed},
-                       {plain + "?at=1:2:3", malformed},
-                       {plain + "?at=[::1]", malformed},
-                       {plain + "?at=[::1:80", malformed},
-                       {plain + "?at=::1]:80", malformed},
-                       {plain + "?at=[]:80", malformed},
-                       {plain + "?at=[h]:80", malformed},
-                       {plain + "?at=[1.2.3.4]:80", malformed},
-                       {plain + "?at=[::g]:80", malformed},
-                       {plain + "?at=[fe80::1%25eth0]:80", malformed},
-                       {plain + "?at=1.2.3:80", malformed},
-                       {plain + "?at=1.2.3.4.5:80", malformed},
-                       {plain + "?at=256.1.1.1:80", malformed},
-                       {plain + "?at=01.2.3.4:80", malformed},
-                       {plain + "?at=2130706433:80", malformed},
-                       {plain + "?at=0x7f000001:80", malformed},
-                       {plain + "?at=0x7f.1:80", malformed},
-                       {plain + "?at=h.0x1:80", malformed},
-                       {plain + "?at=h..i:80", malformed},
-                       {plain + "?at=.h:80", malformed},
-                       {plain + "?at=h.:80", malformed},
-                       {plain + "?at=-h:80", malformed},
-                       {plain + "?at=h-:80", malformed},
-                       {plain + "?at=h@i:80", malformed},
-                       {plain + "?at=h/i:80", malformed},
-                       {plain + "?at=h%00:80", malformed},
-                       {plain + "?at=h%C3%A9:80", malformed},
-                       {plain + "?at=" + std::string(64, 'h') + ":80", malformed},
-                       {plain + "?dn=" + std::string(256, 'x'), too_large},
-                       {plain + "?dn=" + std::string(9000, 'x'), too_large},
-                       {"shoal:" + std::string(9000, 'a'), too_large},
-                       {"magnet:" + std::string(9000, 'a'), too_large}};
+  std::vector<Bad> out{
+      {"", malformed},
+      {"shoal", malformed},
+      {"shoal:", malformed},
+      {"shoal:?dn=x", malformed},
+      {digits, malformed},
+      {"http://example.org/", malformed},
+      {" " + plain, malformed},
+      {plain + " ", malformed},
+      {plain + "\n", malformed},
+      {"shoal://" + digits, malformed},
+      {"shoal: " + digits, malformed},
+      {"shoals:" + digits, malformed},
+      {"magnet:?xt=urn:btmh:1220" + std::string(62, 'a'), malformed},
+      {"magnet:?xt=urn:btmh:1114" + std::string(40, 'a'), malformed},
+      {"MAGNET:?xt=urn:btih:x", malformed},
+      {"magnet:?xt=urn:btih:" + std::string(39, 'a'), malformed},
+      {"magnet:?xt=urn:btih:" + std::string(40, 'a') + "&xt=urn:btih:" + std::string(40, 'b'), malformed},
+      {"magnet:?xt=urn:sha1:" + std::string(32, 'a'), unsupported},
+      {"magnet:?dn=x", unsupported},
+      {"magnet:?", unsupported},
+      {"magnet:", malformed},
+      {"magnet:xt=urn:btih:" + std::string(40, 'a'), malformed},
+      {plain + "a", malformed},
+      {plain + "aaaa", malformed},
+      {plain + "=", malformed},
+      {plain + "====", malformed},
+      {plain + plain, malformed},
+      {plain + "#", malformed},
+      {plain + "?#", malformed},
+      {plain + "/x", malformed},
+      {plain + "&dn=x", malformed},
+      {plain + "?dn", malformed},
+      {plain + "?=x", malformed},
+      {plain + "?=", malformed},
+      {plain + "?&", malformed},
+      {plain + "?dn=x&", malformed},
+      {plain + "?&dn=x", malformed},
+      {plain + "?dn=x&&at=h:1", malformed},
+      {plain + "??dn=x", malformed},
+      {plain + "?dn=a&dn=b", malformed},
+      {plain + "?dn=&dn=", malformed},
+      {plain + "?dn=%", malformed},
+      {plain + "?dn=%4", malformed},
+      {plain + "?dn=%4&at=h:1", malformed},
+      {plain + "?dn=%zz", malformed},
+      {plain + "?dn=%-1", malformed},
+      {plain + "?dn=a b", malformed},
+      {plain + "?dn=a\"b", malformed},
+      {plain + "?dn=<b>", malformed},
+      {plain + "?dn=a#b", malformed},
+      {plain + "?dn=a\\b", malformed},
+      {plain + "?dn=a^b", malformed},
+      {plain + "?dn=a`b", malformed},
+      {plain + "?dn={b}", malformed},
+      {plain + "?dn=a|b", malformed},
+      {plain + "?dn=\xc3\xa9", malformed},
+      {plain + "?dn=a\x1b", malformed},
+      {plain + "?dn=a\0b"s, malformed},
+      {plain + "?x=%", malformed},
+      {plain + "?x=\n", malformed},
+      {plain + "?d n=x", malformed},
+      {plain + "?d%6e=x", malformed},
+      {plain + "?\xff=x", malformed},
+      {plain + "?a[]=x", malformed},
+      {plain + "?at=", malformed},
+      {plain + "?at=h", malformed},
+      {plain + "?at=:1", malformed},
+      {plain + "?at=h:", malformed},
+      {plain + "?at=h:0", malformed},
+      {plain + "?at=h:65536", malformed},
+      {plain + "?at=h:99999999999999999999", malformed},
+      {plain + "?at=h:-1", malformed},
+      {plain + "?at=h:+1", malformed},
+      {plain + "?at=h:01", malformed},
+      {plain + "?at=h:1x", malformed},
+      {plain + "?at=h:0x50", malformed},
+      {plain + "?at=h:1%20", malformed},
+      {plain + "?at=%20h:1", malformed},
+      {plain + "?at=h,i:1", malformed},
+      {plain + "?at=::1:80", malformed},
+      {plain + "?at=1:2:3", malformed},
+      {plain + "?at=[::1]", malformed},
+      {plain + "?at=[::1:80", malformed},
+      {plain + "?at=::1]:80", malformed},
+      {plain + "?at=[]:80", malformed},
+      {plain + "?at=[h]:80", malformed},
+      {plain + "?at=[1.2.3.4]:80", malformed},
+      {plain + "?at=[::g]:80", malformed},
+      {plain + "?at=[fe80::1%25eth0]:80", malformed},
+      {plain + "?at=1.2.3:80", malformed},
+      {plain + "?at=1.2.3.4.5:80", malformed},
+      {plain + "?at=256.1.1.1:80", malformed},
+      {plain + "?at=01.2.3.4:80", malformed},
+      {plain + "?at=2130706433:80", malformed},
+      {plain + "?at=0x7f000001:80", malformed},
+      {plain + "?at=0x7f.1:80", malformed},
+      {plain + "?at=h.0x1:80", malformed},
+      {plain + "?at=h..i:80", malformed},
+      {plain + "?at=.h:80", malformed},
+      {plain + "?at=h.:80", malformed},
+      {plain + "?at=-h:80", malformed},
+      {plain + "?at=h-:80", malformed},
+      {plain + "?at=h@i:80", malformed},
+      {plain + "?at=h/i:80", malformed},
+      {plain + "?at=h%00:80", malformed},
+      {plain + "?at=h%C3%A9:80", malformed},
+      {plain + "?at=" + std::string(64, 'h') + ":80", malformed},
+      {plain + "?dn=" + std::string(256, 'x'), too_large},
+      {plain + "?dn=" + std::string(9000, 'x'), too_large},
+      {"shoal:" + std::string(9000, 'a'), too_large},
+      {"magnet:" + std::string(9000, 'a'), too_large}};
   std::string long_host = "h";
   while (long_host.size() < 253) long_host += ".h";
   out.push_back({plain + "?at=" + long_host + "h:80", malformed});
@@ -186,6 +195,63 @@ std::vector<Bad> bad_links() {
   return out;
 }
 
+TEST(Magnet, IsWrittenAndReadBack) {
+  Link link;
+  link.is_public = true;
+  link.id = some_id();
+  const std::string v2 = "magnet:?xt=urn:btmh:1220" + to_hex(some_id());
+  EXPECT_EQ(format_link(link), v2);
+  EXPECT_EQ(parse_link(v2), link);
+  link.v1 = sha1({});
+  EXPECT_EQ(format_link(link), v2 + "&xt=urn:btih:da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(parse_link(format_link(link)), link);
+  link.name = "a b+c&\xff";
+  link.at = {{"192.0.2.7", 6881}, {"2001:db8::1", 1}};
+  link.only = {{0, 0}, {2, 5}};
+  EXPECT_EQ(parse_link(format_link(link)), link);
+  link.id = id_of_v1(*link.v1);
+  EXPECT_EQ(format_link(link),
+            "magnet:?xt=urn:btih:da39a3ee5e6b4b0d3255bfef95601890afd80709&dn=a%20b%2Bc%26%FF&x.pe=192.0.2.7:"
+            "6881&x.pe=[2001:db8::1]:1&so=0,2-5");
+  EXPECT_EQ(parse_link(format_link(link)), link);
+}
+
+TEST(Magnet, IsReadAsOthersWriteIt) {
+  const std::string hex = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+  const Sha1 v1 = sha1({});
+  const auto v1_of = [](const std::string& text) {
+    const auto link = parse_link(text);
+    EXPECT_TRUE(link) << text;
+    return link ? link->v1 : std::nullopt;
+  };
+  std::string upper = hex;
+  std::ranges::transform(upper, upper.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  EXPECT_EQ(v1_of("MAGNET:?XT=1&xt=URN:BTIH:" + upper), v1);
+  EXPECT_EQ(v1_of("magnet:?xt=urn:btih:" + to_base32(v1)), v1);
+  EXPECT_EQ(v1_of("magnet:/?xt=urn:btih:" + hex), v1);
+  EXPECT_EQ(v1_of("magnet://?xt=urn:btih:" + hex), v1);
+  EXPECT_EQ(v1_of("magnet:?xt.1=urn:btih:" + hex), v1);
+  EXPECT_EQ(v1_of("magnet:?xt=urn%3Abtih%3A" + hex), v1);
+  EXPECT_EQ(v1_of("magnet:?xt=urn:ed2k:354B15E68FB8F36D7CD88FF94116CDC1&xt=urn:btih:" + hex), v1);
+  const auto link =
+      parse_link("magnet:?dn=a+b%20c%zz\xc3\xa9&amp;tr=udp%3A%2F%2Ft%3A80&xl=5&&x&xt=urn:btih:" + hex +
+                 "&x.pe=bad&x.pe=h:1&so=1,2-x&dn=other");
+  ASSERT_TRUE(link);
+  EXPECT_EQ(link->name, "a b c%zz\xc3\xa9");
+  EXPECT_EQ(link->at, (std::vector<HostPort>{{"h", 1}}));
+  EXPECT_TRUE(link->only.empty()) << "what is not understood selects all";
+  EXPECT_EQ(link->id, id_of_v1(v1));
+  const auto selection = parse_link("magnet:?xt=urn:btih:" + hex + "&so=0,2,4,6-8");
+  EXPECT_EQ(selection->only,
+            (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{0, 0}, {2, 2}, {4, 4}, {6, 8}}));
+  std::string many = "magnet:?xt=urn:btih:" + hex;
+  for (int i = 0; i < 40; ++i) many += "&x.pe=h:" + std::to_string(i + 1);
+  EXPECT_EQ(parse_link(many)->at.size(), max_link_addresses);
+  EXPECT_EQ(parse_link("magnet:?dn=" + std::string(999, 'x') + "&xt=urn:btih:" + hex)->name.size(),
+            max_link_name_bytes);
+}
+
 TEST(Link, AHundredBadOnesAreRefused) {
   const auto bad = bad_links();
   ASSERT_GE(bad.size(), 100U);
@@ -206,7 +272,9 @@ TEST(Link, TruncationIsNamed) {
 }
 
 TEST(Link, NamesAreNeverCutByTheBound) {
-  Link link{some_id(), std::string(max_link_name_bytes, '\xff'), {}};
+  Link link;
+  link.id = some_id();
+  link.name.assign(max_link_name_bytes, '\xff');
   for (std::size_t i = 0; i < max_link_addresses; ++i)
     link.at.push_back({"host" + std::to_string(i) + ".example", 6881});
   EXPECT_EQ(parse_link(format_link(link)), link);
