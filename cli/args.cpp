@@ -232,6 +232,7 @@ Judged judge_common(const Raw& raw, Options& out) {
   out.form = raw.json ? Form::json : Form::text;
   out.talk = raw.quiet ? Talk::quiet : Talk::usual;
   out.lan = raw.no_lsd ? Lan::ignore : Lan::discover;
+  out.mainline = !raw.no_mainline;
   if (raw.no_native)
     return wrong(
         "--no-native leaves no dialect to speak: BitTorrent's is not part of this version; leave it away");

@@ -69,6 +69,7 @@ struct Options {
   Form form = Form::text;
   Talk talk = Talk::usual;
   Lan lan = Lan::discover;
+  bool mainline = true;  // a node of the BitTorrent DHT as well
   bool local = false;
   // share, create
   std::vector<std::string> paths;  // as given

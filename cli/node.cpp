@@ -139,8 +139,10 @@ class Question final : public Duty {
   void show_stats() {
     for (const swarm::DhtStatus& dht : peer_.host().session().dht()) {
       const char* family = dht.family == Family::v4 ? "IPv4" : "IPv6";
+      const bool native = dht.dialect == swarm::Dialect::native;
       const std::string external = dht.external ? dht.external->to_string() : "";
       room_.report.event(EventLine{"dht"}
+                             .text("dialect", native ? "native" : "mainline")
                              .text("family", family)
                              .text("position", to_hex(dht.position.bytes))
                              .count("contacts", dht.contacts)
@@ -152,9 +154,9 @@ class Question final : public Duty {
                              .count("queries_out", dht.queries_out)
                              .count("bytes_in", dht.bytes_in)
                              .count("bytes_out", dht.bytes_out));
-      room_.report.data(fmt::format("{}: {} contacts of about {:.0f} nodes, seen from outside as {}, {}",
-                                    family, dht.contacts, dht.estimated_nodes,
-                                    external.empty() ? "(not known)" : external,
+      room_.report.data(fmt::format("{}, {}: {} contacts of about {:.0f} nodes, seen from outside as {}, {}",
+                                    native ? "shoal" : "BitTorrent", family, dht.contacts,
+                                    dht.estimated_nodes, external.empty() ? "(not known)" : external,
                                     dht.reachable ? "reachable" : "not known to be reachable"));
     }
   }

@@ -74,7 +74,8 @@ Outcome<void> PeerProcess::open(swarm::Role role) {
   session.lan_discovery = options_.lan == Lan::discover;
   session.up_rate = options_.up_rate;
   session.down_rate = options_.down_rate;
-  for (const char* overlay : {"native4", "native6"}) {
+  session.mainline = options_.mainline;
+  for (const char* overlay : swarm::overlay_names) {
     auto contacts = state_.catalog->contacts(overlay);
     if (!contacts) return std::unexpected(catalog_failure(contacts.error(), state_.catalog_path));
     session.saved.push_back({overlay, std::move(*contacts)});

@@ -378,6 +378,10 @@ std::uint64_t Node::digest() const {
          (state_->transactions.size() << 32);
 }
 
-std::vector<std::pair<Key, Bytes>> Node::stored_records() const { return state_->holdings.records.dump(); }
+std::vector<std::pair<Key, Bytes>> Node::stored_records() const {
+  auto out = state_->holdings.records.dump();
+  for (auto& [target, item] : state_->holdings.items.dump()) out.emplace_back(target, std::move(item.value));
+  return out;
+}
 
 }  // namespace shoal::dht

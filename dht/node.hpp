@@ -123,7 +123,7 @@ class Node {
   [[nodiscard]] const Key& position() const;
   [[nodiscard]] NodeStats stats() const;
   [[nodiscard]] std::uint64_t digest() const;                               // of everything decided so far
-  [[nodiscard]] std::vector<std::pair<Key, Bytes>> stored_records() const;  // for the test of sealedness
+  [[nodiscard]] std::vector<std::pair<Key, Bytes>> stored_records() const;  // and items; for the test of sealedness
 
  private:
   std::unique_ptr<NodeState> state_;

@@ -98,7 +98,7 @@ struct StoredContact {
   std::int64_t last_seen_ms = 0;
 };
 struct SaveContactsJob {
-  std::string overlay;  // "native4", "native6"
+  std::string overlay;  // which DHT: "native4", "mainline6" ...
   std::vector<StoredContact> contacts;
 };
 // The sequence number of our record must never fall, over restarts. Done: plain.

@@ -35,7 +35,8 @@ std::vector<Publication> Announcer::build(Now now, dht::RecordInputs facts) {
     facts.sequence = sequence_;
     facts.expiry = dht::draw_expiry(now.wall, random_);
     const dht::EpochKeys& epoch_keys = keys_.of(epoch);
-    out.push_back({epoch_keys.key, dht::build_record(epoch_keys, announcer, facts, random_)});
+    out.push_back({epoch_keys.key, dht::build_record(epoch_keys, announcer, facts, random_), epoch_keys,
+                   announcer.signing.public_key});
     live.push_back(epoch_keys.key);
   }
   for (const Key& key : live_keys_)

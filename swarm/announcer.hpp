@@ -17,6 +17,8 @@ namespace shoal::swarm {
 struct Publication {
   Key key;
   dht::BuiltRecord record;
+  dht::EpochKeys keys;  // of its epoch; for mainline, where the swarm key signs what is put
+  crypto::PublicKey announcer{};
 };
 
 class Announcer {

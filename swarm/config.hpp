@@ -20,8 +20,13 @@ enum class Role : std::uint8_t {
   bootstrap_node
 };  // bootstrap_node: `shoal node`, a full DHT node at once
 
+enum class Dialect : std::uint8_t { native, mainline };
+
+// Of the overlays, a dialect over an address family each, as in storage::SaveContactsJob.
+inline constexpr const char* overlay_names[] = {"native4", "native6", "mainline4", "mainline6"};
+
 struct OverlayContacts {
-  std::string overlay;  // as in storage::SaveContactsJob
+  std::string overlay;
   std::vector<storage::StoredContact> contacts;
 };
 
@@ -30,8 +35,9 @@ struct SessionConfig {
   Random::Seed seed{};           // of all randomness
   Reach reach = Reach::internet;
   Role role = Role::member;
-  bool ipv4 = true, ipv6 = false;  // which sockets the host has
-  std::uint16_t listen_port = 0;   // bound, for UDP and TCP alike
+  bool ipv4 = true, ipv6 = false;        // which sockets the host has
+  bool native = true, mainline = false;  // which DHTs to be a node of
+  std::uint16_t listen_port = 0;         // bound, for UDP and TCP alike
   bool lan_discovery = true;
   std::vector<Subnet> subnets;
   std::uint64_t up_rate = 0, down_rate = 0;  // bytes a second, all sockets; 0: unlimited
@@ -67,6 +73,7 @@ struct ContentStatus {
 };
 
 struct DhtStatus {
+  Dialect dialect{};
   Family family{};
   Key position;
   std::uint32_t contacts = 0, records = 0;

@@ -4,36 +4,56 @@
 #include <memory>
 #include <utility>
 
+#include "dht/krpc_codec.hpp"
 #include "dht/native_codec.hpp"
+#include "dht/sealed_slots.hpp"
 
 namespace shoal::swarm {
 namespace {
 
 constexpr std::size_t usual_paths = 1;
 
-dht::NodeConfig node_config(const SessionConfig& config, Family family) {
+// A look-up in mainline is eight searches: where native nodes are known too it is made rarely.
+constexpr std::chrono::minutes slots_read_every{1};
+
+dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family family) {
   dht::NodeConfig out;
   out.family = family;
   out.identity = crypto::SigningKey::from_seed(config.identity);
   out.scope = config.reach == Reach::local ? dht::Scope::local : dht::Scope::internet;
-  out.membership = config.role == Role::bootstrap_node ? dht::Membership::full : dht::Membership::earned;
+  // Mainline has no such phase: who is behind a NAT is soon found out by whoever asks (BEP 5).
+  const bool full = config.role == Role::bootstrap_node || dialect == Dialect::mainline;
+  out.membership = full ? dht::Membership::full : dht::Membership::earned;
   return out;
 }
 
-std::string overlay_name(Family family) { return family == Family::v4 ? "native4" : "native6"; }
+std::string overlay_name(Dialect dialect, Family family) {
+  return overlay_names[(dialect == Dialect::native ? 0 : 2) + (family == Family::v4 ? 0 : 1)];
+}
+
+std::unique_ptr<dht::Codec> codec_of(Dialect dialect) {
+  if (dialect == Dialect::native) return std::make_unique<dht::NativeCodec>();
+  return std::make_unique<dht::KrpcCodec>();
+}
 
 }  // namespace
 
 Overlays::Overlays(Now now, const SessionConfig& config, Random& random) {
-  for (const Family family : {Family::v4, Family::v6}) {
-    if (family == Family::v4 ? !config.ipv4 : !config.ipv6) continue;
-    overlays_.push_back({overlay_name(family),
-                         family,
-                         {now, node_config(config, family), std::make_unique<dht::NativeCodec>(),
-                          random.fork(overlay_name(family))},
-                         {},
-                         false});
+  for (const Dialect dialect : {Dialect::native, Dialect::mainline}) {
+    if (dialect == Dialect::native ? !config.native : !config.mainline) continue;
+    for (const Family family : {Family::v4, Family::v6}) {
+      if (family == Family::v4 ? !config.ipv4 : !config.ipv6) continue;
+      const std::string name = overlay_name(dialect, family);
+      overlays_.push_back(
+          {name,
+           dialect,
+           family,
+           {now, node_config(config, dialect, family), codec_of(dialect), random.fork(name)}});
+    }
   }
+  Overlay* four = of(Dialect::mainline, Family::v4);
+  Overlay* six = of(Dialect::mainline, Family::v6);
+  if (four != nullptr && six != nullptr) four->node.stand_beside(six->node);
 }
 
 void Overlays::start(Now now, const SessionConfig& config) {
@@ -46,29 +66,37 @@ void Overlays::start(Now now, const SessionConfig& config) {
           saved.push_back({*endpoint, contact.last_seen_ms});
     }
     overlay.node.restore(now, saved, node_output_);
-    settle(overlay);
+    settle(now, overlay);
   }
   bootstrap(now, config.bootstrap);
 }
 
-Overlays::Overlay* Overlays::of(Family family) {
+Overlays::Overlay* Overlays::of(Dialect dialect, Family family) {
   for (Overlay& overlay : overlays_)
-    if (overlay.family == family) return &overlay;
+    if (overlay.dialect == dialect && overlay.family == family) return &overlay;
   return nullptr;
 }
 
+Overlays::Overlay* Overlays::any_of(Family family) {
+  Overlay* native = of(Dialect::native, family);
+  return native != nullptr ? native : of(Dialect::mainline, family);
+}
+
 void Overlays::handle(Now now, const Endpoint& from, ByteView datagram) {
-  Overlay* overlay = of(from.address.family);
+  if (datagram.empty()) return;
+  const bool native = datagram.front() == dht::native_first_byte;
+  if (!native && datagram.front() != dht::krpc_first_byte) return;
+  Overlay* overlay = of(native ? Dialect::native : Dialect::mainline, from.address.family);
   if (overlay == nullptr) return;
   overlay->node.handle(now, from, datagram, node_output_);
-  settle(*overlay);
+  settle(now, *overlay);
 }
 
 void Overlays::tick(Now now) {
   for (Overlay& overlay : overlays_) {
     if (overlay.node.next_wake() > now.mono) continue;
     overlay.node.tick(now, node_output_);
-    settle(overlay);
+    settle(now, overlay);
   }
 }
 
@@ -81,48 +109,94 @@ Instant Overlays::next_wake() const {
 void Overlays::bootstrap(Now now, const std::vector<Endpoint>& nodes) {
   for (Overlay& overlay : overlays_) {
     overlay.node.bootstrap(now, nodes, node_output_);
-    settle(overlay);
+    settle(now, overlay);
   }
 }
 
 // The purpose is noted before the node's output is settled, so that a search that ends at once finds its
 // owner.
-void Overlays::started(Overlay& overlay, dht::SearchId search, Purpose purpose) {
+void Overlays::started(Now now, Overlay& overlay, dht::SearchId search, Purpose purpose) {
   overlay.purposes.emplace(search, std::move(purpose));
-  settle(overlay);
+  settle(now, overlay);
 }
 
-void Overlays::look_up(Now now, Slot slot, const Key& key) {
-  for (Overlay& overlay : overlays_)
-    started(overlay, overlay.node.get_records(now, key, usual_paths, node_output_),
-            {Purpose::Kind::look_up, slot, 0, {}});
+void Overlays::look_up(Now now, Slot slot, const dht::EpochKeys& keys) {
+  for (Overlay& overlay : overlays_) {
+    if (overlay.dialect == Dialect::native)
+      started(now, overlay, overlay.node.get_records(now, keys.key, usual_paths, node_output_),
+              {Purpose::Kind::look_up, slot});
+    else if (overlay.has_contact)
+      read_slots(now, overlay, slot, keys);
+  }
+}
+
+void Overlays::read_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys) {
+  const Overlay* native = of(Dialect::native, overlay.family);
+  std::erase_if(overlay.read_at,
+                [&](const auto& entry) { return entry.second + slots_read_every <= now.mono; });
+  if (native != nullptr && native->has_contact && overlay.read_at.contains(keys.key)) return;
+  overlay.read_at[keys.key] = now.mono;
+  const std::uint64_t reading = ++overlay.last_reading;
+  overlay.readings[reading] = {dht::sealed_slots, false};
+  for (std::uint32_t each = 0; each < dht::sealed_slots; ++each) {
+    const auto salt = dht::slot_salt(keys, each);
+    started(now, overlay,
+            overlay.node.get_item(now, dht::slot_target(keys, each), to_vector(salt), node_output_),
+            {.kind = Purpose::Kind::read_slot, .slot = slot, .reading = reading});
+  }
 }
 
 void Overlays::ask(Now now, Slot slot, const Endpoint& who, const Key& key) {
-  if (Overlay* overlay = of(who.address.family))
-    started(*overlay, overlay->node.ask(now, who, key, node_output_), {Purpose::Kind::ask, slot, 0, who});
+  if (Overlay* overlay = of(Dialect::native, who.address.family))
+    started(now, *overlay, overlay->node.ask(now, who, key, node_output_),
+            {.kind = Purpose::Kind::ask, .slot = slot, .asked = who});
 }
 
 void Overlays::hold(const Publication& publication) {
-  for (Overlay& overlay : overlays_) overlay.node.hold(publication.key, publication.record.bytes);
+  for (Overlay& overlay : overlays_)
+    if (overlay.dialect == Dialect::native) overlay.node.hold(publication.key, publication.record.bytes);
 }
 
 void Overlays::forget(const Key& key) {
-  for (Overlay& overlay : overlays_) overlay.node.forget(key);
+  for (Overlay& overlay : overlays_)
+    if (overlay.dialect == Dialect::native) overlay.node.forget(key);
 }
 
 void Overlays::publish(Now now, Slot slot, const Publication& publication) {
-  for (Overlay& overlay : overlays_)
-    if (overlay.has_contact)
-      started(overlay,
+  for (Overlay& overlay : overlays_) {
+    if (!overlay.has_contact) continue;
+    if (overlay.dialect == Dialect::native) {
+      started(now, overlay,
               overlay.node.put_record(now, publication.key, publication.record.bytes,
                                       publication.record.salt_for(overlay.family), node_output_),
-              {Purpose::Kind::publish, slot, 0, {}});
+              {.kind = Purpose::Kind::publish, .slot = slot});
+      continue;
+    }
+    const std::uint32_t place = dht::slot_of(publication.announcer);
+    started(now, overlay,
+            overlay.node.get_item(now, dht::slot_target(publication.keys, place),
+                                  to_vector(dht::slot_salt(publication.keys, place)), node_output_),
+            {.kind = Purpose::Kind::before_write,
+             .slot = slot,
+             .news = std::make_shared<const Publication>(publication)});
+  }
+}
+
+// Over what was read, and only over that: who writes at the same time makes us read again.
+void Overlays::write_slot(Now now, Overlay& overlay, const Purpose& purpose) {
+  const Publication& news = *purpose.news;
+  const dht::Item* kept = purpose.kept ? &*purpose.kept : nullptr;
+  dht::Item item =
+      dht::next_in_slot(news.keys, dht::slot_of(news.announcer), kept, news.record.bytes, now.wall);
+  const auto expected = kept != nullptr ? std::optional{kept->sequence} : std::nullopt;
+  started(now, overlay, overlay.node.put_item(now, std::move(item), expected, node_output_),
+          {.kind = Purpose::Kind::publish, .slot = purpose.slot});
 }
 
 void Overlays::ping(Now now, CommandId command, const Endpoint& who) {
-  if (Overlay* overlay = of(who.address.family))
-    started(*overlay, overlay->node.ping(now, who, node_output_), {Purpose::Kind::ping, 0, command, who});
+  if (Overlay* overlay = any_of(who.address.family))
+    started(now, *overlay, overlay->node.ping(now, who, node_output_),
+            {.kind = Purpose::Kind::ping, .command = command, .asked = who});
   else
     events_.push_back(OverlayAnswer{command, PingAnswer{who, std::nullopt, {}}});
 }
@@ -130,20 +204,52 @@ void Overlays::ping(Now now, CommandId command, const Endpoint& who) {
 void Overlays::find(Now now, CommandId command, const Key& target) {
   if (overlays_.empty()) return;
   Overlay& overlay = overlays_.front();
-  started(overlay, overlay.node.find_node(now, target, usual_paths, node_output_),
-          {Purpose::Kind::find, 0, command, {}});
+  started(now, overlay, overlay.node.find_node(now, target, usual_paths, node_output_),
+          {.kind = Purpose::Kind::find, .command = command});
 }
 
-void Overlays::settle(Overlay& overlay) {
+void Overlays::settle(Now now, Overlay& overlay) {
   std::move(node_output_.datagrams.begin(), node_output_.datagrams.end(), std::back_inserter(datagrams_));
   node_output_.datagrams.clear();
   std::vector<dht::Event> events = std::exchange(node_output_.events, {});
-  for (dht::Event& event : events) on(overlay, event);
+  for (dht::Event& event : events) on(now, overlay, event);
   events.clear();
   if (node_output_.events.empty()) node_output_.events = std::move(events);  // keeps its room
 }
 
-void Overlays::on(Overlay& overlay, dht::Event& event) {
+void Overlays::ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done) {
+  const bool answered = done.outcome == dht::SearchOutcome::finished;
+  switch (purpose.kind) {
+    case Purpose::Kind::find: {
+      FindAnswer answer;
+      for (const dht::FoundNode& node : done.closest) answer.closest.push_back({node.id, node.endpoint});
+      answer.asked = done.stats.queries;
+      answer.answered = done.stats.answered;
+      answer.hops = done.stats.depth;
+      answer.took = done.stats.took;
+      events_.push_back(OverlayAnswer{purpose.command, std::move(answer)});
+      break;
+    }
+    case Purpose::Kind::read_slot: {
+      Reading& reading = overlay.readings[purpose.reading];
+      reading.anybody_answered = reading.anybody_answered || answered;
+      if (--reading.left > 0) break;
+      events_.push_back(LookupEnded{purpose.slot, overlay.family, reading.anybody_answered});
+      overlay.readings.erase(purpose.reading);
+      break;
+    }
+    case Purpose::Kind::before_write:
+      if (answered)
+        write_slot(now, overlay, purpose);
+      else
+        events_.push_back(Published{purpose.slot, 0});
+      break;
+    default:
+      events_.push_back(LookupEnded{purpose.slot, overlay.family, answered});
+  }
+}
+
+void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
   const auto take = [&](dht::SearchId search) -> std::optional<Purpose> {
     auto node = overlay.purposes.extract(search);
     return node ? std::optional{std::move(node.mapped())} : std::nullopt;
@@ -155,21 +261,17 @@ void Overlays::on(Overlay& overlay, dht::Event& event) {
     events_.push_back(
         RecordsFound{purpose.slot, std::move(values->records),
                      purpose.kind == Purpose::Kind::ask ? std::optional{purpose.asked} : std::nullopt});
+  } else if (auto* item = std::get_if<dht::SearchItem>(&event)) {
+    const auto found = overlay.purposes.find(item->search);
+    if (found == overlay.purposes.end()) return;
+    Purpose& purpose = found->second;
+    RecordsFound records{purpose.slot, {}, std::nullopt};
+    for (const ByteView record : dht::records_of(item->item.value))
+      records.records.push_back({to_vector(record), {}});
+    if (purpose.kind == Purpose::Kind::before_write) purpose.kept = std::move(item->item);
+    if (!records.records.empty()) events_.push_back(std::move(records));
   } else if (auto* done = std::get_if<dht::SearchDone>(&event)) {
-    const auto purpose = take(done->search);
-    if (!purpose) return;
-    if (purpose->kind == Purpose::Kind::find) {
-      FindAnswer answer;
-      for (const dht::FoundNode& node : done->closest) answer.closest.push_back({node.id, node.endpoint});
-      answer.asked = done->stats.queries;
-      answer.answered = done->stats.answered;
-      answer.hops = done->stats.depth;
-      answer.took = done->stats.took;
-      events_.push_back(OverlayAnswer{purpose->command, std::move(answer)});
-    } else {
-      events_.push_back(
-          LookupEnded{purpose->slot, overlay.family, done->outcome == dht::SearchOutcome::finished});
-    }
+    if (auto purpose = take(done->search)) ended(now, overlay, *purpose, *done);
   } else if (auto* put = std::get_if<dht::PutDone>(&event)) {
     if (const auto purpose = take(put->search)) events_.push_back(Published{purpose->slot, put->stored});
   } else if (auto* ping = std::get_if<dht::PingDone>(&event)) {
@@ -190,14 +292,16 @@ void Overlays::on(Overlay& overlay, dht::Event& event) {
 }
 
 std::optional<Endpoint> Overlays::external(Family family) const {
-  for (const Overlay& overlay : overlays_)
-    if (overlay.family == family) return overlay.node.external_endpoint();
+  for (const Overlay& overlay : overlays_)  // native ones stand first: their reports are signed
+    if (overlay.family == family)
+      if (const auto endpoint = overlay.node.external_endpoint()) return endpoint;
   return std::nullopt;
 }
 
 bool Overlays::reachable(Family family) const {
   for (const Overlay& overlay : overlays_)
-    if (overlay.family == family) return !overlay.node.stats().read_only;
+    if (overlay.dialect == Dialect::native && overlay.family == family)
+      return !overlay.node.stats().read_only;
   return false;
 }
 
@@ -221,10 +325,10 @@ std::vector<DhtStatus> Overlays::status() const {
   std::vector<DhtStatus> out;
   for (const Overlay& overlay : overlays_) {
     const dht::NodeStats stats = overlay.node.stats();
-    out.push_back({overlay.family, stats.position, static_cast<std::uint32_t>(stats.contacts),
-                   static_cast<std::uint32_t>(stats.records), stats.network_size,
-                   overlay.node.external_endpoint(), !stats.read_only, stats.queries_in, stats.queries_out,
-                   stats.bytes_in, stats.bytes_out});
+    out.push_back({overlay.dialect, overlay.family, stats.position,
+                   static_cast<std::uint32_t>(stats.contacts), static_cast<std::uint32_t>(stats.records),
+                   stats.network_size, overlay.node.external_endpoint(), !stats.read_only, stats.queries_in,
+                   stats.queries_out, stats.bytes_in, stats.bytes_out});
   }
   return out;
 }
@@ -248,7 +352,8 @@ Bytes Overlays::lan_ping(Random& random) const {
   query.transaction = dht::TransactionId::from(random.next());
   query.role = dht::SenderRole::read_only;
   query.body = dht::PingQuery{};
-  if (!overlays_.empty()) query.sender = overlays_.front().node.position();
+  if (!overlays_.empty() && overlays_.front().dialect == Dialect::native)
+    query.sender = overlays_.front().node.position();
   dht::NativeCodec{}.encode(query, out);
   return out;
 }

@@ -1,10 +1,12 @@
 // Overlays: the DHT side of a session. One dht::Node for each dialect and address family in use, and what
 // each of their searches is for. It routes between the session and the nodes and decides nothing: what was
-// found comes back as values.
+// found comes back as values. Records travel natively as such, and in mainline as items in slots
+// (dht/sealed_slots.hpp), which are read all and of which one is read and written.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,12 +50,12 @@ class Overlays {
   Overlays(Now now, const SessionConfig& config, Random& random);
 
   void start(Now now, const SessionConfig& config);
-  void handle(Now now, const Endpoint& from, ByteView datagram);
+  void handle(Now now, const Endpoint& from, ByteView datagram);  // of either dialect
   void tick(Now now);
   [[nodiscard]] Instant next_wake() const;
 
   void bootstrap(Now now, const std::vector<Endpoint>& nodes);
-  void look_up(Now now, Slot slot, const Key& key);
+  void look_up(Now now, Slot slot, const dht::EpochKeys& keys);
   void ask(Now now, Slot slot, const Endpoint& who, const Key& key);
   void hold(const Publication& publication);
   void forget(const Key& key);
@@ -80,22 +82,46 @@ class Overlays {
 
  private:
   struct Purpose {
-    enum class Kind : std::uint8_t { look_up, ask, publish, ping, find } kind{};
+    enum class Kind : std::uint8_t {
+      look_up,
+      ask,
+      publish,
+      ping,
+      find,
+      read_slot,    // one of those of a look-up
+      before_write  // what is in the slot that a publication goes to
+    } kind{};
     Slot slot = 0;
     CommandId command = 0;
-    Endpoint asked;
+    Endpoint asked{};
+    std::uint64_t reading = 0;                  // read_slot: of Overlay::readings
+    std::shared_ptr<const Publication> news{};  // before_write
+    std::optional<dht::Item> kept{};            // before_write: the newest found
+  };
+  // A look-up in mainline: as many searches as there are slots.
+  struct Reading {
+    std::uint32_t left = 0;
+    bool anybody_answered = false;
   };
   struct Overlay {
     std::string name;  // as in the catalog
+    Dialect dialect{};
     Family family{};
     dht::Node node;
-    std::map<dht::SearchId, Purpose> purposes;
+    std::map<dht::SearchId, Purpose> purposes{};
     bool has_contact = false;
+    std::map<std::uint64_t, Reading> readings{};
+    std::uint64_t last_reading = 0;
+    std::map<Key, Instant> read_at{};  // when a content's slots were read last, by its key of the epoch
   };
-  Overlay* of(Family family);
-  void started(Overlay& overlay, dht::SearchId search, Purpose purpose);
-  void settle(Overlay& overlay);  // node output -> datagrams and events
-  void on(Overlay& overlay, dht::Event& event);
+  Overlay* of(Dialect dialect, Family family);
+  Overlay* any_of(Family family);  // native before mainline
+  void read_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys);
+  void write_slot(Now now, Overlay& overlay, const Purpose& purpose);
+  void ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done);
+  void started(Now now, Overlay& overlay, dht::SearchId search, Purpose purpose);
+  void settle(Now now, Overlay& overlay);  // node output -> datagrams and events
+  void on(Now now, Overlay& overlay, dht::Event& event);
 
   std::vector<Overlay> overlays_;
   dht::NodeOutput node_output_;

@@ -104,11 +104,11 @@ struct Session::State {
 
 void Session::State::on(Turn& turn, DatagramIn& in) {
   turn.down.spend(turn.now.mono, in.bytes.size());
-  if (in.bytes.empty() || in.bytes.front() != dht::native_first_byte) return;  // other dialects: later
   if (in.via == DatagramIn::Via::own_port) {
     turn.overlays.handle(turn.now, in.from, in.bytes);
     return;
   }
+  if (in.bytes.empty() || in.bytes.front() != dht::native_first_byte) return;
   // Somebody on our own network: each content asks it for its own record, once in a while.
   if (!lan.admit(turn.now, in.from, config.listen_port)) return;
   for (auto& [slot, each] : swarms) each.hint(turn, in.from, Source::lan);

@@ -54,7 +54,7 @@ void Swarm::announce(Turn& turn) {
 
 void Swarm::look_up(Turn& turn) {
   for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall))
-    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch).key);
+    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch));
   const bool served = up_ >= few_peers || (complete_ && up_ > 0);
   const bool eager = look_up_gap_ < lonely_gap;
   const bool found = complete_ && turn.overlays.reachable(Family::v4);  // whoever comes can dial us

@@ -125,7 +125,9 @@ Result<void> Machine::start(const Endpoint& v4, const Endpoint& v6, WallTime wor
   session.up_rate = config_.up_limit;
   session.down_rate = config_.down_limit;
   session.bootstrap = config_.bootstrap;
-  for (const char* overlay : {"native4", "native6"}) {
+  session.native = config_.native;
+  session.mainline = config_.mainline;
+  for (const char* overlay : swarm::overlay_names) {
     auto contacts = life->catalog->contacts(overlay);
     if (!contacts) return std::unexpected(contacts.error());
     if (!contacts->empty()) session.saved.push_back({overlay, std::move(*contacts)});

@@ -32,6 +32,7 @@ struct MachineConfig {
   std::chrono::milliseconds clock_skew{};      // of its wall clock
   std::uint64_t up_limit = 0, down_limit = 0;  // what its user asks for (SessionConfig::up_rate)
   std::vector<Endpoint> bootstrap{};
+  bool native = true, mainline = false;  // DHTs that it is a node of
   DiskTiming timing{};
   CrashModel crash_model = CrashModel::off;
   std::uint64_t capacity = std::uint64_t{1} << 50;

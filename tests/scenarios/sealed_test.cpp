@@ -32,19 +32,31 @@ std::size_t count_in(const std::vector<Bytes>& texts, ByteView pattern) {
 }
 
 struct Sealed : testing::Test {
+  const bool by_mainline;  // the nodes between them know nothing but the mainline DHT
   World world{60};
   Recorder recorder;
   std::vector<MachineId> nodes, members;
   std::vector<storage::ContentPtr> contents;
   std::vector<Oracle> oracles;
 
+  explicit Sealed(bool mainline = false) : by_mainline(mainline) {}
+  MachineConfig node(std::vector<Endpoint> bootstrap) const {
+    return {.role = swarm::Role::bootstrap_node,
+            .bootstrap = std::move(bootstrap),
+            .native = !by_mainline,
+            .mainline = by_mainline};
+  }
+  MachineConfig member(const Endpoint& bootstrap) const {
+    return {.bootstrap = {bootstrap}, .mainline = by_mainline};
+  }
+
   void SetUp() override {
     world.network().set_tap(&recorder);
-    nodes.push_back(start_node(world));
+    nodes.push_back(start(world, node({})));
     const Endpoint first = world.endpoint(nodes[0]);
-    for (int i = 0; i < 12; ++i) nodes.push_back(start_node(world, {first}));
+    for (int i = 0; i < 12; ++i) nodes.push_back(start(world, node({first})));
     world.run_for(30s);
-    const MachineId sharer = start(world, {.bootstrap = {first}});
+    const MachineId sharer = start(world, member(first));
     members.push_back(sharer);
     for (std::uint64_t i = 0; i < 2; ++i) {
       oracles.push_back(Oracle::single("secret name " + std::to_string(i), 600'000, 70 + i));
@@ -53,7 +65,7 @@ struct Sealed : testing::Test {
     }
     world.run_for(30s);
     for (int i = 0; i < 2; ++i) {
-      const MachineId getter = start(world, {.bootstrap = {world.endpoint(nodes[3])}});
+      const MachineId getter = start(world, member(world.endpoint(nodes[3])));
       members.push_back(getter);
       for (const auto& content : contents) world.get(getter, content->id, {});
     }
@@ -68,6 +80,7 @@ struct Sealed : testing::Test {
     world.run_for(60s);
   }
 
+  void expect_nothing_shown();
   std::vector<Bytes> dump() {
     std::vector<Bytes> out;
     for (MachineId id = 0; id < world.size(); ++id)
@@ -76,7 +89,7 @@ struct Sealed : testing::Test {
   }
 };
 
-TEST_F(Sealed, NothingStoredOrSentShowsWhatIsShared) {
+void Sealed::expect_nothing_shown() {
   const std::vector<Bytes> records = dump();
   ASSERT_GT(records.size(), 10U);
   std::vector<Bytes> streams;
@@ -112,6 +125,14 @@ TEST_F(Sealed, NothingStoredOrSentShowsWhatIsShared) {
       EXPECT_EQ(count_in(records, ByteView{status.position.bytes}.first(8)), 0U);
   }
 }
+
+TEST_F(Sealed, NothingStoredOrSentShowsWhatIsShared) { expect_nothing_shown(); }
+
+// The same where records travel as items of BEP 44.
+struct SealedInMainline : Sealed {
+  SealedInMainline() : Sealed{true} {}
+};
+TEST_F(SealedInMainline, NothingStoredOrSentShowsWhatIsShared) { expect_nothing_shown(); }
 
 // Records of two contents (told apart by the swarm key at their front) have no eight bytes in common, and all
 // have one size.
