@@ -122,8 +122,9 @@ class Node {
   [[nodiscard]] std::optional<Endpoint> external_endpoint() const;  // with the port that most reports saw
   [[nodiscard]] const Key& position() const;
   [[nodiscard]] NodeStats stats() const;
-  [[nodiscard]] std::uint64_t digest() const;                               // of everything decided so far
-  [[nodiscard]] std::vector<std::pair<Key, Bytes>> stored_records() const;  // and items; for the test of sealedness
+  [[nodiscard]] std::uint64_t digest() const;  // of everything decided so far
+  [[nodiscard]] std::vector<std::pair<Key, Bytes>> stored_records()
+      const;  // and items; for the test of sealedness
 
  private:
   std::unique_ptr<NodeState> state_;
