@@ -32,7 +32,8 @@ Item next_in_slot(const EpochKeys& keys, std::uint32_t slot, const Item* kept, B
   std::vector<ByteView> records{record};
   auto sequence = static_cast<std::int64_t>(own.sequence);
   if (kept != nullptr) {
-    sequence = std::max(sequence, kept->sequence + 1);
+    // Whoever has the link may have written the highest number there is: then nothing follows it.
+    if (kept->sequence < INT64_MAX) sequence = std::max(sequence, kept->sequence + 1);
     for (const ByteView other : records_of(kept->value))
       if (read_header(other).announcer != own.announcer && check_record(other, keys.key, wall))
         records.push_back(other);

@@ -81,7 +81,7 @@ Done Disk::perform(LoadJob& job, Worker&) {
   if (!id) return failed(id.error());
   if (auto held = hold_lock(*id); !held) return failed(held.error());
   auto stored = catalog_.load(*id);
-  const auto sequence = stored ? catalog_.sequence(*id) : std::unexpected(stored.error());
+  const auto sequence = stored ? catalog_.sequence(job.id) : std::unexpected(stored.error());
   if (!sequence) {
     release_lock(*id);
     return failed(sequence.error());

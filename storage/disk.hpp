@@ -122,9 +122,8 @@ class Disk {
   using PieceFiles = std::vector<PieceFile>;
   [[nodiscard]] Outcome<PieceFiles> open_piece(Slot& slot, std::uint32_t piece);
   [[nodiscard]] Outcome<std::uint32_t> read_piece(Slot& slot, std::uint32_t piece, std::uint32_t begin,
-                                                  MutableBytes into, const PieceFiles& files);
-  [[nodiscard]] Outcome<HashDone> hash_piece(Slot& slot, std::uint32_t piece, const PieceFiles& files,
-                                             Worker& worker);
+                                                  MutableBytes into);
+  [[nodiscard]] Outcome<HashDone> hash_piece(Slot& slot, std::uint32_t piece, Worker& worker);
   [[nodiscard]] Outcome<void> settle_hashed(Slot& slot, std::uint32_t piece, const PieceFiles& files);
   [[nodiscard]] std::optional<FileStamp> note_hashed(Slot& slot, std::uint32_t piece, std::uint32_t file,
                                                      const FileStamp& stamp);

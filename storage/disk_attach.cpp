@@ -28,6 +28,17 @@ namespace {
 
 bool is_wanted(const AttachJob& job, std::uint32_t file) { return job.wanted.empty() || job.wanted[file]; }
 
+// Whether bytes of the file come with pieces of wanted ones (v1 alone), so that its part file is written.
+bool comes_along(const AttachJob& job, std::uint32_t file) {
+  const Content& content = *job.content;
+  const ContentFile& described = content.files[file];
+  if (content.v2 || described.pieces == 0) return false;
+  bool along = false;
+  for (const std::uint32_t piece : {described.first_piece, described.first_piece + described.pieces - 1})
+    content.visit_extents(piece, [&](const Extent& in) { along = along || is_wanted(job, in.file); });
+  return along;
+}
+
 Result<std::optional<Entry>> look(Folder& folder, const std::string& path) {
   auto entry = folder.stat(path);
   if (entry) return std::optional{std::move(*entry)};
@@ -245,7 +256,8 @@ Disk::Outcome<void> Disk::survey_file(Findings& at, Slot& slot, const AttachJob&
     if (!part && wanted) return std::unexpected(Fault{part.error(), slot.full_path(slot.parts[file])});
     const std::optional<Entry> at_part = part ? std::move(*part) : std::nullopt;
     verdict = judge_download(known, at_name, at_part);
-    if (wanted && (verdict == Verdict::taken || verdict == Verdict::blocked))
+    const bool occupied = verdict == Verdict::taken || verdict == Verdict::blocked;
+    if (occupied && (wanted || comes_along(job, file)))
       return std::unexpected(
           Fault{error_of_verdict(verdict), slot.full_path(at_name ? path : slot.parts[file])});
   } else {

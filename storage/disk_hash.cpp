@@ -17,9 +17,10 @@ constexpr std::uint32_t hash_chunk_bytes = Disk::max_batch * block_bytes;
 
 }  // namespace
 
+// A file as it was before the piece was read. It is not held open: a piece may lie in a great many.
 struct Disk::PieceFile {
   std::uint32_t file = 0;
-  Lease lease;
+  DiskFile state;
   FileStamp before;
 };
 
@@ -38,7 +39,7 @@ Disk::Outcome<Disk::PieceFiles> Disk::open_piece(Slot& slot, std::uint32_t piece
     if (!before)
       opened = std::unexpected(slot.fault(before.error(), extent.file));
     else
-      out.push_back({extent.file, std::move(*lease), *before});
+      out.push_back({extent.file, lease->state, *before});
   });
   if (!opened) return std::unexpected(std::move(opened.error()));
   return out;
@@ -47,7 +48,7 @@ Disk::Outcome<Disk::PieceFiles> Disk::open_piece(Slot& slot, std::uint32_t piece
 // Fills `into` from `begin` of the piece on, padding with zeros; as far as it is there, which is what it
 // gives.
 Disk::Outcome<std::uint32_t> Disk::read_piece(Slot& slot, std::uint32_t piece, std::uint32_t begin,
-                                              MutableBytes into, const PieceFiles& files) {
+                                              MutableBytes into) {
   const auto size = static_cast<std::uint32_t>(into.size());
   std::uint32_t done = 0;
   bool ended = false;
@@ -58,10 +59,13 @@ Disk::Outcome<std::uint32_t> Disk::read_piece(Slot& slot, std::uint32_t piece, s
   };
   slot.content->visit_extents(piece, begin, size, [&](const Extent& extent) {
     if (!read || ended) return;
-    const auto at = std::ranges::find(files, extent.file, &PieceFile::file);
-    SHOAL_CHECK(at != files.end());
     pad_to(extent.begin - begin);
-    const auto got = at->lease.file().read_at(extent.offset, into.subspan(done, extent.length));
+    const auto lease = acquire(slot, extent.file, Access::read);
+    if (!lease) {
+      read = std::unexpected(lease.error());
+      return;
+    }
+    const auto got = lease->file().read_at(extent.offset, into.subspan(done, extent.length));
     if (!got) {
       read = std::unexpected(slot.fault(got.error(), extent.file));
       return;
@@ -75,26 +79,25 @@ Disk::Outcome<std::uint32_t> Disk::read_piece(Slot& slot, std::uint32_t piece, s
 }
 
 // Leaves of the blocks that are wholly there; SHA-1 of the piece where all of it is.
-Disk::Outcome<HashDone> Disk::hash_piece(Slot& slot, std::uint32_t piece, const PieceFiles& files,
-                                         Worker& worker) {
+Disk::Outcome<HashDone> Disk::hash_piece(Slot& slot, std::uint32_t piece, Worker& worker) {
   const Content& content = *slot.content;
   const std::uint32_t size = content.piece_bytes(piece);
   const std::uint32_t row_size = content.v1 ? content.v1_piece_bytes(piece) : size;
   HashDone out{piece, {}, {}};
-  if (content.v2) out.leaves.reserve(content.blocks_in(piece));
+  out.leaves.reserve(content.blocks_in(piece));
   worker.scratch.resize(hash_chunk_bytes);
   Sha1Stream& stream = worker.stream;
   for (std::uint32_t begin = 0; begin < row_size; begin += hash_chunk_bytes) {
     const auto want = std::min(hash_chunk_bytes, row_size - begin);
     const MutableBytes chunk = MutableBytes{worker.scratch}.first(want);
-    const auto got = read_piece(slot, piece, begin, chunk, files);
+    const auto got = read_piece(slot, piece, begin, chunk);
     if (!got) {
       static_cast<void>(stream.finish());  // it starts anew
       return std::unexpected(got.error());
     }
     std::array<ByteView, max_batch> messages;
     std::size_t count = 0;
-    for (std::uint32_t at = 0; content.v2 && begin + at < size && at < *got;) {
+    for (std::uint32_t at = 0; begin + at < size && at < *got;) {
       const std::uint32_t length = content.block_length(piece, (begin + at) / block_bytes);
       if (*got - at < length) break;
       messages[count++] = ByteView{chunk}.subspan(at, length);
@@ -127,13 +130,15 @@ std::optional<FileStamp> Disk::note_hashed(Slot& slot, std::uint32_t piece, std:
 }
 
 Disk::Outcome<void> Disk::settle_hashed(Slot& slot, std::uint32_t piece, const PieceFiles& files) {
-  for (const auto& [file, lease, before] : files) {
-    if (lease.state.place != DiskFile::Place::final) continue;
-    const auto after = lease.file().stamp();
+  for (const auto& [file, state, before] : files) {
+    if (state.place != DiskFile::Place::final) continue;
+    const auto lease = acquire(slot, file, Access::read);
+    if (!lease) return std::unexpected(lease.error());
+    const auto after = lease->file().stamp();
     if (!after) return std::unexpected(slot.fault(after.error(), file));
     if (before != *after) return std::unexpected(file_changed(slot, file, before));
-    if (lease.state.finished && before != lease.state.stamp)
-      return std::unexpected(file_changed(slot, file, lease.state.stamp));
+    if (state.finished && before != state.stamp)
+      return std::unexpected(file_changed(slot, file, state.stamp));
     if (const auto other = note_hashed(slot, piece, file, before))
       return std::unexpected(file_changed(slot, file, *other));
   }
@@ -147,7 +152,7 @@ Done Disk::perform(HashJob& job, Worker& worker) {
   const auto files = open_piece(*slot, job.piece);
   if (!files && files.error().error.code == Code::not_found) return HashDone{job.piece, {}, {}};
   if (!files) return failed(files.error());
-  auto hashed = hash_piece(*slot, job.piece, *files, worker);
+  auto hashed = hash_piece(*slot, job.piece, worker);
   if (!hashed) return failed(std::move(hashed.error()));
   if (auto settled = settle_hashed(*slot, job.piece, *files); !settled)
     return failed(std::move(settled.error()));

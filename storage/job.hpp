@@ -138,7 +138,7 @@ struct WriteDone {
 };
 struct HashDone {
   std::uint32_t piece = 0;
-  std::vector<Sha256> leaves;  // v2: of each block; fewer than the piece has where the file is short
+  std::vector<Sha256> leaves;  // of each block; fewer than the piece has where the file is short
   std::optional<Sha1> v1;      // of the piece as v1 has it, where the content does and all of it is there
 };
 struct Committed {

@@ -152,7 +152,10 @@ Result<ContentPtr> make_content(const Description& description) {
   if (v2 && looks_single && !description.single_file) writer.key("shoal folder").integer(1);
   if (description.salt) writer.key("shoal salt").string(*description.salt);
   writer.end();
-  return parse_info(std::move(info));
+  auto content = parse_info(std::move(info));
+  if (content && (*content)->files.size() != description.files.size())
+    return fail(Code::unsafe, "a file has the name that padding has in v1 (_____padding_file_)");
+  return content;
 }
 
 // The largest file decides, since in v2 no piece holds two files. At most 2,048 pieces keep its layer at 64

@@ -51,8 +51,8 @@ Result<Entry> read_entry(MetainfoWalk& walk, Value properties, std::string path)
   out.properties = properties;
   const auto attributes = read_attributes(properties);
   if (!attributes) return std::unexpected(attributes.error());
-  out.padding = attributes->contains('p') ||
-                std::string_view{out.path}.substr(out.path.rfind('/') + 1).starts_with(bitcomet_padding);
+  const std::string_view last = std::string_view{out.path}.substr(out.path.rfind('/') + 1);
+  out.padding = attributes->contains('p') || (!walk.content.v2 && last.starts_with(bitcomet_padding));
   if (attributes->contains('x')) out.kind = FileKind::executable;
   if (attributes->contains('l') && !out.padding) out.kind = FileKind::symlink;
   if (out.kind == FileKind::symlink) return out;  // some write the length of what it leads to
@@ -149,6 +149,8 @@ Result<void> read_v1_files(MetainfoWalk& walk, Value root) {
   if (content.files.empty()) return fail(Code::malformed, "a public content has a file");
   if (auto ok = read_hashes(content, root, walk.row); !ok) return ok;
   content.single_file = !root.find("files");
+  if (content.single_file && content.files.front().kind == FileKind::symlink)
+    return fail(Code::unsafe, "a content is no symbolic link itself");
   return settle_order(content);
 }
 

@@ -129,7 +129,7 @@ void judge_by_trees(Work& work, std::span<const HashTask> tasks, std::span<const
 }
 
 // Per piece, and what is wrong with a file.
-std::vector<Judgement> judge_by_row(Work& work, const RowHashes& row) {
+std::vector<Judgement> judge_by_row(Work& work, RowHashes& row) {
   const Content& content = work.content;
   std::vector<Judgement> out(content.pieces, Judgement::bad);
   for (std::uint32_t p = 0; p < content.pieces; ++p) {
@@ -141,7 +141,10 @@ std::vector<Judgement> judge_by_row(Work& work, const RowHashes& row) {
     const HashOutcome& outcome = row.files[f];
     if (outcome.state == HashOutcome::State::untouched) continue;
     const ContentFile& file = content.files[f];
-    std::fill_n(out.begin() + file.first_piece, file.pieces, Judgement::bad);
+    for (std::uint32_t p = file.first_piece; p < file.first_piece + file.pieces; ++p) {
+      out[p] = Judgement::bad;
+      row.hashed.reset(p);  // who changes meanwhile tells nothing of the content
+    }
     if (outcome.state == HashOutcome::State::failed)
       work.report.files[f] = {FileVerdict::unreadable, file.pieces, outcome.error};
   }

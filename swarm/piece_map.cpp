@@ -37,9 +37,12 @@ PieceMap::PieceMap(storage::ContentPtr content, const Bitfield& have, const std:
 }
 
 bool PieceMap::any_wanted(std::uint32_t piece) const {
-  bool any = false;
-  content_->visit_extents(piece, [&](const storage::Extent& in) { any = any || wanted_files_[in.file]; });
-  return any;
+  bool any = false, padding = true;
+  content_->visit_extents(piece, [&](const storage::Extent& in) {
+    any = any || wanted_files_[in.file];
+    padding = false;
+  });
+  return any || padding;  // without it nobody is whole
 }
 
 // ---- bookkeeping

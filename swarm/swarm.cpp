@@ -218,6 +218,7 @@ void Swarm::close(Turn& turn) {
   peers_.for_each([&](PeerHandle handle, Peer&) { all.push_back(handle); });
   for (const PeerHandle handle : all) drop(turn, handle, Roster::Why::not_needed);
   for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  to_check_.clear();
   for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
     work_->map.write_failed(job.block);
     turn.pool.give(std::move(job.bytes));

@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -203,8 +204,9 @@ class Swarm {
   void tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece);
   void check_next(Turn& turn);
   void checked(Turn& turn, storage::HashDone& done);
-  void fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, bool read);
-  void blame_suspects(Turn& turn, std::uint32_t piece, const Suspects& suspects);
+  void fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const storage::HashDone& done);
+  void blame_suspects(Turn& turn, const Suspects& suspects, std::span<const Sha256> right);
+  void check_failed(Turn& turn, std::uint32_t piece, storage::JobFailure& failure);
   [[nodiscard]] bool learn_root(Turn& turn, std::uint32_t piece, std::span<const Sha256> leaves);
   void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
 
@@ -295,6 +297,8 @@ class Swarm {
   std::deque<std::uint32_t> layers_wanted_;  // one piece of each stretch of 512 whose roots are unknown
   std::map<std::uint32_t, LeavesWanted> leaves_wanted_;
   std::map<wire::HashRequest, std::uint32_t> hashes_asked_;   // request, piece
+  std::set<std::uint32_t> under_check_;                       // judged by v1: waiting to be hashed, or hashed
+  std::uint32_t check_failures_ = 0;                          // in a row
   std::map<std::uint32_t, Suspects> suspects_;                // by piece
   std::map<std::uint32_t, Learned> learned_;                  // by file
   std::map<std::uint32_t, std::vector<Sha256>> leaves_kept_;  // of verified pieces, to be served

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::chrono::seconds commit_every{2};      // what a crash may cost, in time ...
 constexpr std::uint64_t commit_bytes = 64ULL << 20;  // ... and in bytes (DESIGN 9)
+constexpr std::uint32_t most_check_failures =
+    64;  // in a row: more than files that may share a piece in earnest
 constexpr std::uint32_t most_commit_failures =
     3;  // in a row: the disk is broken, and hashing again mends nothing
 
@@ -38,6 +40,7 @@ void Swarm::disk_done(Turn& turn, storage::JobId job, storage::Done&& done) {
         written(turn, pending, std::get<storage::WriteDone>(*done));
         break;
       case Kind::check:
+        check_failures_ = 0;
         checked(turn, std::get<storage::HashDone>(*done));
         break;
       case Kind::serve_leaves:
@@ -93,8 +96,7 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
     case Kind::check:
     case Kind::serve_leaves: {
       if (pending.kind == Kind::check) {
-        storage::HashDone nothing{pending.piece, {}, {}};
-        checked(turn, nothing);
+        check_failed(turn, pending.piece, failure);
       } else if (Peer* peer = peers_.find(pending.peer)) {
         --peer->leaf_reads;
         send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
@@ -109,6 +111,25 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
       event(turn, What::closed);
       break;
   }
+}
+
+// A piece cannot be hashed. One whose file changed under us has nothing there that counts; but a piece of v1
+// may have bytes of a file that merely seems changed, and is hashed again once that is being looked at.
+void Swarm::check_failed(Turn& turn, std::uint32_t piece, storage::JobFailure& failure) {
+  const bool running = stage_ == Stage::running;
+  const bool changed = failure.error.code == Code::mismatch;
+  if (running && changed && !content_->v2 && ++check_failures_ < most_check_failures) {
+    file_changed(turn, piece, failure.path);
+    to_check_.push_back(piece);
+    --checking_;
+    return check_next(turn);
+  }
+  const bool broken =
+      !changed && failure.error.code != Code::not_found && failure.error.code != Code::cancelled;
+  if (running && broken && ++check_failures_ >= most_check_failures)
+    return fail(turn, failure.error, std::move(failure.path));
+  storage::HashDone nothing{piece, {}, {}};
+  checked(turn, nothing);
 }
 
 void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure& failure) {

@@ -77,6 +77,7 @@ void Swarm::ask_hashes(Turn& turn) {
 
 void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred,
                         std::vector<Sha256> on_disk) {
+  if (!content_->v2) return;  // its blocks have no hashes
   const auto [entry, fresh] = leaves_wanted_.try_emplace(piece);
   LeavesWanted& wanted = entry->second;
   if (!fresh && why == LeavesWanted::Why::ahead) return;

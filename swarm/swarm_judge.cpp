@@ -26,7 +26,7 @@ constexpr Error contradicts_itself{
 // Every block of the piece is on the disk: is it what the content says?
 void Swarm::judge(Turn& turn, std::uint32_t piece) {
   if (content_->v1) {
-    to_check_.push_back(piece);
+    if (under_check_.insert(piece).second) to_check_.push_back(piece);
     return check_next(turn);
   }
   const auto leaves = work_->map.leaves(piece);
@@ -49,8 +49,6 @@ Swarm::Truth Swarm::by_trees(std::uint32_t piece, std::span<const Sha256> leaves
 }
 
 void Swarm::accept(Turn& turn, std::uint32_t piece) {
-  if (const auto suspects = suspects_.extract(piece); !suspects.empty())
-    blame_suspects(turn, piece, suspects.mapped());
   work_->map.verified(piece);
   leaves_wanted_.erase(piece);
   to_commit_.push_back(piece);
@@ -85,8 +83,9 @@ void Swarm::check_next(Turn& turn) {
 
 void Swarm::checked(Turn& turn, storage::HashDone& done) {
   --checking_;
-  check_next(turn);
   const std::uint32_t piece = done.piece;
+  under_check_.erase(piece);
+  check_next(turn);
   if (work_->map.state(piece) != PieceState::complete) return;
   const Truth trees = by_trees(piece, done.leaves);
   Truth row = Truth::unknown;
@@ -97,9 +96,11 @@ void Swarm::checked(Turn& turn, storage::HashDone& done) {
   if (row == Truth::yes || (row == Truth::unknown && trees == Truth::yes)) {
     if (content_->v1 && content_->v2) keep_leaves(piece, done.leaves);
     if (content_->v2 && trees == Truth::unknown && !learn_root(turn, piece, done.leaves)) return;
+    if (const auto suspects = suspects_.extract(piece); !suspects.empty())
+      blame_suspects(turn, suspects.mapped(), done.leaves);
     return accept(turn, piece);
   }
-  if (!work_->map.leaves(piece).empty()) return fetched_wrong(turn, piece, trees, done.v1.has_value());
+  if (!work_->map.leaves(piece).empty()) return fetched_wrong(turn, piece, trees, done);
   const bool alone = trees != Truth::unknown && content_->blocks_in(piece) == 1;
   if (!content_->v2 || done.leaves.empty() || alone) {
     work_->map.restore(piece, {}, {});
@@ -109,12 +110,16 @@ void Swarm::checked(Turn& turn, storage::HashDone& done) {
   }
 }
 
-// A piece of v1 or of a hybrid, whole on the disk (`read`: and read again) and not right.
-void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, bool read) {
-  work_->map.failed(piece);
-  if (trees == Truth::no && read) return want_leaves(turn, piece, LeavesWanted::Why::failed);
-  if (!read) return work_->map.reset(piece);  // the disk is at fault, and nobody else
+// A piece of v1 or of a hybrid that was written, read again, and is not right.
+void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const storage::HashDone& done) {
   const auto leaves = work_->map.leaves(piece);
+  if (!std::ranges::equal(leaves, done.leaves)) {
+    // What lies there is not what came: the disk is at fault, or who writes to it, and no peer.
+    leaves_wanted_.erase(piece);
+    return work_->map.reset(piece);
+  }
+  work_->map.failed(piece);
+  if (trees == Truth::no) return want_leaves(turn, piece, LeavesWanted::Why::failed);
   Suspects suspects{work_->map.senders(piece), {leaves.begin(), leaves.end()}};
   wasted_ += content_->piece_bytes(piece);
   work_->map.reset(piece);
@@ -126,10 +131,9 @@ void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, bool rea
 
 // v1 tells only of whole pieces. Once a piece that failed has been fetched anew and is right, the blocks that
 // differ from those of before are the bad ones.
-void Swarm::blame_suspects(Turn& turn, std::uint32_t piece, const Suspects& suspects) {
-  const auto right = work_->map.leaves(piece);
+void Swarm::blame_suspects(Turn& turn, const Suspects& suspects, std::span<const Sha256> right) {
   std::map<PeerHandle, std::uint32_t> bad;
-  for (std::size_t block = 0; block < right.size(); ++block)
+  for (std::size_t block = 0; block < std::min(right.size(), suspects.leaves.size()); ++block)
     if (suspects.senders[block] && suspects.leaves[block] != right[block]) ++bad[suspects.senders[block]];
   for (const auto& [sender, blocks] : bad) blame(turn, sender, blocks);
 }

@@ -139,8 +139,13 @@ Plan Plan::draw(std::uint64_t seed) {
   out.faults = lots.below(12);
   Lots formats{seed, "formats"};
   for (ContentPlan& content : out.contents)
-    if (formats.chance(0.5))
+    if (formats.chance(0.5)) {
       content.format = formats.chance(0.5) ? storage::Format::v1 : storage::Format::hybrid;
+      // Pieces of v1 may have any length.
+      if (content.format == storage::Format::v1 && formats.chance(0.4))
+        content.piece_length =
+            static_cast<std::uint32_t>(formats.between(storage::min_v1_piece_length, 100'000));
+    }
   return out;
 }
 

@@ -154,7 +154,7 @@ class Engine {
     const Content& content = *made_.content;
     if (content.v1 && (!hashed.v1 || !equal(*hashed.v1, content.v1_hash(hashed.piece)))) return false;
     std::vector<Sha256> expected;
-    for (std::uint32_t b = 0; content.v2 && b < content.blocks_in(hashed.piece); ++b)
+    for (std::uint32_t b = 0; b < content.blocks_in(hashed.piece); ++b)
       expected.push_back(sha256(block_of(made_, hashed.piece, b)));
     return hashed.leaves == expected;
   }

@@ -57,7 +57,7 @@ TEST_F(DiskV1, ADownloadEndsWithTheFiles) {
       const auto hashed = life.get<HashDone>(HashJob{0, piece});
       ASSERT_TRUE(hashed && hashed->v1);
       EXPECT_TRUE(equal(*hashed->v1, made.content->v1_hash(piece)));
-      EXPECT_EQ(hashed->leaves.size(), format == Format::v1 ? 0 : made.content->blocks_in(piece));
+      EXPECT_EQ(hashed->leaves.size(), made.content->blocks_in(piece));
     }
     EXPECT_TRUE(life.catalog().find(made.content->id)->value().have.all());
     ASSERT_TRUE(life.run(DetachJob{0, 0, 0}));

@@ -148,6 +148,8 @@ TEST(MetainfoV1, BadOnesAreRefused) {
        Code::exists},
       {"a file in a file", files_info(entry("1", "1:a1:b") + entry("1", "1:a"), 1), Code::exists},
       {"a negative length", single_info("-1", 1), Code::malformed},
+      {"a link instead of a file",
+       "d4:attr1:l4:name1:n12:piece lengthi16384e" + hashes(0) + "12:symlink pathl1:aee", Code::unsafe},
       {"a link that leaves", files_info("d4:attr1:l4:pathl1:be12:symlink pathl2:..2:..1:aee", 0),
        Code::unsafe},
       {"tiny pieces", files_info(entry("1", "1:a"), 1, "1023"), Code::malformed},
@@ -210,6 +212,22 @@ TEST(MetainfoV1, AHybridThatContradictsItselfIsRefused) {
   std::string fewer = good;
   fewer.replace(fewer.find(pieces), pieces.size() + 20, "6:pieces60:");
   EXPECT_FALSE(parse(fewer));
+}
+
+TEST(MetainfoV1, AFileThatIsNamedLikePaddingIsOne) {
+  Description d;
+  d.name = "n";
+  d.piece_length = 16384;
+  d.files = {{"_____padding_file_0", 5, sha256({}), FileKind::regular, {}},
+             {"a", 5, sha256({}), FileKind::regular, {}}};
+  d.format = Format::hybrid;
+  d.v1_hashes.resize(40, 7);
+  EXPECT_TRUE(make_content(d));
+  d.format = Format::v1;
+  d.v1_hashes.resize(20);
+  const auto refused = make_content(d);
+  ASSERT_FALSE(refused) << "others would take it for padding";
+  EXPECT_EQ(refused.error().code, Code::unsafe);
 }
 
 TEST(MetainfoV1, WhatIsMadeIsReadBack) {
