@@ -106,6 +106,7 @@ PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span
 PathResult<Bytes> hash_v1(Folder& folder, const Survey& survey, const Content& content,
                           const ImportOptions& options, Executor& executor) {
   std::vector<RowFile> files;
+  files.reserve(survey.files.size());
   for (const SurveyedFile& file : survey.files)
     files.push_back({file.disk_path, file.stamp.size, file.stamp});
   RowHashes row = hash_row(folder, content, files, executor, options.progress);
