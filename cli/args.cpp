@@ -82,8 +82,8 @@ void add_common(CLI::App& app, Raw& raw, Options& out) {
   flag("--local", out.local, "SHOAL_LOCAL",
        "loopback and private addresses are peers: for a LAN or a test network");
   flag("--no-lsd", raw.no_lsd, "SHOAL_NO_LSD", "do not look for peers on the local network");
-  flag("--no-mainline", raw.no_mainline, "SHOAL_NO_MAINLINE", "do not use the BitTorrent DHT");
-  flag("--no-native", raw.no_native, "SHOAL_NO_NATIVE", "do not use shoal's own dialect");
+  flag("--no-mainline", raw.no_mainline, "SHOAL_NO_MAINLINE", "do not speak BitTorrent");
+  flag("--no-native", raw.no_native, "SHOAL_NO_NATIVE", "speak BitTorrent alone");
   text("--mse", raw.mse, "SHOAL_MSE", "encryption of BitTorrent connections: off, prefer, require")
       ->type_name("MODE");
 }
@@ -233,10 +233,14 @@ Judged judge_common(const Raw& raw, Options& out) {
   out.talk = raw.quiet ? Talk::quiet : Talk::usual;
   out.lan = raw.no_lsd ? Lan::ignore : Lan::discover;
   out.mainline = !raw.no_mainline;
-  if (raw.no_native)
-    return wrong(
-        "--no-native leaves no dialect to speak: BitTorrent's is not part of this version; leave it away");
-  if (!raw.mse.empty() && raw.mse != "off" && raw.mse != "prefer" && raw.mse != "require")
+  out.native = !raw.no_native;
+  if (raw.no_native && raw.no_mainline)
+    return wrong("--no-native and --no-mainline leave no dialect to speak; leave one of them away");
+  if (raw.mse == "off")
+    out.mse = swarm::Obfuscation::off;
+  else if (raw.mse == "require")
+    out.mse = swarm::Obfuscation::require;
+  else if (!raw.mse.empty() && raw.mse != "prefer")
     return wrong("--mse is off, prefer or require");
   if (!raw.listen.empty())
     if (auto ok = take("--listen", parse_listen(raw.listen), out.listen); !ok) return ok;
@@ -263,9 +267,13 @@ Judged judge_share(const Raw::Share& raw, Options& out) {
   out.name = raw.name;
   out.sharing = raw.each ? Sharing::each : Sharing::together;
   out.serving = raw.once ? Serving::one_copy : Serving::until_stopped;
-  if (raw.is_public)
+  out.visibility = raw.is_public ? swarm::Visibility::open : swarm::Visibility::sealed;
+  if (raw.is_public && !out.mainline)
     return wrong(
-        "--public needs the BitTorrent dialect, which is not part of this version; share sealed, without it");
+        "--public is for BitTorrent's clients, whom --no-mainline keeps away; leave one of them away");
+  if (!raw.is_public && !out.native)
+    return wrong(
+        "--no-native: a sealed share speaks shoal's own dialect alone; add --public, or leave it away");
   if (raw.each && !raw.name.empty())
     return wrong("--name and --each exclude each other: each PATH keeps its own name");
   return judge_name(raw.name);

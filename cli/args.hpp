@@ -17,7 +17,9 @@
 #include "dht/base/key.hpp"
 #include "storage/link.hpp"
 #include "storage/metainfo.hpp"
+#include "swarm/config.hpp"
 #include "swarm/io.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::cli {
 
@@ -69,11 +71,13 @@ struct Options {
   Form form = Form::text;
   Talk talk = Talk::usual;
   Lan lan = Lan::discover;
-  bool mainline = true;  // a node of the BitTorrent DHT as well
+  bool native = true, mainline = true;  // dialects to speak, in the DHT and with peers
+  swarm::Obfuscation mse = swarm::Obfuscation::prefer;
   bool local = false;
   // share, create
   std::vector<std::string> paths;  // as given
   std::string name;                // empty: the path's own
+  swarm::Visibility visibility = swarm::Visibility::sealed;
   Sharing sharing = Sharing::together;
   Serving serving = Serving::until_stopped;
   std::uint32_t piece_length = 0;  // 0: chosen

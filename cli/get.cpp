@@ -30,6 +30,7 @@ class Getting final : public Duty {
   void answered(const swarm::Answer& answer) override {
     const auto* event = std::get_if<swarm::ContentEvent>(&answer.what);
     if (event == nullptr || answer.command != command_) return;
+    id_ = event->id;  // its own, once the metadata is here
     using What = swarm::ContentEvent::What;
     if (const auto status = look()) report_.event(*event, *status);
     switch (event->what) {
@@ -123,11 +124,10 @@ Outcome<Exit> get_command(CommandRoom& room) {
   std::vector<storage::HostPort> hosts;
   std::string name;
   if (auto* link = std::get_if<storage::Link>(&*source)) {
-    if (link->is_public)
-      return give_up(Exit::not_a_link,
-                     "a magnet link needs the BitTorrent dialect, which this version does not speak; get a "
-                     "shoal: link or a torrent file");
     open.id = link->id;
+    open.v1 = link->v1;
+    open.is_public = link->is_public;
+    open.only_places = link->only;
     name = link->name;
     hosts = link->at;
   } else {
@@ -135,8 +135,12 @@ Outcome<Exit> get_command(CommandRoom& room) {
     open.id = torrent.content->id;
     open.info = torrent.content->info;
     open.layers = std::move(torrent.layers);
+    open.is_public = !torrent.content->sealed;
     name = torrent.content->name;
   }
+  if (!open.is_public && !room.options.native)
+    return give_up(Exit::usage,
+                   "--no-native: a sealed share speaks shoal's own dialect alone; leave it away");
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};

@@ -155,6 +155,32 @@ Exit judge(Report& report, const storage::Content& content, const storage::Verif
   return Exit::bad_content;
 }
 
+// What was found whole may be shared from where it lies without being hashed again: it counts as a share of
+// that path. Nothing is said where that cannot be: it is in use, or the state is not there.
+void remember(CommandRoom& room, const storage::Torrent& torrent, const std::string& folder,
+              const storage::VerifyReport& verified) {
+  const auto state = open_state(room.options.state, Use::catalog_alone, room.environment);
+  if (!state || torrent.content->files.empty()) return;
+  const storage::Content& content = *torrent.content;
+  const auto lock = (*state)->locks->acquire(storage::content_lock(content.id));
+  const auto known = (*state)->catalog->find(content.id);
+  if (!lock || !known || *known) return;  // what is known already keeps its role and place
+  storage::ContentRecord record;
+  record.content = torrent.content;
+  record.role = storage::ContentRole::share;
+  record.folder = folder;
+  record.root_name = verified.paths.front().substr(0, verified.paths.front().find('/'));
+  record.have = storage::ContentRecord::Have::all;
+  record.layers = torrent.layers;
+  record.stamps = verified.stamps;
+  for (std::uint32_t i = 0; i < content.files.size(); ++i)
+    if (verified.paths[i] != content.disk_path(i)) record.disk_paths = verified.paths;
+  const auto kind = content.sealed ? storage::ShareKind::sealed : storage::ShareKind::open;
+  const std::vector<std::string> path{absolute_path(record.root_name, folder)};
+  if ((*state)->catalog->store_share(storage::share_key(path, {}, kind), {}, record))
+    room.report.say("known from now on: shoal share takes it from there as it is");
+}
+
 }  // namespace
 
 Outcome<Exit> info_command(CommandRoom& room) {
@@ -190,6 +216,7 @@ Outcome<Exit> verify_command(CommandRoom& room) {
   });
   if (!*verified)
     return std::unexpected(failure_of(Doing::verifying, verified->error().error, verified->error().path));
+  if ((*verified)->whole()) remember(room, torrent, folder->front(), **verified);
   return judge(room.report, *torrent.content, **verified);
 }
 

@@ -2,7 +2,9 @@
 #include "cli/peer_process.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +15,16 @@ namespace shoal::cli {
 namespace {
 
 constexpr std::chrono::milliseconds look_every{250};  // at the number of contacts; a fourth of progress
-constexpr std::chrono::seconds names_wait{3};         // a hint found later is still a DHT node to ask
+// Nodes of BitTorrent's DHT that anybody may start from, of several operators. Asked where nobody else is
+// known or answers, and never where --bootstrap names others.
+constexpr std::array<std::pair<const char*, std::uint16_t>, 5> well_known{{{"router.bittorrent.com", 6881},
+                                                                           {"dht.transmissionbt.com", 6881},
+                                                                           {"dht.libtorrent.org", 25401},
+                                                                           {"router.utorrent.com", 6881},
+                                                                           {"dht.aelitis.com", 6881}}};
+constexpr std::chrono::seconds others_first{
+    5};                                        // how long saved contacts and those of the link are waited for
+constexpr std::chrono::seconds names_wait{3};  // a hint found later is still a DHT node to ask
 
 // Listening on an address that strangers cannot reach says that none are wanted.
 swarm::Reach reach_of(const Options& options) {
@@ -74,10 +85,13 @@ Outcome<void> PeerProcess::open(swarm::Role role) {
   session.lan_discovery = options_.lan == Lan::discover;
   session.up_rate = options_.up_rate;
   session.down_rate = options_.down_rate;
+  session.native = options_.native;
   session.mainline = options_.mainline;
+  session.mse = options_.mse;
   for (const char* overlay : swarm::overlay_names) {
     auto contacts = state_.catalog->contacts(overlay);
     if (!contacts) return std::unexpected(catalog_failure(contacts.error(), state_.catalog_path));
+    known_ = known_ || !contacts->empty();
     session.saved.push_back({overlay, std::move(*contacts)});
   }
   for (const auto* hosts : {&options_.bootstrap, &options_.peers})
@@ -147,6 +161,18 @@ void PeerProcess::look_up(const std::vector<storage::HostPort>& hosts) {
                       });
   one_less();
   reactor_.after(names_wait, [this] { begin(); });
+  const bool alone = !known_ && wanted.empty();
+  reactor_.after(alone ? std::chrono::seconds{0} : others_first, [this] { ask_well_known(); });
+}
+
+void PeerProcess::ask_well_known() {
+  if (finish_ || contacts_ > 0 || !options_.mainline || reach_ == swarm::Reach::local ||
+      !options_.bootstrap.empty())
+    return;
+  for (const auto& [name, port] : well_known)
+    resolver_.resolve({name, port}, [this](const auto&, const std::vector<Endpoint>& found) {
+      if (!found.empty() && !finish_) host_->command(swarm::Bootstrap{found, swarm::Dialect::mainline});
+    });
 }
 
 void PeerProcess::begin() {

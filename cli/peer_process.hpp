@@ -60,6 +60,7 @@ class PeerProcess {
   void report_clock(const swarm::ClockAnswer& clock);
   void check_contacts();
   void look_up(const std::vector<storage::HostPort>& hosts);
+  void ask_well_known();
   void begin();
   void signalled(int count);
   void remember_port();
@@ -82,6 +83,7 @@ class PeerProcess {
   std::uint32_t contacts_ = 0, quarters_ = 0;
   std::optional<Endpoint> told_reach_;
   bool begun_ = false, answered_ = false;
+  bool known_ = false;  // contacts of earlier runs
 };
 
 }  // namespace shoal::cli

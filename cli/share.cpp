@@ -37,9 +37,10 @@ struct Before {
   std::optional<storage::FoundContent> found;
 };
 
-Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, const std::string& name) {
+Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, const std::string& name,
+                       storage::ShareKind kind) {
   Before out;
-  out.key = storage::share_key(paths, name, storage::ShareKind::sealed);
+  out.key = storage::share_key(paths, name, kind);
   const auto broken = [&](const Error& error) {
     return std::unexpected(catalog_failure(error, state.catalog_path));
   };
@@ -74,7 +75,10 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
   storage::PosixVfs vfs;
   storage::HashProgress progress;
   storage::ImportOptions options;
-  options.salt = before.salt;
+  if (room.options.visibility == swarm::Visibility::open)
+    options.format = storage::Format::hybrid;
+  else
+    options.salt = before.salt;
   options.earlier = before.earlier.content ? &before.earlier : nullptr;
   options.progress = &progress;
   std::optional<PathResult<storage::Imported>> imported;
@@ -97,10 +101,12 @@ Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<s
   const auto survey = storage::survey(vfs, paths, name);
   if (!survey)
     return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
-  if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, 0);
+  const bool open = room.options.visibility == swarm::Visibility::open;
+  const auto folders = static_cast<std::uint32_t>(open ? survey->empty_folders.size() : 0);
+  if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, folders);
       !skipped.empty())
     room.report.say(skipped);
-  auto before = recall(state, paths, name);
+  auto before = recall(state, paths, name, open ? storage::ShareKind::open : storage::ShareKind::sealed);
   if (!before) return std::unexpected(before.error());
   if (nothing_changed(*survey, *before)) {
     room.report.say(
@@ -128,6 +134,7 @@ class Shares final : public Duty {
       open.folder = share.folder;
       open.hints = hints;
       open.seed.until = swarm::SeedUntil::forever;
+      open.is_public = !share.content->sealed;
       const swarm::CommandId id = peer_.host().command(std::move(open));
       reports_.try_emplace(id, room_.report, Doing::reading_share, share.content->name, share.folder);
       of_.emplace(id, &share);
@@ -179,13 +186,15 @@ class Shares final : public Duty {
     storage::Link link;
     link.id = share.content->id;
     link.name = share.content->name;
+    link.is_public = !share.content->sealed;
+    link.v1 = share.content->v1;
     bool global = false;
     for (const Endpoint& endpoint : peer_.host().endpoints()) {
       link.at.push_back(storage::HostPort::from(endpoint));
       global = global || endpoint.address.global();
     }
     const std::size_t own = link.at.size();
-    if (!global)
+    if (!global && !link.is_public)  // a magnet link names peers alone
       for (const Endpoint& given : peer_.given_bootstrap())
         if (link.at.size() < own + max_given_addresses && given.address.global())
           link.at.push_back(storage::HostPort::from(given));

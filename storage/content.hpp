@@ -90,6 +90,11 @@ struct Content {
   [[nodiscard]] std::uint32_t v1_piece_bytes(std::uint32_t piece) const {
     return at_most_a_piece(v1_bytes - start_of(piece));
   }
+  // How much of a piece others may ask for: what it holds and the zeros behind that, which v1's pieces go on
+  // with, and whole blocks of v2's, as some clients ask for them.
+  [[nodiscard]] std::uint32_t readable_bytes(std::uint32_t piece) const {
+    return v1 ? v1_piece_bytes(piece) : std::min(blocks_in(piece) * block_bytes, piece_length);
+  }
   [[nodiscard]] std::uint32_t blocks_in(std::uint32_t piece) const {
     return (piece_bytes(piece) + block_bytes - 1) / block_bytes;
   }

@@ -19,9 +19,7 @@ Done Disk::perform(ReadJob& job, Worker&) {
   const SlotPtr slot = slot_of(job.slot);
   if (!slot) return failed(detached, std::move(job.into));
   const Content& content = *slot->content;
-  const std::uint32_t size = job.piece >= content.pieces ? 0
-                             : content.v1                ? content.v1_piece_bytes(job.piece)
-                                                         : content.piece_bytes(job.piece);
+  const std::uint32_t size = job.piece >= content.pieces ? 0 : content.readable_bytes(job.piece);
   if (job.begin > size || job.length > size - job.begin) return failed(out_of_range, std::move(job.into));
   job.into.clear();
   SHOAL_CHECK(job.into.room() >= std::size_t{job.lead} + job.length);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <string_view>
 
 #include "dht/base/check.hpp"
 #include "storage/file_hasher.hpp"
@@ -121,10 +123,15 @@ bool unchanged(const Survey& now, const Content& content, std::span<const FileSt
   if (now.name != content.name || now.single_file != content.single_file ||
       now.files.size() != content.files.size() || stamps.size() != content.files.size())
     return false;
-  for (std::size_t i = 0; i < now.files.size(); ++i) {
-    const SurveyedFile& a = now.files[i];
+  // Contents that others made may have their files in any order (v1).
+  std::map<std::string_view, const SurveyedFile*> surveyed;
+  for (const SurveyedFile& file : now.files) surveyed.emplace(file.path, &file);
+  for (std::size_t i = 0; i < content.files.size(); ++i) {
     const ContentFile& b = content.files[i];
-    if (a.path != b.path || a.kind != b.kind || a.target != b.target) return false;
+    const auto found = surveyed.find(b.path);
+    if (found == surveyed.end()) return false;
+    const SurveyedFile& a = *found->second;
+    if (a.kind != b.kind || a.target != b.target) return false;
     if (a.kind != FileKind::symlink && (a.stamp != stamps[i] || a.stamp.size != b.length)) return false;
   }
   return !content.sealed || now.empty_folders == content.empty_folders;

@@ -215,6 +215,8 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   std::vector<Judgement> by_row;
   if (content.v1) by_row = judge_by_row(work, row);
   count_good(work, by_row, row.hashed);
+  work.report.paths = std::move(work.paths);
+  work.report.stamps = std::move(work.stamps);
   return std::move(work.report);
 }
 

@@ -40,6 +40,9 @@ struct VerifyReport {
   // Of a hybrid: pieces that are right by one of its parts and wrong by the other, so that no file can ever
   // be right; they count as bad. The content itself is at fault.
   std::uint32_t inconsistent_pieces = 0;
+  // Per file: where it was found beneath the folder, and what it was when it was hashed.
+  std::vector<std::string> paths;
+  std::vector<FileStamp> stamps;
   [[nodiscard]] bool whole() const { return whole_files == files.size() && missing_folders == 0; }
 };
 

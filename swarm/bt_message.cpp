@@ -102,6 +102,7 @@ class Body {
     append_be(out_, m.piece);
   }
   void operator()(const wire::DhtPort& m) {
+    if (!theirs_.dht) return;
     out_.push_back(port);
     append_be(out_, m.port);
   }
@@ -297,6 +298,27 @@ Result<void> read_exchange(ByteView payload, std::vector<wire::Message>& out) {
 }
 
 }  // namespace
+
+BtOrder bt_order(std::uint8_t kind) {
+  switch (kind) {
+    case bitfield:
+    case have_all:
+    case have_none:
+      return BtOrder::names_pieces;
+    case choke:
+    case unchoke:
+    case interested:
+    case not_interested:
+    case have:
+    case request:
+    case piece:
+    case cancel:
+    case reject:
+      return BtOrder::after_pieces;
+    default:
+      return BtOrder::any;
+  }
+}
 
 void write_bt(const wire::Message& message, const BtExtensions& theirs, Bytes& out) {
   std::visit(Body{out, theirs}, message);

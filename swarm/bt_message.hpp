@@ -20,6 +20,10 @@ inline constexpr std::size_t bt_block_header_bytes = 1 + 8;  // kind, piece, beg
 inline constexpr std::size_t bt_control_bytes =
     1 << 17;  // of any frame but a bitfield: 2,000 entries of exchange
 inline constexpr std::uint8_t bt_piece_kind = 7, bt_bitfield_kind = 5;
+// What a frame of this kind means for the set of pieces that its sender has (wire::Pieces): names it, comes
+// only after it, so that who has not named one has none (BEP 3), or nothing.
+enum class BtOrder : std::uint8_t { names_pieces, after_pieces, any };
+[[nodiscard]] BtOrder bt_order(std::uint8_t kind);
 
 // What the other end's extended handshake named its messages; 0: it does not take such.
 struct BtExtensions {
@@ -27,6 +31,7 @@ struct BtExtensions {
   bool fast = false;      // BEP 6, of its reserved bits
   bool extended = false;  // BEP 10
   bool hashes = false;    // BEP 52
+  bool dht = false;       // BEP 5
 };
 
 // Appends the body of a frame, its kind first; nothing at all where the other end does not take such a

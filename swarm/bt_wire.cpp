@@ -48,6 +48,12 @@ void empty(Bytes& scratch) {
 
 }  // namespace
 
+crypto::PublicKey peer_name(const BtPeerId& id) {
+  crypto::PublicKey out{};
+  std::ranges::copy(id, out.begin());
+  return out;
+}
+
 std::unique_ptr<BtWire> BtWire::make_dialler(const BtParams& params, BufferPool& pool) {
   std::unique_ptr<BtWire> out{new BtWire{params, pool}};
   out->say_handshake();
@@ -66,7 +72,7 @@ void BtWire::say_handshake() {
   ByteArray<8> reserved{};
   reserved[extended_byte] = extended_bit;
   reserved[last_byte] = dht_bit | fast_bit;
-  if (params_.hashes) reserved[last_byte] |= v2_bit;
+  if (params_.info_hash == params_.v2) reserved[last_byte] |= v2_bit;
   Buffer out = pool_->take(bt_handshake_bytes);
   out.append(as_bytes(protocol));
   out.append(reserved);
@@ -121,10 +127,14 @@ Result<void> BtWire::take_handshake(ByteView& bytes) {
   BtExtensions theirs;
   theirs.extended = (reserved[extended_byte] & extended_bit) != 0;
   theirs.fast = (reserved[last_byte] & fast_bit) != 0;
-  theirs.hashes = params_.hashes && (reserved[last_byte] & v2_bit) != 0;
+  theirs.dht = (reserved[last_byte] & dht_bit) != 0;
+  theirs.hashes = named_ == params_.v2;  // the bit is for who is met by v1's name, and not all set it
   reader_.set_reserved(theirs);
   empty(partial_);
-  if (answers_) say_handshake();
+  if (answers_) {
+    params_.info_hash = named_;  // the other end may know it by this name alone
+    say_handshake();
+  }
   established_ = true;
   return {};
 }
@@ -140,6 +150,9 @@ Result<void> BtWire::take_header(ByteView& bytes, std::vector<wire::Message>& ou
   if (bytes.empty()) return {};  // its kind is not here yet
   const std::uint8_t kind = bytes.front();
   if (length > most_of(kind)) return fail(Code::too_large, "a frame has at most the size of its kind");
+  const BtOrder order = bt_order(kind);
+  if (order == BtOrder::after_pieces && !pieces_named_) out.emplace_back(wire::Pieces{});
+  pieces_named_ = pieces_named_ || order != BtOrder::any;
   is_block_ = kind == bt_piece_kind;
   if (is_block_ && length <= block_header) return fail(Code::malformed, "a block has bytes");
   body_bytes_ = length;

@@ -3,9 +3,10 @@
 //
 // Nobody is proven here: who knows the info-hash is a peer. Receiving: a frame that lies whole in the bytes
 // given is read straight from there; a block's payload goes straight into the pooled buffer that the message
-// then owns. Sending: small messages gather in one pooled buffer; a block gets its header written in front of
-// it. No heap allocation per block beyond the pool. Held of the input: at most one frame, its length checked
-// before.
+// then owns. Who says what comes after a bitfield without having sent one has nothing (BEP 3), and a message
+// that says so is put in front. Sending: small messages gather in one pooled buffer; a block gets its header
+// written in front of it. No heap allocation per block beyond the pool. Held of the input: at most one frame,
+// its length checked before.
 #pragma once
 
 #include <cstdint>
@@ -15,20 +16,25 @@
 
 #include "dht/base/buffer.hpp"
 #include "swarm/bt_message.hpp"
+#include "swarm/info_hash.hpp"
 #include "swarm/wire_codec.hpp"
 
 namespace shoal::swarm {
 
 inline constexpr std::size_t bt_handshake_bytes = 1 + 19 + 8 + 20 + 20;
-using InfoHash = ByteArray<20>;  // of v1, or the first 20 bytes of v2's (BEP 52)
 using BtPeerId = ByteArray<20>;  // BEP 20
 
+// A peer id in the place where other dialects have a key. Anybody may claim any.
+[[nodiscard]] crypto::PublicKey peer_name(const BtPeerId& id);
+
 struct BtParams {
-  // What is dialled with, or answered with. A hybrid is one content under two: the other end may name either.
+  // What is dialled with; answered is with the name that was dialled. A hybrid is one content under two.
   InfoHash info_hash{};
   std::vector<InfoHash> accepted;  // info_hash among them
   BtPeerId peer_id{};
-  bool hashes = false;  // the content has v2's trees
+  // That of the accepted which is v2's. Hashes are spoken of under that name alone: of a hybrid that is met
+  // by v1's, other clients refuse them, whatever bit they set.
+  std::optional<InfoHash> v2;
 };
 
 class BtWire final : public WireCodec {
@@ -44,7 +50,8 @@ class BtWire final : public WireCodec {
   // Errors: malformed, too_large; mismatch: another content, or ourselves.
   [[nodiscard]] Result<void> receive(Now now, ByteView bytes, std::vector<wire::Message>& out) override;
   [[nodiscard]] bool established() const override { return established_; }
-  [[nodiscard]] crypto::PublicKey remote_key() const override { return {}; }
+  [[nodiscard]] crypto::PublicKey remote_key() const override { return peer_name(remote_id_); }
+  [[nodiscard]] Speech speech() const override { return {theirs().fast, theirs().hashes}; }
   // Precondition: established().
   void send(Now now, wire::Message&& message) override;
   void flush(Now now, std::vector<Buffer>& out) override;
@@ -69,6 +76,7 @@ class BtWire final : public WireCodec {
   BufferPool* pool_;
   BtReader reader_;
   bool answers_ = false, established_ = false;
+  bool pieces_named_ = false;  // by the other end
   BtPeerId remote_id_{};
   InfoHash named_{};
 

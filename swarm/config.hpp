@@ -12,6 +12,7 @@
 #include "dht/base/random.hpp"
 #include "storage/job.hpp"
 #include "swarm/reach.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
 
@@ -20,7 +21,8 @@ enum class Role : std::uint8_t {
   bootstrap_node
 };  // bootstrap_node: `shoal node`, a full DHT node at once
 
-enum class Dialect : std::uint8_t { native, mainline };
+// Message stream encryption of BitTorrent's dialect: never, where the other end takes it, or always.
+enum class Obfuscation : std::uint8_t { off, prefer, require };
 
 // Of the overlays, a dialect over an address family each, as in storage::SaveContactsJob.
 inline constexpr const char* overlay_names[] = {"native4", "native6", "mainline4", "mainline6"};
@@ -36,8 +38,9 @@ struct SessionConfig {
   Reach reach = Reach::internet;
   Role role = Role::member;
   bool ipv4 = true, ipv6 = false;        // which sockets the host has
-  bool native = true, mainline = false;  // which DHTs to be a node of
-  std::uint16_t listen_port = 0;         // bound, for UDP and TCP alike
+  bool native = true, mainline = false;  // which DHTs to be a node of, and which streams to speak
+  Obfuscation mse = Obfuscation::prefer;
+  std::uint16_t listen_port = 0;  // bound, for UDP and TCP alike
   bool lan_discovery = true;
   std::vector<Subnet> subnets;
   std::uint64_t up_rate = 0, down_rate = 0;  // bytes a second, all sockets; 0: unlimited
@@ -65,7 +68,8 @@ struct ContentStatus {
   std::uint64_t wasted = 0;              // payload received twice or failed
   double down_rate = 0, up_rate = 0;     // payload bytes a second, recent
   std::uint32_t peers = 0, seeds = 0, banned = 0, candidates = 0;
-  std::uint32_t rarest = 0;  // connected peers that have the rarest piece
+  std::uint32_t native_peers = 0;  // of peers: over the native channel
+  std::uint32_t rarest = 0;        // connected peers that have the rarest piece
   // Peers that are no seeds and have what we lack; peers that we serve (unchoked, interested), that serve us;
   // and requests that wait: theirs with us, ours with them.
   std::uint32_t interesting = 0;

@@ -1,6 +1,8 @@
 #include "swarm/entrance.hpp"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "swarm/limits.hpp"
 #include "swarm/sniff.hpp"
@@ -18,29 +20,78 @@ bool Entrance::accept(Now now, StreamId stream, const Endpoint& from) {
     return entry.second.from.address == from.address;
   });
   if (from.address.global() && same >= limits::half_open_per_ip) return false;
-  waiting_[stream] = {from, now.mono + limits::handshake_timeout, {}};
+  waiting_[stream] = {from, now.mono + limits::handshake_timeout, {}, std::nullopt};
   return true;
 }
 
-Entrance::Admission Entrance::received(StreamId stream, ByteView bytes) {
+Entrance::Admission Entrance::received(StreamId stream, ByteView bytes, Random& random) {
   Admission out;
   const auto found = waiting_.find(stream);
   if (found == waiting_.end()) return out;
-  append(found->second.bytes, bytes);
-  switch (sniff(found->second.bytes, tags_)) {
-    case Dialect::need_more:
-      out.verdict = Verdict::wait;
-      return out;
-    case Dialect::native:
-      out = {Verdict::admit, *tags_.find(found->second.bytes), found->second.from,
-             std::move(found->second.bytes)};
-      break;
-    case Dialect::bittorrent_plain:
-    case Dialect::unknown_or_mse:
-      break;  // silence
+  Waiting& waiting = found->second;
+  out.from = waiting.from;
+  if (waiting.mse) {
+    read_mse(waiting, bytes, out);
+  } else {
+    append(waiting.bytes, bytes);
+    look(waiting, random, out);
   }
-  waiting_.erase(found);
+  if (out.verdict != Verdict::wait) waiting_.erase(found);
   return out;
+}
+
+void Entrance::look(Waiting& waiting, Random& random, Admission& out) const {
+  switch (sniff(waiting.bytes, tags_)) {
+    case Opening::need_more:
+      out.verdict = Verdict::wait;
+      break;
+    case Opening::native:
+      out.keys = *tags_.find(waiting.bytes);
+      out.content = out.keys->content;
+      out.verdict = Verdict::admit;
+      out.bytes = std::move(waiting.bytes);
+      break;
+    case Opening::bittorrent_plain:
+      if (policy_ != Obfuscation::require && !info_hashes_.empty()) read_plain(waiting, out);
+      break;
+    case Opening::unknown_or_mse:
+      if (policy_ == Obfuscation::off || info_hashes_.empty()) break;
+      waiting.mse =
+          Mse::answerer(info_hashes_, {.plain = policy_ != Obfuscation::require, .rc4 = true}, random);
+      const Bytes first = std::exchange(waiting.bytes, {});
+      read_mse(waiting, first, out);
+      break;
+  }
+}
+
+// As far as the name of the content; the swarm reads all of it again.
+void Entrance::read_plain(Waiting& waiting, Admission& out) const {
+  constexpr std::size_t name_at = 1 + 19 + 8, name_bytes = std::tuple_size_v<InfoHash>;
+  if (waiting.bytes.size() < name_at + name_bytes) {
+    out.verdict = Verdict::wait;
+    return;
+  }
+  const auto content =
+      info_hashes_.find(to_array<name_bytes>(ByteView{waiting.bytes}.subspan(name_at, name_bytes)));
+  if (!content) return;
+  out.verdict = Verdict::admit;
+  out.content = *content;
+  out.bytes = std::move(waiting.bytes);
+}
+
+void Entrance::read_mse(Waiting& waiting, ByteView bytes, Admission& out) const {
+  if (!waiting.mse->receive(bytes)) return;
+  out.reply = waiting.mse->take_reply();
+  if (!waiting.mse->done()) {
+    out.verdict = Verdict::wait;
+    return;
+  }
+  const auto content = info_hashes_.find(waiting.mse->content());
+  if (!content) return;  // closed meanwhile
+  out.verdict = Verdict::admit;
+  out.content = *content;
+  out.mse = std::move(waiting.mse);
+  out.bytes = to_vector(bytes);
 }
 
 std::vector<StreamId> Entrance::expire(Now now) {

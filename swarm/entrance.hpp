@@ -1,36 +1,51 @@
 // Entrance: accepted streams that have not yet shown what they are. The first bytes decide (sniff.hpp): a tag
-// that one of our contents accepts leads to its swarm; anything else gets silence and a closed stream.
-// Nothing is computed for an unknown tag but one look-up (THREATS A31, A32).
+// that one of our contents accepts leads to its swarm; so does BitTorrent's handshake that names a public
+// one, in the clear or through message stream encryption. Anything else gets silence and a closed stream, and
+// while no public content is open nothing is computed for it but one look-up (THREATS A31, A32).
 //
-// Bounds: 64 streams waiting, 4 from one global address; 10 s each; less than 20 bytes kept of each.
+// Bounds: 64 streams waiting, 4 from one global address; 10 s each; at most 68 bytes kept of each, or what
+// mse.hpp keeps.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "dht/base/endpoint.hpp"
+#include "dht/base/random.hpp"
 #include "dht/base/time.hpp"
+#include "swarm/config.hpp"
+#include "swarm/info_hash.hpp"
 #include "swarm/io.hpp"
+#include "swarm/mse.hpp"
 #include "swarm/tag_table.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
 
 class Entrance {
  public:
+  explicit Entrance(Obfuscation policy) : policy_(policy) {}
+
   enum class Verdict : std::uint8_t { wait, admit, refuse };
   struct Admission {
     Verdict verdict = Verdict::refuse;
-    TagTable::Entry entry;  // whose content, and the keys that open the first message
+    std::uint32_t content = 0;            // whose, as TagTable and InfoHashTable name it
+    std::optional<TagTable::Entry> keys;  // native: they open the first message
+    std::optional<Mse> mse;               // obfuscated: done
     Endpoint from;
-    Bytes bytes;  // all that came so far, the tag first
+    Bytes bytes;  // all that came so far and is not read yet: native, the tag first; else of the stream
+    Bytes reply;  // to be said at once, whatever the verdict
+    [[nodiscard]] Way way() const { return keys ? Way::native : mse ? Way::obfuscated : Way::plain; }
   };
 
   [[nodiscard]] TagTable& tags() { return tags_; }
+  [[nodiscard]] InfoHashTable& info_hashes() { return info_hashes_; }
 
   // false: too many are waiting; close it.
   [[nodiscard]] bool accept(Now now, StreamId stream, const Endpoint& from);
-  [[nodiscard]] Admission received(StreamId stream, ByteView bytes);
+  [[nodiscard]] Admission received(StreamId stream, ByteView bytes, Random& random);
   void forget(StreamId stream) { waiting_.erase(stream); }
   [[nodiscard]] std::vector<StreamId> expire(
       Now now);  // those to be closed: they said too little for too long
@@ -41,9 +56,16 @@ class Entrance {
     Endpoint from;
     Instant until;
     Bytes bytes;
+    std::optional<Mse> mse;
   };
+  void look(Waiting& waiting, Random& random, Admission& out) const;
+  void read_plain(Waiting& waiting, Admission& out) const;
+  void read_mse(Waiting& waiting, ByteView bytes, Admission& out) const;
+
+  Obfuscation policy_;
   std::map<StreamId, Waiting> waiting_;
   TagTable tags_;
+  InfoHashTable info_hashes_;
 };
 
 }  // namespace shoal::swarm

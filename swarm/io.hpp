@@ -1,11 +1,14 @@
 // All that the world does to a peer (Input) and all that it does to the world (Output), as values. Two hosts
 // speak this: cli/host (sockets, threads, real time) and cli/sim (one queue, virtual everything). See
 // session.hpp.
+//
+// Length: one vocabulary, which nobody needs a part of.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,6 +17,7 @@
 #include "dht/base/key.hpp"
 #include "dht/base/time.hpp"
 #include "storage/job.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
 
@@ -77,12 +81,17 @@ struct OpenContent {
   SeedPolicy seed;
   Bytes info;  // where known (from a .torrent file), with `layers`
   std::vector<Bytes> layers;
+  bool is_public = false;  // BitTorrent's dialect may be spoken, too
+  std::optional<Sha1> v1;  // its other name, of a magnet link that has both
+  // By their place in the info dictionary, first and last of each range (BEP 53); none: everything.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> only_places;
 };
 struct CloseContent {
   storage::ContentId id{};
 };
 struct Bootstrap {
   std::vector<Endpoint> nodes;
+  std::optional<Dialect> dialect{};  // which they speak; unknown: asked in each
 };
 struct DhtPing {
   Endpoint node;
@@ -142,7 +151,8 @@ struct ContentEvent {
   enum class What : std::uint8_t {
     announced,        // our own node holds our record: the link works from now on
     published,        // stored at `count` other nodes
-    metadata,         // its files are known (see Session::content)
+    metadata,         // its files are known (see Session::content); from now on `id` is the content's own,
+                      // where it was opened by another name
     attached,         // the disk is ready; `count` pieces are already there
     paused_no_space,  // disk full: tried again by itself
     resumed,

@@ -90,6 +90,7 @@ inline constexpr Duration dial_timeout = seconds{10};
 inline constexpr Duration handshake_timeout = seconds{10};  // A22
 inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame
 inline constexpr Duration idle_timeout = seconds{75};       // nothing heard, keepalives included: it is dead
+inline constexpr Duration bt_idle_timeout = seconds{150};   // BitTorrent's speak every two minutes (BEP 3)
 
 // ---- candidates (A9, A12)
 inline constexpr std::uint32_t max_candidates = 2000;  // of a content

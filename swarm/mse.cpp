@@ -55,9 +55,9 @@ Mse Mse::dialler(const InfoHash& content, MseMethods offered, Bytes initial, Ran
   return out;
 }
 
-Mse Mse::answerer(std::vector<InfoHash> contents, MseMethods accepted, Random& random) {
+Mse Mse::answerer(const InfoHashTable& contents, MseMethods accepted, Random& random) {
   Mse out{Role::answerer, accepted, random};
-  out.contents_ = std::move(contents);
+  out.contents_ = &contents;
   out.say_key(random);
   return out;
 }
@@ -156,7 +156,7 @@ void Mse::start_ciphers() {
 
 void Mse::request() {
   append(reply_, hash("req1", shared_));
-  append(reply_, mixed(hash("req2", content_), hash("req3", shared_)));
+  append(reply_, mixed(obfuscated_name(content_), hash("req3", shared_)));
   Bytes sealed(vc_bytes, 0);
   append_be(sealed, (methods_.plain ? plain_bit : 0) | (methods_.rc4 ? rc4_bit : 0));
   append_be(sealed, std::uint16_t{0});  // no PadC
@@ -189,10 +189,8 @@ Result<bool> Mse::on_search() {
 
 Result<bool> Mse::on_content() {
   const auto named = to_array<20>(ByteView{have_}.subspan(20));
-  const Sha1 mask = hash("req3", shared_);
-  const auto found = std::ranges::find_if(
-      contents_, [&](const InfoHash& one) { return mixed(hash("req2", one), mask) == named; });
-  if (found == contents_.end()) return fail(Code::mismatch, "a handshake names a content of ours");
+  const InfoHash* found = contents_->find_obfuscated(mixed(named, hash("req3", shared_)));
+  if (found == nullptr) return fail(Code::mismatch, "a handshake names a content of ours");
   content_ = *found;
   have_.clear();
   start_ciphers();

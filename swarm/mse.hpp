@@ -18,12 +18,11 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "dht/base/obfuscation.hpp"
 #include "dht/base/random.hpp"
 #include "dht/base/result.hpp"
-#include "swarm/bt_wire.hpp"
+#include "swarm/info_hash.hpp"
 
 namespace shoal::swarm {
 
@@ -38,8 +37,9 @@ class Mse {
   // `initial`: what the stream begins with; sent at once. The first flight is in take_reply().
   [[nodiscard]] static Mse dialler(const InfoHash& content, MseMethods offered, Bytes initial,
                                    Random& random);
-  // `contents`: all that may be named. Of what is offered RC4 is chosen where `accepted` has it.
-  [[nodiscard]] static Mse answerer(std::vector<InfoHash> contents, MseMethods accepted, Random& random);
+  // `contents`: all that may be named; it is asked in receive() alone. Of what is offered RC4 is chosen where
+  // `accepted` has it.
+  [[nodiscard]] static Mse answerer(const InfoHashTable& contents, MseMethods accepted, Random& random);
 
   // Takes from the front of `bytes` what the handshake needs; once done() the rest is the stream's. Errors:
   // malformed, too_large; mismatch: no content of ours; unsupported: no method in common.
@@ -73,7 +73,7 @@ class Mse {
   MseMethods methods_;
   Step step_ = Step::key;
   InfoHash content_{};
-  std::vector<InfoHash> contents_;
+  const InfoHashTable* contents_ = nullptr;
   obfuscation::DhSecret secret_{};
   obfuscation::DhNumber shared_{};
   std::optional<obfuscation::Rc4> sending_, receiving_;

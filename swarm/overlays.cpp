@@ -31,6 +31,12 @@ std::string overlay_name(Dialect dialect, Family family) {
   return overlay_names[(dialect == Dialect::native ? 0 : 2) + (family == Family::v4 ? 0 : 1)];
 }
 
+Key key_of(const InfoHash& content) {
+  Key out;
+  std::ranges::copy(content, out.bytes.begin());
+  return out;
+}
+
 std::unique_ptr<dht::Codec> codec_of(Dialect dialect) {
   if (dialect == Dialect::native) return std::make_unique<dht::NativeCodec>();
   return std::make_unique<dht::KrpcCodec>();
@@ -106,8 +112,9 @@ Instant Overlays::next_wake() const {
   return first;
 }
 
-void Overlays::bootstrap(Now now, const std::vector<Endpoint>& nodes) {
+void Overlays::bootstrap(Now now, const std::vector<Endpoint>& nodes, std::optional<Dialect> dialect) {
   for (Overlay& overlay : overlays_) {
+    if (dialect && overlay.dialect != *dialect) continue;
     overlay.node.bootstrap(now, nodes, node_output_);
     settle(now, overlay);
   }
@@ -120,12 +127,12 @@ void Overlays::started(Now now, Overlay& overlay, dht::SearchId search, Purpose 
   settle(now, overlay);
 }
 
-void Overlays::look_up(Now now, Slot slot, const dht::EpochKeys& keys) {
+void Overlays::look_up(Now now, Slot slot, const dht::EpochKeys& keys, Visibility visibility) {
   for (Overlay& overlay : overlays_) {
     if (overlay.dialect == Dialect::native)
       started(now, overlay, overlay.node.get_records(now, keys.key, usual_paths, node_output_),
               {Purpose::Kind::look_up, slot});
-    else if (overlay.has_contact)
+    else if (overlay.has_contact && visibility == Visibility::sealed)
       read_slots(now, overlay, slot, keys);
   }
 }
@@ -152,6 +159,37 @@ void Overlays::ask(Now now, Slot slot, const Endpoint& who, const Key& key) {
             {.kind = Purpose::Kind::ask, .slot = slot, .asked = who});
 }
 
+void Overlays::look_up_peers(Now now, Slot slot, const InfoHash& content) {
+  for (Overlay& overlay : overlays_)
+    if (overlay.dialect == Dialect::mainline)
+      started(now, overlay, overlay.node.get_peers(now, key_of(content), node_output_),
+              {Purpose::Kind::look_up, slot});
+}
+
+void Overlays::announce_peer(Now now, Slot slot, const InfoHash& content, dht::Completeness completeness,
+                             std::uint16_t port) {
+  const Key key = key_of(content);
+  for (Overlay& overlay : overlays_) {
+    if (overlay.dialect != Dialect::mainline) continue;
+    overlay.node.hold_peer(key, completeness);
+    if (!overlay.has_contact) continue;
+    const dht::PeerPut self{port, dht::PortIs::source, completeness};
+    started(now, overlay, overlay.node.announce_peer(now, key, self, node_output_),
+            {.kind = Purpose::Kind::publish, .slot = slot});
+  }
+}
+
+void Overlays::forget_peer(const InfoHash& content) {
+  for (Overlay& overlay : overlays_)
+    if (overlay.dialect == Dialect::mainline) overlay.node.forget(key_of(content));
+}
+
+// It enters the table once it has answered.
+void Overlays::heard_of(Now now, const Endpoint& node) {
+  if (Overlay* overlay = of(Dialect::mainline, node.address.family))
+    started(now, *overlay, overlay->node.ping(now, node, node_output_), {.kind = Purpose::Kind::greeting});
+}
+
 void Overlays::hold(const Publication& publication) {
   for (Overlay& overlay : overlays_)
     if (overlay.dialect == Dialect::native) overlay.node.hold(publication.key, publication.record.bytes);
@@ -162,7 +200,7 @@ void Overlays::forget(const Key& key) {
     if (overlay.dialect == Dialect::native) overlay.node.forget(key);
 }
 
-void Overlays::publish(Now now, Slot slot, const Publication& publication) {
+void Overlays::publish(Now now, Slot slot, const Publication& publication, Visibility visibility) {
   for (Overlay& overlay : overlays_) {
     if (!overlay.has_contact) continue;
     if (overlay.dialect == Dialect::native) {
@@ -172,6 +210,7 @@ void Overlays::publish(Now now, Slot slot, const Publication& publication) {
               {.kind = Purpose::Kind::publish, .slot = slot});
       continue;
     }
+    if (visibility == Visibility::open) continue;
     const std::uint32_t place = dht::slot_of(publication.announcer);
     started(now, overlay,
             overlay.node.get_item(now, dht::slot_target(publication.keys, place),
@@ -261,6 +300,9 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
     events_.push_back(
         RecordsFound{purpose.slot, std::move(values->records),
                      purpose.kind == Purpose::Kind::ask ? std::optional{purpose.asked} : std::nullopt});
+  } else if (auto* peers = std::get_if<dht::SearchPeers>(&event)) {
+    if (const auto found = overlay.purposes.find(peers->search); found != overlay.purposes.end())
+      events_.push_back(PeersFound{found->second.slot, std::move(peers->peers)});
   } else if (auto* item = std::get_if<dht::SearchItem>(&event)) {
     const auto found = overlay.purposes.find(item->search);
     if (found == overlay.purposes.end()) return;
@@ -275,7 +317,7 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
   } else if (auto* put = std::get_if<dht::PutDone>(&event)) {
     if (const auto purpose = take(put->search)) events_.push_back(Published{purpose->slot, put->stored});
   } else if (auto* ping = std::get_if<dht::PingDone>(&event)) {
-    if (const auto purpose = take(ping->search))
+    if (const auto purpose = take(ping->search); purpose && purpose->kind == Purpose::Kind::ping)
       events_.push_back(
           OverlayAnswer{purpose->command, PingAnswer{ping->endpoint, ping->id, ping->round_trip}});
   } else if (std::holds_alternative<dht::FirstContact>(event)) {

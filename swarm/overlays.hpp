@@ -14,7 +14,9 @@
 #include "dht/node.hpp"
 #include "swarm/announcer.hpp"
 #include "swarm/config.hpp"
+#include "swarm/info_hash.hpp"
 #include "swarm/io.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
 
@@ -26,6 +28,10 @@ struct RecordsFound {
   std::vector<dht::ReceivedRecord> records;
   // Asked directly for its own record: whoever served it may be dialled where it answered.
   std::optional<Endpoint> asked;
+};
+struct PeersFound {  // of a public content, in mainline: endpoints without keys
+  Slot slot = 0;
+  std::vector<Endpoint> peers;
 };
 struct LookupEnded {
   Slot slot = 0;
@@ -43,7 +49,7 @@ struct OverlayAnswer {
 struct Connected {  // an overlay has its first contact, or another external address: publish and look up
   Family family{};
 };
-using OverlayEvent = std::variant<RecordsFound, LookupEnded, Published, OverlayAnswer, Connected>;
+using OverlayEvent = std::variant<RecordsFound, PeersFound, LookupEnded, Published, OverlayAnswer, Connected>;
 
 class Overlays {
  public:
@@ -54,12 +60,20 @@ class Overlays {
   void tick(Now now);
   [[nodiscard]] Instant next_wake() const;
 
-  void bootstrap(Now now, const std::vector<Endpoint>& nodes);
-  void look_up(Now now, Slot slot, const dht::EpochKeys& keys);
+  void bootstrap(Now now, const std::vector<Endpoint>& nodes, std::optional<Dialect> dialect = {});
+  // Records of a sealed content travel through mainline, too; those of a public one are native alone.
+  void look_up(Now now, Slot slot, const dht::EpochKeys& keys, Visibility visibility);
   void ask(Now now, Slot slot, const Endpoint& who, const Key& key);
+  // Public contents, in mainline, under each of their names (BEP 5): who is there; and ourselves, listening
+  // at the port that our datagrams come from.
+  void look_up_peers(Now now, Slot slot, const InfoHash& content);
+  void announce_peer(Now now, Slot slot, const InfoHash& content, dht::Completeness completeness,
+                     std::uint16_t port);
+  void forget_peer(const InfoHash& content);
+  void heard_of(Now now, const Endpoint& node);  // a mainline node, said to be (BEP 5: PORT)
   void hold(const Publication& publication);
   void forget(const Key& key);
-  void publish(Now now, Slot slot, const Publication& publication);
+  void publish(Now now, Slot slot, const Publication& publication, Visibility visibility);
   void ping(Now now, CommandId command, const Endpoint& who);
   void find(Now now, CommandId command, const Key& target);
 
@@ -87,6 +101,7 @@ class Overlays {
       ask,
       publish,
       ping,
+      greeting,  // a ping of our own
       find,
       read_slot,    // one of those of a look-up
       before_write  // what is in the slot that a publication goes to

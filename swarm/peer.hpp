@@ -17,6 +17,7 @@
 #include "swarm/peer_handle.hpp"
 #include "swarm/pipeline.hpp"
 #include "swarm/request_queue.hpp"
+#include "swarm/way.hpp"
 #include "swarm/wire_codec.hpp"
 
 namespace shoal::swarm {
@@ -30,6 +31,7 @@ struct Peer {
   Endpoint endpoint;  // of the stream
   Direction direction{};
   Stage stage = Stage::dialling;
+  Way way = Way::native;
   Instant since{};  // of this stage
   // It is there now: it answered our own handshake, or sent a message. Whoever dialled us may until then be a
   // replay of somebody's first flight (THREATS A31), so it takes nobody's place.
@@ -38,7 +40,7 @@ struct Peer {
   Instant spoke{};  // the last bytes given to the host
   std::unique_ptr<WireCodec> wire;
   std::optional<crypto::PublicKey> expected_key;  // whom we dialled
-  crypto::PublicKey key{};                        // proven
+  crypto::PublicKey key{};                        // proven; in BitTorrent's dialect Swarm::name_of
   std::uint64_t paid = 0;        // payload not yet written that counts against the limit already
   std::uint64_t unsent = 0;      // bytes with the host that are not in the socket yet
   Instant served{};              // when a block was last on its way to it
@@ -55,10 +57,15 @@ struct Peer {
   std::uint32_t pieces_at_first = 0, ours_at_first = 0;  // had by it and by us when we learned what it has
   bool choking_us = true, interested_in_us = false;
 
+  bool named_node = false;  // of the DHT
+
   // What we said to it.
+  bool said_hello = false;
   bool said_pieces = false;
+  bool said_none = false;                  // in place of that, since we did not know the content yet
   std::vector<std::uint32_t> haves_later;  // to be said with the next message, or within a second
   bool super_seeded = false;               // it was told of some pieces alone
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> given;  // of these it has so many bytes by us
   bool draining = false;  // its turn is over: choked when it has finished them (super_seed.hpp)
   bool choked_by_us = true, we_are_interested = false;
   Instant choke_changed{};

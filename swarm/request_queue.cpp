@@ -28,10 +28,7 @@ RequestQueue::Verdict RequestQueue::refused(const storage::Content& content, con
   if (request.piece >= content.pieces || request.length == 0 || request.length > limits::max_block_bytes)
     return Verdict::invalid;
   const std::uint64_t end = std::uint64_t{request.begin} + request.length;
-  // Who knows only v1 asks for the padding of a hybrid, too.
-  const std::uint32_t size =
-      content.v1 ? content.v1_piece_bytes(request.piece) : content.piece_bytes(request.piece);
-  if (end > size) return Verdict::invalid;
+  if (end > content.readable_bytes(request.piece)) return Verdict::invalid;
   ++excess_;
   return size_ + excess_ > limits::flood_requests ? Verdict::flood : Verdict::reject;
 }

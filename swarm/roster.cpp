@@ -15,8 +15,13 @@ namespace {
 constexpr crypto::PublicKey no_key{};
 constexpr Duration after_loss = std::chrono::seconds{3};        // then the connection is tried again
 constexpr Duration not_needed_rest = std::chrono::minutes{10};  // two seeds find nothing new in each other
-constexpr Duration named_back_off = std::chrono::minutes{1};    // the most, for what the user named
-constexpr std::uint32_t misbehaviour_failures = 4;              // counts like so many dead dials
+constexpr Duration named_back_off = std::chrono::minutes{1};    // the most, for what the user named ...
+constexpr Duration named_first_back_off = std::chrono::seconds{2};  // ... and the first: somebody is waiting
+constexpr std::uint32_t misbehaviour_failures = 4;                  // counts like so many dead dials
+
+// Whom the dial limits bind: no member, and nobody who took a stream of ours just now and is offered another
+// greeting.
+bool limited(const Candidate& candidate) { return !candidate.proven && candidate.refused == Ways{}; }
 
 bool named(Source source) { return source == Source::user || source == Source::lan; }
 
@@ -53,6 +58,20 @@ const Candidate* Roster::find(const Endpoint& endpoint) const {
 void Roster::set_rules(AddressRules rules) {
   rules_ = std::move(rules);
   touch();
+}
+
+void Roster::set_ways(Ways ways) {
+  ways_ = ways;
+  touch();
+}
+
+// The first that is left, the best first.
+std::optional<Way> Roster::way_of(const Candidate& candidate) const {
+  for (const Way way : {Way::native, Way::obfuscated, Way::plain}) {
+    if (way == Way::native && !candidate.key) continue;
+    if (ways_.has(way) && !candidate.refused.has(way)) return way;
+  }
+  return std::nullopt;
 }
 
 void Roster::set_state(Candidate& candidate, Candidate::State state) {
@@ -136,6 +155,7 @@ Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypt
     const bool believe = !one.key || (!one.proven && (source <= one.source || one.failures > 0));
     if (key && believe && one.key != key) {
       one.key = key;
+      one.refused.remove(Way::native);
       one.asks = 0;
       if (one.state == Candidate::State::asking) set_state(one, Candidate::State::idle);
       if (one.state == Candidate::State::idle) one.not_before = std::min(one.not_before, now.mono);
@@ -164,26 +184,25 @@ Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypt
 
 // ---- whom next
 
-bool Roster::dial_ready(const Candidate& candidate, Keys keys) const {
+bool Roster::dial_ready(const Candidate& candidate) const {
   if (candidate.state != Candidate::State::idle || candidate.not_before > last_) return false;
-  if (!candidate.key) return keys == Keys::optional;
-  return !key_connected(*candidate.key);
+  return way_of(candidate) && !(candidate.key && key_connected(*candidate.key));
 }
 
 bool Roster::ask_ready(const Candidate& candidate) const {
   const bool free = candidate.state == Candidate::State::idle || candidate.state == Candidate::State::asking;
-  return free && !candidate.key && candidate.not_before <= last_;
+  return free && !way_of(candidate) && candidate.not_before <= last_;
 }
 
-std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits, Keys keys) {
+std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   last_ = std::max(last_, now.mono);
   touch();
   auto best = candidates_.end();
   Rank best_rank;
   for (auto it = candidates_.begin(); it != candidates_.end(); ++it) {
     const Candidate& one = it->second;
-    if (!dial_ready(one, keys) || !dialable(rules_, one.endpoint, one.source)) continue;
-    if (!one.proven && limits.allowed_at(last_, one.endpoint.address) > last_) continue;
+    if (!dial_ready(one) || !dialable(rules_, one.endpoint, one.source)) continue;
+    if (limited(one) && limits.allowed_at(last_, one.endpoint.address) > last_) continue;
     const IpAddress& address = one.endpoint.address;
     const Rank rank{.source = named(one.source) ? static_cast<int>(one.source) : 2,
                     .tried = address.global() ? tried(address.network()) : 0,
@@ -197,7 +216,8 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits, Keys key
   if (best == candidates_.end()) return std::nullopt;
   Candidate& one = best->second;
   // Redials of members do not use up what strangers of other contents at that address may be dialled.
-  if (!one.proven) limits.dialled(last_, one.endpoint.address);
+  if (limited(one)) limits.dialled(last_, one.endpoint.address);
+  one.way = *way_of(one);
   ++networks_[one.endpoint.address.network()].tried;
   set_state(one, Candidate::State::dialling);
   return one;
@@ -230,12 +250,12 @@ std::optional<Endpoint> Roster::next_ask(Now now, DialLimits& limits) {
 }
 
 Instant Roster::due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const {
-  const bool asks = !candidate.key;
+  const bool asks = !way_of(candidate);
   const bool free =
       candidate.state == Candidate::State::idle || (asks && candidate.state == Candidate::State::asking);
-  if (!free || (!asks && key_connected(*candidate.key))) return never;
+  if (!free || (candidate.key && key_connected(*candidate.key))) return never;
   if (!dialable(rules_, candidate.endpoint, candidate.source)) return never;
-  if (asks ? named(candidate.source) : candidate.proven) return candidate.not_before;
+  if (asks ? named(candidate.source) : !limited(candidate)) return candidate.not_before;
   return std::max(candidate.not_before, limits.allowed_at(now, candidate.endpoint.address));
 }
 
@@ -256,24 +276,46 @@ void Roster::back_off(Now now, Candidate& candidate) {
                                                   : limits::max_back_off;
   const std::uint32_t doublings =
       std::min<std::uint32_t>(candidate.failures > 0 ? candidate.failures - 1 : 0, 16);
-  const Duration wait = std::min<Duration>(limits::first_back_off * (1U << doublings), most);
+  const Duration first = named(candidate.source) ? named_first_back_off : limits::first_back_off;
+  const Duration wait = std::min<Duration>(first * (1U << doublings), most);
   const auto chance =
       static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(wait.count() / 4 + 1)));
   candidate.not_before = now.mono + wait + Duration{chance};
 }
 
-void Roster::connected(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
+void Roster::connected(Now now, const Endpoint& endpoint, const std::optional<crypto::PublicKey>& key) {
   last_ = std::max(last_, now.mono);
   const auto found = candidates_.find(endpoint);
   if (found == candidates_.end()) return;
   Candidate& one = found->second;
   set_state(one, Candidate::State::connected);
-  if (key != no_key) one.key = key;
+  if (key) one.key = key;
   one.proven = true;
   one.failures = one.asks = 0;
   if (const auto network = networks_.find(endpoint.address.network()); network != networks_.end())
     network->second.tried = 0;
   touch();
+}
+
+void Roster::occupied(const Endpoint& endpoint) {
+  const auto found = candidates_.find(endpoint);
+  if (found != candidates_.end() && found->second.state == Candidate::State::idle)
+    set_state(found->second, Candidate::State::connected);
+}
+
+bool Roster::may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
+  const auto found = candidates_.find(endpoint);
+  if (found == candidates_.end() || !ways_.has(Way::native) || key == no_key || key == own_key_ ||
+      banned(key, endpoint.address))
+    return false;
+  Candidate& one = found->second;
+  if (one.key == key) return !one.refused.has(Way::native);
+  if (one.state != Candidate::State::connected) return false;
+  last_ = std::max(last_, now.mono);
+  one.key = key;
+  one.refused.remove(Way::native);
+  touch();
+  return true;
 }
 
 void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
@@ -294,7 +336,21 @@ void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
       one.failures += misbehaviour_failures;
       one.proven = false;
       break;
+    case Why::moves:
+      one.not_before = now.mono;
+      return;
+    case Why::no_greeting:
+      one.refused.add(one.way);
+      if (way_of(one)) {
+        one.not_before = now.mono;
+        return;
+      }
+      // All of them: from the first again, in a while.
+      one.refused = {};
+      ++one.failures;
+      break;
     case Why::no_answer:
+      if (!one.proven) one.refused = {};
       ++one.failures;
       break;
   }

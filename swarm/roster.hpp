@@ -1,6 +1,8 @@
 // Roster: the candidates of one content, i.e. addresses we might dial, and whom never again. One entry an
-// endpoint. A candidate without a key cannot be dialled in the native dialect: it is first asked, by datagram
-// at the same port, for its own record (next_ask), which brings the key (key_learned, or add with a key).
+// endpoint. A candidate without a key cannot be dialled in the native dialect: where no other may be used, it
+// is first asked, by datagram at the same port, for its own record (next_ask), which brings the key (add with
+// a key). Where several ways are open, the next is tried at once when a stream was made and the greeting
+// failed.
 //
 // Which comes next is one ordered comparison (roster.cpp: Rank): trusted sources, then networks tried least,
 // then those with fewest failures; ties by chance. So 1,000 liars from 10 networks delay an honest peer by
@@ -16,6 +18,7 @@
 #include "dht/base/crypto.hpp"
 #include "dht/base/random.hpp"
 #include "swarm/address_rules.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
 
@@ -32,6 +35,8 @@ struct Candidate {
   crypto::PublicKey
       dialled_key{};      // while dialling: counted as up, so that no other endpoint of it is dialled
   std::uint64_t tie = 0;  // by chance
+  Way way = Way::native;  // in which it was dialled last
+  Ways refused;           // in which it took the stream and not the greeting
 };
 
 class Roster {
@@ -39,6 +44,7 @@ class Roster {
   Roster(AddressRules rules, Random random);
 
   void set_rules(AddressRules rules);  // own endpoints or subnets changed
+  void set_ways(Ways ways);            // in which candidates may be dialled; native alone at first
   void set_own_key(const crypto::PublicKey& key) { own_key_ = key; }
 
   enum class Added : std::uint8_t { added, known, refused };
@@ -46,22 +52,28 @@ class Roster {
   Added add(Now now, const Endpoint& endpoint, std::optional<crypto::PublicKey> key, Source source,
             bool seed = false);
 
-  // Whom to dial now; it is `dialling` from then on and counted in `limits`. Only candidates with a key,
-  // unless `keyless` dialects are open. nullopt: nobody before next_time().
-  enum class Keys : std::uint8_t { required, optional };
-  [[nodiscard]] std::optional<Candidate> next_dial(Now now, DialLimits& limits, Keys keys = Keys::required);
+  // Whom to dial now, and which way; it is `dialling` from then on and counted in `limits`. nullopt: nobody
+  // before next_time().
+  [[nodiscard]] std::optional<Candidate> next_dial(Now now, DialLimits& limits);
   // Whom to ask for its record now; it is `asking`, asked again by itself after limits::ask_period.
   [[nodiscard]] std::optional<Endpoint> next_ask(Now now, DialLimits& limits);
   // When next_dial or next_ask may have somebody; `never` if all are busy. O(1) while nothing changed.
   [[nodiscard]] Instant next_time(const DialLimits& limits) const;
 
-  // How a dial or connection went. Unknown endpoints are ignored.
-  void connected(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);
+  // How a dial or connection went. Unknown endpoints are ignored. `key`: nullopt where the way has none.
+  void connected(Now now, const Endpoint& endpoint, const std::optional<crypto::PublicKey>& key);
+  // It is connected already, having dialled us.
+  void occupied(const Endpoint& endpoint);
+  // Whether a peer that was met another way, and named this key, is to be dialled natively: not if that was
+  // refused before. It is then the candidate's key.
+  [[nodiscard]] bool may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);
   enum class Why : std::uint8_t {
-    no_answer,   // dial or handshake failed, or timed out
-    lost,        // an established connection ended
-    not_needed,  // we closed it: two seeds, too many peers, the same peer twice
-    misbehaved   // struck out without proof of a bad block: long back-off
+    no_answer,    // dial failed, or timed out
+    no_greeting,  // the stream was made, and the handshake failed or timed out
+    moves,        // we closed it, to dial it another way at once
+    lost,         // an established connection ended
+    not_needed,   // we closed it: two seeds, too many peers, the same peer twice
+    misbehaved    // struck out without proof of a bad block: long back-off
   };
   void failed(Now now, const Endpoint& endpoint, Why why);
 
@@ -82,7 +94,8 @@ class Roster {
 
  private:
   using Table = std::map<Endpoint, Candidate>;
-  [[nodiscard]] bool dial_ready(const Candidate& candidate, Keys keys) const;
+  [[nodiscard]] std::optional<Way> way_of(const Candidate& candidate) const;
+  [[nodiscard]] bool dial_ready(const Candidate& candidate) const;
   [[nodiscard]] bool ask_ready(const Candidate& candidate) const;
   [[nodiscard]] bool key_connected(const crypto::PublicKey& key) const;
   [[nodiscard]] Instant due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const;
@@ -99,6 +112,7 @@ class Roster {
     std::uint32_t tried = 0;    // dials and connections, decayed by success
   };
   AddressRules rules_;
+  Ways ways_{Way::native};
   Random random_;
   std::optional<crypto::PublicKey> own_key_;
   Table candidates_;

@@ -88,11 +88,24 @@ bool glob_match(std::string_view pattern, std::string_view path) {
   return now[pattern.size()];
 }
 
-std::vector<bool> wanted_files(const storage::Content& content, const std::vector<std::string>& globs) {
+std::vector<bool> wanted_files(const storage::Content& content, const std::vector<std::string>& globs,
+                               const FilePlaces& places) {
   std::vector<bool> out(content.files.size(), globs.empty());
   for (std::size_t i = 0; i < content.files.size() && !globs.empty(); ++i)
     out[i] = std::any_of(globs.begin(), globs.end(),
                          [&](const std::string& glob) { return glob_match(glob, content.files[i].path); });
+  if (places.empty()) return out;
+  std::uint32_t place = 0;
+  std::uint64_t end = 0;  // of the file before
+  for (std::size_t i = 0; i < content.files.size(); ++i) {
+    const storage::ContentFile& file = content.files[i];
+    if (content.v1 && file.start > end) ++place;  // padding is a file there
+    out[i] = out[i] && std::ranges::any_of(places, [place](const auto& range) {
+               return range.first <= place && place <= range.second;
+             });
+    ++place;
+    end = file.start + file.length;
+  }
   return out;
 }
 

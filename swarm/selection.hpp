@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "storage/content.hpp"
@@ -16,7 +17,11 @@ namespace shoal::swarm {
 
 // Per file; every file where `globs` is empty. Symbolic links and empty files are wanted with the rest by
 // their names.
+// `places`: first and last of each range of files by their place in the info dictionary, padding counted
+// (BEP 53); none: all of them. Where both are given a file must be in both.
+using FilePlaces = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 [[nodiscard]] std::vector<bool> wanted_files(const storage::Content& content,
-                                             const std::vector<std::string>& globs);
+                                             const std::vector<std::string>& globs,
+                                             const FilePlaces& places = {});
 
 }  // namespace shoal::swarm

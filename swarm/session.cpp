@@ -54,6 +54,7 @@ struct Session::State {
       : config(std::move(c)),
         pool(p),
         random(config.seed),
+        entrance(config.mse),
         lan(config.lan_discovery, config.subnets),
         up(bucket(config.up_rate)),
         down(bucket(config.down_rate)) {}
@@ -90,6 +91,7 @@ struct Session::State {
   void run(Turn& turn, CommandId id, Stop& command);
 
   void admit(Turn& turn, StreamId stream, Entrance::Admission&& admission);
+  void know(Turn& turn, Slot slot, Swarm& swarm);
   void settle(Turn& turn);  // the end of every turn
   void route(Turn& turn, OverlayEvent& event);
   void serve(Turn& turn);
@@ -133,11 +135,18 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
     const Slot slot = owner->slot;
     if (Swarm* swarm = this->swarm(slot)) {
       swarm->received(turn, owner->peer, in.bytes);
+      know(turn, slot, *swarm);
       reschedule(slot, *swarm);
     }
     return;
   }
-  switch (auto admission = entrance.received(in.stream, in.bytes); admission.verdict) {
+  auto admission = entrance.received(in.stream, in.bytes, random);
+  if (!admission.reply.empty()) {
+    Buffer reply = pool.take(admission.reply.size());
+    reply.append(admission.reply);
+    turn.write(in.stream, std::move(reply));
+  }
+  switch (admission.verdict) {
     case Entrance::Verdict::wait:
       break;
     case Entrance::Verdict::refuse:
@@ -150,14 +159,22 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
 }
 
 void Session::State::admit(Turn& turn, StreamId stream, Entrance::Admission&& admission) {
-  const Slot slot = admission.entry.content;
+  const Slot slot = admission.content;
   Swarm* swarm = this->swarm(slot);
   if (swarm == nullptr) {
     turn.out.push_back(Close{stream});
     return;
   }
-  swarm->accepted(turn, stream, admission.from, admission.entry, admission.bytes);
+  swarm->accepted(turn, stream, std::move(admission));
   reschedule(slot, *swarm);
+}
+
+// By which names its peers ask for it: at first, and when its metadata has come.
+void Session::State::know(Turn& turn, Slot slot, Swarm& swarm) {
+  if (!swarm.take_renamed()) return;
+  Announcer& announcer = swarm.announcer();
+  if (config.native) entrance.tags().add(turn.now.wall, slot, announcer.keys(), announcer.exchange());
+  entrance.info_hashes().set(slot, swarm.info_hashes());
 }
 
 void Session::State::on(Turn& turn, StreamWritable& in) {
@@ -185,6 +202,7 @@ void Session::State::on(Turn& turn, DiskDone& in) {
   const Slot slot = Names::slot_of(in.job);
   if (Swarm* swarm = this->swarm(slot)) {
     swarm->disk_done(turn, in.job, std::move(in.done));
+    know(turn, slot, *swarm);
     reschedule(slot, *swarm);
   }
 }
@@ -218,7 +236,7 @@ void Session::State::on(Turn& turn, CommandIn& in) {
 
 void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
   const bool open = std::any_of(swarms.begin(), swarms.end(),
-                                [&](const auto& entry) { return entry.second.id() == command.id; });
+                                [&](const auto& entry) { return entry.second.is(command.id); });
   if (open || stopping) {
     ContentEvent event;
     event.what = ContentEvent::What::failed;
@@ -233,22 +251,21 @@ void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
   SHOAL_CHECK(fresh);
   if (reading_paused) entry->second.pause_reading(turn, true);
   entry->second.start(turn);
-  Announcer& announcer = entry->second.announcer();
-  entrance.tags().add(turn.now.wall, slot, announcer.keys(), announcer.exchange());
+  know(turn, slot, entry->second);
   lan.soon(turn.now);
   reschedule(slot, entry->second);
 }
 
 void Session::State::run(Turn& turn, CommandId, CloseContent& command) {
   for (auto& [slot, swarm] : swarms)
-    if (swarm.id() == command.id) {
+    if (swarm.is(command.id)) {
       swarm.close(turn);
       reschedule(slot, swarm);
     }
 }
 
 void Session::State::run(Turn& turn, CommandId, Bootstrap& command) {
-  turn.overlays.bootstrap(turn.now, command.nodes);
+  turn.overlays.bootstrap(turn.now, command.nodes, command.dialect);
 }
 
 void Session::State::run(Turn& turn, CommandId id, DhtPing& command) {
@@ -298,6 +315,8 @@ void Session::State::route(Turn& turn, OverlayEvent& event) {
   };
   if (auto* found = std::get_if<RecordsFound>(&event)) {
     tell(found->slot, [&](Swarm& swarm) { swarm.records(turn, *found); });
+  } else if (auto* peers = std::get_if<PeersFound>(&event)) {
+    tell(peers->slot, [&](Swarm& swarm) { swarm.peers_found(turn, *peers); });
   } else if (auto* ended = std::get_if<LookupEnded>(&event)) {
     tell(ended->slot, [&](Swarm& swarm) { swarm.lookup_ended(turn, *ended); });
   } else if (auto* published = std::get_if<Published>(&event)) {
@@ -315,6 +334,7 @@ void Session::State::route(Turn& turn, OverlayEvent& event) {
 void Session::State::reap() {
   for (const Slot slot : leaving) {
     entrance.tags().remove(slot);
+    entrance.info_hashes().remove(slot);
     uploading.erase(slot);
     if (const auto wake = wake_of.find(slot); wake != wake_of.end()) {
       wakes.erase({wake->second, slot});
@@ -422,7 +442,7 @@ std::vector<ContentStatus> Session::contents(Now now) const {
 
 Bitfield Session::held(const storage::ContentId& content) const {
   for (auto& [slot, swarm] : state_->swarms)
-    if (swarm.id() == content) return swarm.held();
+    if (swarm.is(content)) return swarm.held();
   return {};
 }
 

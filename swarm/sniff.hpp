@@ -10,7 +10,7 @@
 
 namespace shoal::swarm {
 
-enum class Dialect : std::uint8_t {
+enum class Opening : std::uint8_t {
   need_more,         // too few bytes to tell
   native,            // a tag of ours: TagTable::find says which content
   bittorrent_plain,  // 19, "BitTorrent protocol" (BEP 3)
@@ -19,6 +19,6 @@ enum class Dialect : std::uint8_t {
 
 // `first`: everything received so far, from the first byte. Decides after 16 bytes, or 20 where they look
 // like BEP 3.
-[[nodiscard]] Dialect sniff(ByteView first, const TagTable& tags);
+[[nodiscard]] Opening sniff(ByteView first, const TagTable& tags);
 
 }  // namespace shoal::swarm

@@ -17,9 +17,11 @@ Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenCont
       random_(std::move(random)),
       announcer_(open_.id, config.identity, 0, random_.fork("announcer")),
       roster_(rules_of(config), random_.fork("roster")),
+      visibility_(open_.is_public ? Visibility::open : Visibility::sealed),
       fetch_(open_.id),
       folder_(open_.folder) {
   roster_.set_own_key(announcer_.exchange().public_key);
+  roster_.set_ways(ways_of(config, visibility_));
 }
 
 void Swarm::event(Turn& turn, What what, std::uint64_t count, Error error, std::string path) {
@@ -64,13 +66,12 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
     }
   }
   stage_ = Stage::metadata;
+  // What is known may forbid the rest.
+  if (!info.empty() && !adopt(turn, std::move(info), layers, have)) return;
   announce(turn);
-  turn.overlays.bootstrap(turn.now, open_.hints);
+  if (!is_private()) turn.overlays.bootstrap(turn.now, open_.hints);
   look_up(turn);
-  if (!info.empty()) {
-    adopt(turn, std::move(info), layers, have);
-    return;
-  }
+  if (content_) return;
   // Who dialled us while the disk was asked has greeted us already.
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (peer.hello) static_cast<void>(fetch_.offer(handle, peer.hello->metadata_bytes));
@@ -86,7 +87,9 @@ bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, cons
     return false;
   }
   content_ = *parsed;
-  wanted_ = wanted_files(*content_, open_.only);
+  take_name(turn);
+  respect(turn);
+  wanted_ = wanted_files(*content_, open_.only, open_.only_places);
   if (std::none_of(wanted_.begin(), wanted_.end(), [](bool each) { return each; }) && !wanted_.empty()) {
     fail(turn, {Code::not_found, "no file of this content matches what --only asks for"});
     return false;
@@ -102,6 +105,7 @@ bool Swarm::adopt(Turn& turn, Bytes info, const std::vector<Bytes>& layers, cons
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (peer.up()) say_hello(turn, handle, peer);  // it was greeted by one that had nothing to offer
   });
+  renew_streams(turn);
   attach(turn);
   return true;
 }
@@ -113,7 +117,8 @@ void Swarm::attach(Turn& turn) {
   job.content = content_;
   job.folder = folder_;
   job.mode = share_ ? storage::AttachJob::Mode::serve : storage::AttachJob::Mode::download;
-  if (!open_.only.empty()) job.wanted = wanted_;  // empty: everything, empty folders too
+  if (!open_.only.empty() || !open_.only_places.empty())
+    job.wanted = wanted_;  // empty: everything, empty folders too
   job.layers.resize(content_->files.size());
   for (std::uint32_t file = 0; file < content_->files.size(); ++file)
     job.layers[file] = work_->layers.layer(file);
@@ -197,7 +202,11 @@ void Swarm::check_done(Turn& turn) {
     complete_ = true;
     event(turn, What::complete);
     announcer_.soon(turn.now);
-    peers_.for_each([&](PeerHandle handle, Peer& peer) { update_interest(turn, handle, peer); });
+    const bool partial = work_->map.verified_bytes() < content_->bytes;
+    peers_.for_each([&](PeerHandle handle, Peer& peer) {
+      update_interest(turn, handle, peer);
+      if (partial && peer.way != Way::native) say_hello(turn, handle, peer);  // that we want no more (BEP 21)
+    });
   }
   if (!complete_ || told_seeded_) return;
   const double given = static_cast<double>(earlier_sent_ + sent_);
@@ -212,12 +221,13 @@ void Swarm::check_done(Turn& turn) {
 // ---- the end
 
 void Swarm::close(Turn& turn) {
-  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  if (ending()) return;
   stage_ = Stage::closing;
   std::vector<PeerHandle> all;
   peers_.for_each([&](PeerHandle handle, Peer&) { all.push_back(handle); });
   for (const PeerHandle handle : all) drop(turn, handle, Roster::Why::not_needed);
   for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  withdraw(turn);
   to_check_.clear();
   for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
     work_->map.write_failed(job.block);
@@ -242,7 +252,7 @@ void Swarm::advance_close(Turn& turn) {
 // ---- time and reports
 
 void Swarm::tick(Turn& turn) {
-  if (stage_ == Stage::gone || stage_ == Stage::closing || stage_ == Stage::detaching) return;
+  if (ending()) return;
   if (stage_ != Stage::loading) {
     if (announcer_.due() <= turn.now.mono) announce(turn);
     if (look_up_due_ <= turn.now.mono) look_up(turn);
@@ -277,9 +287,7 @@ void Swarm::tick(Turn& turn) {
 }
 
 Instant Swarm::next_wake() const {
-  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||
-      stage_ == Stage::gone)
-    return never;
+  if (stage_ == Stage::loading || ending()) return never;
   Instant first = std::min({announcer_.due(), look_up_due_, space_retry_, roster_wake_});
   if (peers_.size() > 0) first = std::min(first, second_);
   if (stage_ == Stage::running) {
@@ -333,6 +341,7 @@ ContentStatus Swarm::status(Now now) const {
   out.peers = up_;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up()) return;
+    out.native_peers += peer.way == Way::native ? 1 : 0;
     out.interesting += peer.we_are_interested && !work_->picker.is_seed(handle) ? 1 : 0;
     out.serving += !peer.choked_by_us && peer.interested_in_us ? 1 : 0;
     out.served_by += !peer.choking_us && peer.we_are_interested ? 1 : 0;

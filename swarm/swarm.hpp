@@ -4,7 +4,8 @@
 // the wire only the seam.
 //
 // Sources: swarm.cpp (life of the content), swarm_disk.cpp (what comes of disk jobs, commits),
-// swarm_connect.cpp (finding, dialling, greeting, leaving), swarm_messages.cpp (what peers say),
+// swarm_connect.cpp (finding, dialling, greeting, leaving), swarm_mainline.cpp (what BitTorrent's dialect has
+// of its own), swarm_messages.cpp (what peers say),
 // swarm_download.cpp (what to ask for, what became of it), swarm_hashes.cpp (hashes of pieces and blocks:
 // fetching, serving, blame), swarm_upload.cpp (what others ask for, choking).
 //
@@ -22,13 +23,16 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "dht/base/handle.hpp"
 #include "storage/piece_layers.hpp"
 #include "swarm/announcer.hpp"
+#include "swarm/bt_wire.hpp"
 #include "swarm/choker.hpp"
 #include "swarm/config.hpp"
+#include "swarm/entrance.hpp"
 #include "swarm/metadata.hpp"
 #include "swarm/peer.hpp"
 #include "swarm/picker.hpp"
@@ -38,8 +42,12 @@
 #include "swarm/super_seed.hpp"
 #include "swarm/tag_table.hpp"
 #include "swarm/turn.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::swarm {
+
+// In which ways peers of a content are met.
+[[nodiscard]] Ways ways_of(const SessionConfig& config, Visibility visibility);
 
 class Swarm {
  public:
@@ -55,12 +63,12 @@ class Swarm {
   void hint(Turn& turn, const Endpoint& who, Source source);  // asked for its own record
   void records(Turn& turn, RecordsFound& found);
   void lookup_ended(Turn& turn, const LookupEnded& ended);
+  void peers_found(Turn& turn, const PeersFound& found);
   void published(Turn& turn, std::uint32_t nodes);
   void overlay_connected(Turn& turn);
 
   // Streams.
-  void accepted(Turn& turn, StreamId stream, const Endpoint& from, const TagTable::Entry& keys,
-                ByteView first_bytes);
+  void accepted(Turn& turn, StreamId stream, Entrance::Admission&& admission);
   void connected(Turn& turn, PeerHandle peer);
   void received(Turn& turn, PeerHandle peer, ByteView bytes);
   void writable(Turn& turn, PeerHandle peer, std::uint64_t unsent);
@@ -74,6 +82,11 @@ class Swarm {
   bool serve_one(Turn& turn);  // false: nothing can go out at present
 
   [[nodiscard]] const storage::ContentId& id() const { return open_.id; }
+  [[nodiscard]] bool is(const storage::ContentId& id) const;  // under any of its names
+  // By which BitTorrent's dialect knows it; none: it is not spoken.
+  [[nodiscard]] std::vector<InfoHash> info_hashes() const;
+  // Whether its names are new since the last call: who keeps tables of them brings these up to date.
+  [[nodiscard]] bool take_renamed() { return std::exchange(renamed_, false); }
   [[nodiscard]] Announcer& announcer() { return announcer_; }
   [[nodiscard]] ContentStatus status(Now now) const;
   [[nodiscard]] Bitfield held() const;  // pieces that are announced and served
@@ -132,6 +145,9 @@ class Swarm {
     Bitfield known;
   };
   enum class Truth : std::uint8_t { no, yes, unknown };
+  [[nodiscard]] bool ending() const {
+    return stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone;
+  }
   using Kind = Pending::Kind;
   using What = ContentEvent::What;
 
@@ -170,15 +186,34 @@ class Swarm {
   void tick_peer(Turn& turn, PeerHandle handle, Peer& peer);
   void exchange_peers(Turn& turn);
 
+  // swarm_mainline.cpp
+  [[nodiscard]] bool is_private() const { return content_ && content_->is_private; }
+  void take_name(Turn& turn);
+  void respect(Turn& turn);
+  void announce_publicly(Turn& turn);
+  void withdraw(Turn& turn);
+  [[nodiscard]] BtParams bt_params();
+  [[nodiscard]] std::unique_ptr<WireCodec> dialled_wire(Turn& turn, Way way);
+  [[nodiscard]] std::unique_ptr<WireCodec> accepted_wire(Turn& turn, std::optional<Mse>&& mse);
+  [[nodiscard]] static crypto::PublicKey name_of(const Peer& peer);
+  [[nodiscard]] std::optional<crypto::PublicKey> native_key() const;
+  bool move_to_native(Turn& turn, PeerHandle handle);
+  void renew_streams(Turn& turn);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::DontHave& message);
+  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::DhtPort& message);
+
   // swarm_messages.cpp
   void send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message);
   void flush(Turn& turn);
   void say_hello(Turn& turn, PeerHandle handle, Peer& peer);
+  void say_none(Turn& turn, PeerHandle handle, Peer& peer);
   void say_pieces(Turn& turn, PeerHandle handle, Peer& peer);
   void dispatch(Turn& turn, PeerHandle handle, wire::Message& message);
   void strike(Turn& turn, PeerHandle handle);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Pieces& message);
+  [[nodiscard]] std::optional<Bitfield> bits_of(const wire::Pieces& message) const;
+  void learn_again(Turn& turn, PeerHandle handle, const wire::Pieces& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message);
@@ -247,6 +282,7 @@ class Swarm {
   void super_learn(const Turn& turn, PeerHandle handle);
   void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
   void super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t ahead);
+  void super_gave(Turn& turn, PeerHandle handle, Peer& peer, const wire::Request& block);
   void super_passed(const Turn& turn);
   void super_feed(Turn& turn);
   void end_super_seed_if_over(Turn& turn);
@@ -259,6 +295,11 @@ class Swarm {
   Announcer announcer_;
   Roster roster_;
   Stage stage_ = Stage::loading;
+
+  Visibility visibility_;
+  BtPeerId peer_id_{};                 // drawn with the first stream
+  std::vector<InfoHash> told_hashes_;  // our own DHT nodes name us under
+  bool renamed_ = true;
 
   storage::ContentPtr content_;
   std::vector<bool> wanted_;

@@ -44,17 +44,24 @@ void Swarm::announce(Turn& turn) {
   }
   const bool first = announcer_.sequence() == 0 || announcer_.live_keys().empty();
   for (const Publication& publication : announcer_.build(turn.now, facts)) {
+    if (is_private()) continue;  // BEP 27
     turn.overlays.hold(publication);
-    turn.overlays.publish(turn.now, slot_, publication);
+    turn.overlays.publish(turn.now, slot_, publication, visibility_);
   }
+  if (!is_private()) announce_publicly(turn);
   for (const Key& key : announcer_.take_stale_keys()) turn.overlays.forget(key);
   submit(turn, storage::SaveSequenceJob{open_.id, announcer_.sequence()}, {.kind = Kind::plain});
   if (first) event(turn, What::announced);
 }
 
 void Swarm::look_up(Turn& turn) {
+  if (is_private()) {
+    look_up_due_ = never;
+    return;
+  }
   for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall))
-    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch));
+    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch), visibility_);
+  for (const InfoHash& hash : info_hashes()) turn.overlays.look_up_peers(turn.now, slot_, hash);
   const bool served = up_ >= few_peers || (complete_ && up_ > 0);
   const bool eager = look_up_gap_ < lonely_gap;
   const bool found = complete_ && turn.overlays.reachable(Family::v4);  // whoever comes can dial us
@@ -69,13 +76,13 @@ void Swarm::look_up(Turn& turn) {
 }
 
 void Swarm::hint(Turn& turn, const Endpoint& who, Source source) {
-  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  if (ending() || (is_private() && source != Source::user)) return;
   roster_.add(turn.now, who, std::nullopt, source);
   if (stage_ != Stage::loading) find_peers(turn);
 }
 
 void Swarm::records(Turn& turn, RecordsFound& found) {
-  if (stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone) return;
+  if (ending() || is_private()) return;
   bool own_found = false;
   for (const dht::ReceivedRecord& received : found.records) {
     for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall)) {
@@ -99,7 +106,8 @@ void Swarm::records(Turn& turn, RecordsFound& found) {
 }
 
 void Swarm::lookup_ended(Turn& turn, const LookupEnded& ended) {
-  if (!ended.anybody_answered && up_ == 0 && stage_ != Stage::gone) event(turn, What::no_contact);
+  const bool needed = !complete_ && up_ == 0;
+  if (!ended.anybody_answered && needed && !ending()) event(turn, What::no_contact);
 }
 
 void Swarm::published(Turn& turn, std::uint32_t nodes) {
@@ -108,9 +116,7 @@ void Swarm::published(Turn& turn, std::uint32_t nodes) {
 }
 
 void Swarm::overlay_connected(Turn& turn) {
-  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||
-      stage_ == Stage::gone)
-    return;
+  if (stage_ == Stage::loading || ending()) return;
   update_rules(turn);
   announcer_.soon(turn.now);
   look_up_due_ = turn.now.mono;
@@ -138,9 +144,7 @@ void Swarm::update_rules(Turn& turn) {
 // ---- dialling
 
 void Swarm::find_peers(Turn& turn) {
-  if (stage_ == Stage::loading || stage_ == Stage::closing || stage_ == Stage::detaching ||
-      stage_ == Stage::gone)
-    return;
+  if (stage_ == Stage::loading || ending()) return;
   while (const auto who = roster_.next_ask(turn.now, turn.dials.limits))
     turn.overlays.ask(turn.now, slot_, *who, announcer_.keys().current(turn.now.wall).key);
   while (peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials) {
@@ -159,6 +163,7 @@ void Swarm::dial(Turn& turn, const Candidate& candidate) {
   Peer peer;
   peer.endpoint = candidate.endpoint;
   peer.direction = Direction::outgoing;
+  peer.way = candidate.way;
   peer.expected_key = candidate.key;
   peer.since = peer.heard = turn.now.mono;
   const PeerHandle handle = peers_.emplace(std::move(peer));
@@ -174,28 +179,34 @@ void Swarm::connected(Turn& turn, PeerHandle handle) {
   --turn.dials.half_open;
   peer->stage = Peer::Stage::handshake;
   peer->since = peer->heard = peer->spoke = turn.now.mono;
-  const dht::EpochKeys& epoch = announcer_.keys().current(turn.now.wall);
-  ChannelParams params;
-  params.ours = announcer_.exchange();
-  params.remote = *peer->expected_key;
-  params.psk = epoch.psk;
-  params.tag = dht::dial_tag(epoch, params.remote, turn.now.wall);
-  peer->wire = NativeWire::make_initiator(params, random_, turn.pool);
+  if (peer->way == Way::native) {
+    const dht::EpochKeys& epoch = announcer_.keys().current(turn.now.wall);
+    ChannelParams params;
+    params.ours = announcer_.exchange();
+    params.remote = *peer->expected_key;
+    params.psk = epoch.psk;
+    params.tag = dht::dial_tag(epoch, params.remote, turn.now.wall);
+    peer->wire = NativeWire::make_initiator(params, random_, turn.pool);
+  } else if (info_hashes().empty()) {  // it was public when it was dialled
+    return drop(turn, handle, Roster::Why::not_needed);
+  } else {
+    peer->wire = dialled_wire(turn, peer->way);
+  }
   dirty_.push_back(handle);
   if (reading_held_ || reading_limited_) turn.out.push_back(PauseRead{peer->stream, true});
   flush(turn);
 }
 
-void Swarm::accepted(Turn& turn, StreamId stream, const Endpoint& from, const TagTable::Entry& keys,
-                     ByteView first_bytes) {
+void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admission) {
+  const Endpoint& from = admission.from;
   const auto of_address = [&] {
     std::uint32_t count = 0;
     peers_.for_each(
         [&](PeerHandle, const Peer& each) { count += each.endpoint.address == from.address ? 1U : 0U; });
     return count;
   };
-  const bool closing = stage_ == Stage::closing || stage_ == Stage::detaching || stage_ == Stage::gone;
-  if (closing || peers_.size() >= limits::max_peers ||
+  const bool closed = ending() || (admission.way() != Way::native && info_hashes().empty());
+  if (closed || peers_.size() >= limits::max_peers ||
       (from.address.global() && of_address() >= limits::half_open_per_ip)) {
     turn.out.push_back(Close{stream});
     return;
@@ -206,30 +217,40 @@ void Swarm::accepted(Turn& turn, StreamId stream, const Endpoint& from, const Ta
   peer.stage = Peer::Stage::handshake;
   peer.stream = stream;
   peer.since = peer.heard = peer.spoke = turn.now.mono;
-  ChannelParams params;
-  params.ours = keys.ours;
-  params.psk = keys.psk;
-  params.tag = to_array<channel_tag_bytes>(first_bytes);
-  params.replays = &turn.replays;
-  peer.wire = NativeWire::make_responder(params, random_, turn.pool);
+  peer.way = admission.way();
+  if (admission.keys) {
+    ChannelParams params;
+    params.ours = admission.keys->ours;
+    params.psk = admission.keys->psk;
+    params.tag = to_array<channel_tag_bytes>(admission.bytes);
+    params.replays = &turn.replays;
+    peer.wire = NativeWire::make_responder(params, random_, turn.pool);
+  } else {
+    peer.wire = accepted_wire(turn, std::move(admission.mse));
+  }
   const PeerHandle handle = peers_.emplace(std::move(peer));
   turn.names.adopt(stream, {slot_, handle});
   if (reading_held_ || reading_limited_) turn.out.push_back(PauseRead{stream, true});
-  received(turn, handle, first_bytes);
+  received(turn, handle, admission.bytes);
 }
 
 void Swarm::established(Turn& turn, PeerHandle handle) {
   Peer& peer = *peers_.find(handle);
-  peer.key = peer.wire->remote_key();
+  peer.key = name_of(peer);
   peer.stage = Peer::Stage::up;
   peer.since = peer.choke_changed = turn.now.mono;
   ++up_;
   if (roster_.banned(peer.key, peer.endpoint.address)) return drop(turn, handle, Roster::Why::misbehaved);
   if (peer.key == announcer_.exchange().public_key) return drop(turn, handle, Roster::Why::misbehaved);
   if (peer.direction == Direction::outgoing && !prove(turn, handle)) return;
-  if (peer.direction == Direction::outgoing) roster_.connected(turn.now, peer.endpoint, peer.key);
+  if (peer.direction == Direction::outgoing)
+    roster_.connected(turn.now, peer.endpoint,
+                      peer.way == Way::native ? std::optional{peer.key} : std::nullopt);
   say_hello(turn, handle, peer);
-  if (stage_ == Stage::running) say_pieces(turn, handle, peer);
+  if (stage_ == Stage::running)
+    say_pieces(turn, handle, peer);
+  else if (peer.way != Way::native)
+    say_none(turn, handle, peer);
 }
 
 // Of two connections with one peer, one goes. False: it was this one.
@@ -249,8 +270,10 @@ bool Swarm::keeps(Turn& turn, PeerHandle handle) {
     if (each != handle && peer.up() && peer.proven && peer.key == fresh.key) other = each;
   });
   if (!other) return true;
-  const Direction favoured =
-      announcer_.exchange().public_key > fresh.key ? Direction::outgoing : Direction::incoming;
+  // By keys, or by peer ids, as other clients have it, too.
+  const crypto::PublicKey own =
+      fresh.way == Way::native ? announcer_.exchange().public_key : peer_name(peer_id_);
+  const Direction favoured = own > fresh.key ? Direction::outgoing : Direction::incoming;
   const Peer& old = *peers_.find(other);
   // Of two in the same direction the newer one lives: the other end would not dial again without having lost
   // the older.
@@ -277,7 +300,8 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   fetch_.remove_peer(handle);
   if (peer->direction == Direction::outgoing) {
     roster_.failed(turn.now, peer->endpoint, why);
-  } else if (const auto listening = peer->listening(); listening && why != Roster::Why::not_needed) {
+  } else if (const auto listening = peer->listening();
+             listening && (peer->way != Way::native || why != Roster::Why::not_needed)) {
     roster_.failed(turn.now, *listening, why);
   }
   const auto asked = std::move(peer->hashes_asked);
@@ -296,9 +320,10 @@ void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why) {
   // expense of other contents that want the same address.
   const bool both_seed = complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
   drop(turn, handle,
-       !peer->up() ? Roster::Why::no_answer
-       : both_seed ? Roster::Why::not_needed
-                   : Roster::Why::lost);
+       peer->stage == Peer::Stage::dialling    ? Roster::Why::no_answer
+       : peer->stage == Peer::Stage::handshake ? Roster::Why::no_greeting
+       : both_seed                             ? Roster::Why::not_needed
+                                               : Roster::Why::lost);
   if (stage_ == Stage::running) fill_all(turn);
   flush(turn);
 }
@@ -332,14 +357,15 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
       if (peer.since + limits::dial_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
       return;
     case Peer::Stage::handshake:
-      if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
+      if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_greeting);
       return;
     case Peer::Stage::up:
       if (!peer.proven && peer.since + limits::handshake_timeout <= now)
-        return drop(turn, handle, Roster::Why::no_answer);
+        return drop(turn, handle, Roster::Why::no_greeting);
       break;
   }
-  if (peer.heard + limits::idle_timeout <= now) return drop(turn, handle, Roster::Why::lost);
+  const Duration patience = peer.way == Way::native ? limits::idle_timeout : limits::bt_idle_timeout;
+  if (peer.heard + patience <= now) return drop(turn, handle, Roster::Why::lost);
   const Duration silence = peer.requests.empty() ? limits::keepalive : limits::sign_of_life;
   if (peer.spoke + silence <= now) send(turn, handle, peer, wire::KeepAlive{});
   hashes_overdue(turn, peer);
@@ -350,19 +376,22 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
   update_interest(turn, handle, peer);
   super_reveal(turn, handle, peer);
-  // Two seeds have nothing to say to each other.
-  if (complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle) &&
-      peer.since + limits::handshake_timeout <= now)
+  // Two seeds have nothing to say to each other; nor have two that want nothing.
+  const bool wants_nothing = (work_->picker.knows(handle) && work_->picker.is_seed(handle)) ||
+                             (peer.hello && peer.hello->upload_only);
+  if (complete_ && wants_nothing && peer.since + limits::handshake_timeout <= now)
     drop(turn, handle, Roster::Why::not_needed);
 }
 
 void Swarm::exchange_peers(Turn& turn) {
+  if (is_private()) return;  // BEP 27
   std::vector<wire::ExchangeEntry> connected;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     const auto listening = peer.up() ? peer.listening() : std::nullopt;
     if (!listening || connected.size() >= limits::max_peers) return;
     const bool seed = work_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
-    connected.push_back({*listening, peer.key, seed});
+    const auto key = peer.way == Way::native ? std::optional{peer.key} : std::nullopt;
+    connected.push_back({*listening, key, seed});
   });
   std::sort(connected.begin(), connected.end(),
             [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });

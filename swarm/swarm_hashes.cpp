@@ -35,13 +35,14 @@ bool Swarm::for_blocks(const wire::HashRequest& request) const {
 bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred) {
   if (hashes_asked_.contains(request)) return true;
   PeerHandle best = preferred;
-  if (const Peer* peer = peers_.find(preferred);
-      peer == nullptr || peer->hashes_outstanding() >= limits::hashes_asked)
+  if (const Peer* peer = peers_.find(preferred); peer == nullptr || !peer->up() ||
+                                                 !peer->wire->speech().hashes ||
+                                                 peer->hashes_outstanding() >= limits::hashes_asked)
     best = {};
   std::uint32_t best_load = best ? 0 : limits::hashes_asked;
   const bool leaves = for_blocks(request);
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
-    if (!peer.up() || !peer.known_to_picker) return;
+    if (!peer.up() || !peer.known_to_picker || !peer.wire->speech().hashes) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
     if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
     const std::uint32_t load = peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / 2;

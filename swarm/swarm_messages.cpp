@@ -30,7 +30,7 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   messages_ = std::move(messages);
   peer = peers_.find(handle);
   if (!result && peer != nullptr)
-    drop(turn, handle, peer->up() ? Roster::Why::misbehaved : Roster::Why::no_answer);
+    drop(turn, handle, peer->up() ? Roster::Why::misbehaved : Roster::Why::no_greeting);
   else if (peer != nullptr)
     dirty_.push_back(handle);  // an answer of the handshake may wait
   if (stage_ == Stage::running) {
@@ -85,7 +85,8 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
   if (auto* request = std::get_if<Request>(&message)) return on(turn, handle, peer, *request);
   if (auto* have = std::get_if<Have>(&message)) return on(turn, handle, peer, *have);
   if (std::holds_alternative<Choke>(message)) {
-    peer.choking_us = true;  // what was asked is rejected one by one (BEP 6)
+    peer.choking_us = true;  // what was asked is rejected one by one (BEP 6), or gone at once
+    if (!peer.wire->speech().rejects) release(turn, handle, peer, Pipeline::After::late);
   } else if (std::holds_alternative<Unchoke>(message)) {
     peer.choking_us = false;
   } else if (std::holds_alternative<Interested>(message)) {
@@ -115,6 +116,10 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
     if (stage_ == Stage::metadata) ask_metadata(turn);
   } else if (auto* exchange = std::get_if<PeerExchange>(&message)) {
     on(turn, handle, peer, *exchange);
+  } else if (auto* dont_have = std::get_if<DontHave>(&message)) {
+    on(turn, handle, peer, *dont_have);
+  } else if (auto* port = std::get_if<DhtPort>(&message)) {
+    on(turn, handle, peer, *port);
   }
 }
 
@@ -127,33 +132,57 @@ void Swarm::say_hello(Turn& turn, PeerHandle handle, Peer& peer) {
   hello.metadata_bytes = content_ ? static_cast<std::uint32_t>(content_->info.size()) : 0;
   hello.max_requests = limits::max_queue / 2;
   hello.your_address = peer.endpoint.address;
+  hello.takes_exchange = !is_private();
+  // Of a part of the content (BEP 21); a seed of all of it shows that by its pieces, or, as a super seed, by
+  // none.
+  hello.upload_only = complete_ && work_->map.verified_bytes() < content_->bytes;
+  hello.native_key = native_key();
+  const bool first = !peer.said_hello;
+  peer.said_hello = true;
   send(turn, handle, peer, std::move(hello));
+  if (first && peer.way != Way::native && !is_private())
+    send(turn, handle, peer, wire::DhtPort{config_.listen_port});
 }
 
 // Said again, once, by who has learned the metadata since: or two that met before either had it would never
-// ask each other.
+// ask each other. In BitTorrent's dialect as often as something changed (BEP 10).
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message) {
-  if (peer.hello && (peer.hello->metadata_bytes != 0 || message.metadata_bytes == 0))
+  const bool native = peer.way == Way::native;
+  if (native && peer.hello && (peer.hello->metadata_bytes != 0 || message.metadata_bytes == 0))
     return strike(turn, handle);
+  if (peer.hello && message.metadata_bytes == 0) message.metadata_bytes = peer.hello->metadata_bytes;
   peer.hello = std::move(message);
   peer.pipeline.set_remote_queue(peer.hello->max_requests);
-  if (peer.direction == Direction::incoming)
-    if (const auto listening = peer.listening())
-      roster_.add(turn.now, *listening, peer.key, Source::incoming);
+  if (const auto listening = peer.listening(); listening && peer.direction == Direction::incoming) {
+    roster_.add(turn.now, *listening, native ? std::optional{peer.key} : std::nullopt, Source::incoming);
+    if (!native) roster_.occupied(*listening);
+  }
+  if (move_to_native(turn, handle)) return;
   if (stage_ != Stage::metadata) return;
   if (!fetch_.offer(handle, peer.hello->metadata_bytes)) return strike(turn, handle);
   ask_metadata(turn);
+}
+
+// BitTorrent's first word about pieces comes at once (BEP 6); what there is follows piece by piece.
+void Swarm::say_none(Turn& turn, PeerHandle handle, Peer& peer) {
+  if (!std::exchange(peer.said_none, true)) send(turn, handle, peer, wire::Pieces{});
 }
 
 void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
   if (peer.said_pieces) return;
   peer.said_pieces = true;
   wire::Pieces pieces;
+  pieces.count = content_->pieces;
   if (super_seeds(turn)) {
     peer.super_seeded = true;
     super_->add_peer(handle);
-    send(turn, handle, peer, std::move(pieces));
+    say_none(turn, handle, peer);
     super_reveal(turn, handle, peer);
+    return;
+  }
+  if (peer.said_none) {
+    for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
+      if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
     return;
   }
   Bitfield bits{content_->pieces};
@@ -169,26 +198,45 @@ void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
 }
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Pieces& message) {
-  if (peer.pieces || peer.known_to_picker) return strike(turn, handle);
+  const bool again = peer.pieces || peer.known_to_picker;
+  if (again && peer.way == Way::native) return strike(turn, handle);
+  if (peer.known_to_picker) return learn_again(turn, handle, message);
   peer.pieces = std::move(message);
   if (work_) introduce(turn, handle, peer);
+}
+
+// nullopt: it is none of this content.
+std::optional<Bitfield> Swarm::bits_of(const wire::Pieces& message) const {
+  if (message.form == wire::Pieces::Form::bits) {
+    auto parsed = Bitfield::from_bytes(message.bits, content_->pieces);
+    return parsed ? std::optional{std::move(*parsed)} : std::nullopt;
+  }
+  Bitfield out{content_->pieces};
+  if (message.form == wire::Pieces::Form::all) out.set_all();
+  return out;
+}
+
+// Some of BitTorrent's clients say it late, or once more in place of many a Have (aria2).
+void Swarm::learn_again(Turn& turn, PeerHandle handle, const wire::Pieces& message) {
+  const auto bits = bits_of(message);
+  if (!bits) return drop(turn, handle, Roster::Why::misbehaved);
+  for (std::uint32_t piece = 0; piece < content_->pieces; ++piece) {
+    Peer* peer = peers_.find(handle);
+    if (peer == nullptr) return;
+    wire::Have have{piece};
+    if (bits->test(piece) && !work_->picker.has(handle, piece)) on(turn, handle, *peer, have);
+  }
 }
 
 // What it has becomes known to the picker, once we know the content and it has spoken.
 void Swarm::introduce(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!peer.pieces || peer.known_to_picker) return;
-  Bitfield bits{content_->pieces};
-  if (peer.pieces->form == wire::Pieces::Form::all) {
-    bits.set_all();
-  } else if (peer.pieces->form == wire::Pieces::Form::bits) {
-    auto parsed = Bitfield::from_bytes(peer.pieces->bits, content_->pieces);
-    if (!parsed) return drop(turn, handle, Roster::Why::misbehaved);
-    bits = std::move(*parsed);
-  }
+  auto bits = bits_of(*peer.pieces);
+  if (!bits) return drop(turn, handle, Roster::Why::misbehaved);
   peer.pieces.reset();
   peer.known_to_picker = true;
-  peer.was_seed_at_first = bits.all();
-  work_->picker.add_peer(handle, std::move(bits));
+  peer.was_seed_at_first = bits->all();
+  work_->picker.add_peer(handle, std::move(*bits));
   for (const std::uint32_t piece : std::exchange(peer.early_haves, {}))
     if (piece < content_->pieces) work_->picker.peer_has(handle, piece);
   peer.pieces_at_first = work_->picker.pieces_of(handle);
@@ -207,7 +255,10 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
     return;
   }
   if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
-  if (!work_->picker.peer_has(handle, message.piece)) return strike(turn, handle);
+  if (!work_->picker.peer_has(handle, message.piece)) {
+    if (peer.way == Way::native) strike(turn, handle);  // others say it of pieces of their bitfield, too
+    return;
+  }
   if (super_) {
     if (super_->peer_has(turn.now.mono, handle, message.piece)) super_passed(turn);
     if (peer.draining && super_->open(handle) == 0) {
@@ -262,6 +313,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer&, wire::MetadataPart& message
 // ---- peer exchange
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::PeerExchange& message) {
+  if (is_private()) return;
   switch (peer.exchange.take(turn.now.mono, message)) {
     case Exchange::Verdict::taken:
       break;

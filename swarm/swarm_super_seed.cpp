@@ -65,6 +65,19 @@ void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t 
     if (serves(piece)) send(turn, handle, peer, wire::Have{piece});
 }
 
+// Many clients do not tell who showed them a piece that they have it now: by BitTorrent it counts as there
+// once we have sent all of it.
+void Swarm::super_gave(Turn& turn, PeerHandle handle, Peer& peer, const wire::Request& block) {
+  if (!super_ || !peer.super_seeded || peer.way == Way::native) return;
+  auto given = std::ranges::find(peer.given, block.piece, &std::pair<std::uint32_t, std::uint32_t>::first);
+  if (given == peer.given.end()) given = peer.given.insert(given, {block.piece, 0});
+  given->second += block.length;
+  if (given->second < content_->piece_bytes(block.piece)) return;
+  peer.given.erase(given);
+  wire::Have have{block.piece};
+  on(turn, handle, peer, have);
+}
+
 // A piece that was shown has arrived. Where nothing waits for our line meanwhile, more must be on its way:
 // two for each that arrives, so that it grows by a multiple each round trip, as in TCP's slow start.
 void Swarm::super_passed(const Turn& turn) {

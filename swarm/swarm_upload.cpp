@@ -148,6 +148,7 @@ void Swarm::block_read(Turn& turn, const Pending& pending, storage::ReadDone& do
   done.data.drop_front(done.data.size() - length);
   send(turn, pending.peer, *peer,
        wire::Block{pending.request.piece, pending.request.begin, std::move(done.data)});
+  super_gave(turn, pending.peer, *peer, pending.request);
   // The codec's buffers reach the host in this turn's flush, which counts them as unsent.
   flush(turn);
   want_turn(pending.peer, *peer);

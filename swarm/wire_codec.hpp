@@ -31,8 +31,16 @@ class WireCodec {
 
   // The channel is up: both ends are proven, messages may be sent.
   [[nodiscard]] virtual bool established() const = 0;
-  // The other end's static X25519 key, once established (all zero in a dialect without keys).
+  // The other end's static X25519 key, once established. In a dialect without keys what it calls itself,
+  // which is no proof of anything.
   [[nodiscard]] virtual crypto::PublicKey remote_key() const = 0;
+
+  // What the other end takes and says, once established; a dialect, or an old program, may lack some.
+  struct Speech {
+    bool rejects = true;  // Reject; without it, what was asked is gone with a Choke
+    bool hashes = true;   // of v2's trees
+  };
+  [[nodiscard]] virtual Speech speech() const { return {}; }
 
   // Queues a message. Small ones gather until flush(); a block is sealed in the buffer it came in.
   virtual void send(Now now, wire::Message&& message) = 0;

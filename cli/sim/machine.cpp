@@ -127,6 +127,7 @@ Result<void> Machine::start(const Endpoint& v4, const Endpoint& v6, WallTime wor
   session.bootstrap = config_.bootstrap;
   session.native = config_.native;
   session.mainline = config_.mainline;
+  session.mse = config_.mse;
   for (const char* overlay : swarm::overlay_names) {
     auto contacts = life->catalog->contacts(overlay);
     if (!contacts) return std::unexpected(contacts.error());

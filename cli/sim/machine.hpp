@@ -32,7 +32,8 @@ struct MachineConfig {
   std::chrono::milliseconds clock_skew{};      // of its wall clock
   std::uint64_t up_limit = 0, down_limit = 0;  // what its user asks for (SessionConfig::up_rate)
   std::vector<Endpoint> bootstrap{};
-  bool native = true, mainline = false;  // DHTs that it is a node of
+  bool native = true, mainline = false;  // dialects that it speaks
+  swarm::Obfuscation mse = swarm::Obfuscation::prefer;
   DiskTiming timing{};
   CrashModel crash_model = CrashModel::off;
   std::uint64_t capacity = std::uint64_t{1} << 50;

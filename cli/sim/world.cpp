@@ -84,6 +84,7 @@ PathResult<storage::ContentPtr> World::share(MachineId id, const std::string& pa
   open.id = shared->content->id;
   open.folder = shared->folder;
   open.seed = {swarm::SeedUntil::forever, 0};
+  open.is_public = !shared->content->sealed;
   command(id, std::move(open));
   return shared->content;
 }
@@ -92,11 +93,15 @@ swarm::CommandId World::get(MachineId id, const storage::ContentId& content, std
                             swarm::SeedPolicy seed, std::vector<std::string> only) {
   swarm::OpenContent open;
   open.id = content;
-  open.folder = data_folder;
   open.hints = std::move(hints);
   open.only = std::move(only);
   open.seed = seed;
-  return command(id, std::move(open));
+  return this->open(id, std::move(open));
+}
+
+swarm::CommandId World::open(MachineId id, swarm::OpenContent what) {
+  what.folder = data_folder;
+  return command(id, std::move(what));
 }
 
 bool World::stop(MachineId id, Duration limit) {

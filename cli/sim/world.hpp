@@ -48,6 +48,8 @@ class World {
   swarm::CommandId get(MachineId id, const storage::ContentId& content, std::vector<Endpoint> hints,
                        swarm::SeedPolicy seed = {swarm::SeedUntil::forever, 0},
                        std::vector<std::string> only = {});
+  // The same with all that may be said; the folder is the machine's own.
+  swarm::CommandId open(MachineId id, swarm::OpenContent what);
   // `stop`: runs until it is Stopped (or the limit), then ends the machine. False: it took longer.
   bool stop(MachineId id, Duration limit = std::chrono::seconds{30});
 

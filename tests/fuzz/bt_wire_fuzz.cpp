@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   BtParams params;
   params.accepted = {params.info_hash};
   params.peer_id = {1};
-  params.hashes = true;
+  params.v2 = params.info_hash;
   const auto wire = BtWire::make_answerer(params, pool);
   std::vector<wire::Message> out;
   if (greeted) {

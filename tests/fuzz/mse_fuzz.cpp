@@ -38,9 +38,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t step = 1 + data[0], at = data[1] + 256U * (data[2] % 8U);
   const ByteView input{data + 4, size - 4};
   const InfoHash content{1};
+  InfoHashTable contents;
+  contents.set(1, {content});
   Random random{ByteArray<32>{data[3]}};
   Mse dialler = Mse::dialler(content, {}, Bytes(20, 7), random),
-      answerer = Mse::answerer({content}, {}, random);
+      answerer = Mse::answerer(contents, {}, random);
   if ((data[3] & 1) != 0) {
     feed(answerer, laid_over(dialler.take_reply(), at, input), step);
     return 0;

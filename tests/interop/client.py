@@ -103,6 +103,10 @@ class Client:
     def address(self):
         return self.place.address
 
+    def port_of(self, key=None):
+        """Where peers of that torrent are met."""
+        return self.port
+
     def dht_node(self, host, port):
         check(self.process is None, f"{self.name}: DHT nodes are told before the start")
         self.nodes.append((host, port))

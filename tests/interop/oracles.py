@@ -171,9 +171,9 @@ def by_peer(world, maker, places, cells, seed_options, getter_options, size=FILE
         cell.key = getter.get(cell.torrent["file"], cell.torrent["out"])
         cell.started = time.monotonic()
         if getter.CONNECTS:
-            getter.connect(seed.address, seed.port, cell.key)
+            getter.connect(seed.address, seed.port_of(cell.torrent["key"]), cell.key)
         else:
-            seed.connect(getter.address, getter.port, cell.torrent["key"])
+            seed.connect(getter.address, getter.port_of(cell.key), cell.torrent["key"])
     finish(cells, getters, 3)
     stop_all(seeds, getters)
 
@@ -193,7 +193,7 @@ def by_dht(world, maker, places, cells):
     for cell in cells:
         seed = seeds[cell.seed]
         for info_hash in filter(None, (cell.torrent["btih"], (cell.torrent["btmh"] or "")[:40])):
-            dht.wait_announced(info_hash, seed.address, seed.port, 2 * harness.DEADLINE)
+            dht.wait_announced(info_hash, seed.address, seed.port_of(cell.torrent["key"]), 2 * harness.DEADLINE)
     say(f"dht: {len(cells)} contents are announced")
     for cell in cells:
         cell.key = getters[cell.getter].get(cell.torrent["magnet"], cell.torrent["out"])

@@ -102,11 +102,16 @@ TEST(Args, GetTakesItsFlags) {
   EXPECT_EQ(usual.output, "");
 }
 
-TEST(Args, WhatNeedsBitTorrentIsRefusedInOneSentence) {
-  EXPECT_NE(refused({"share", "a", "--public"}).find("BitTorrent"), std::string::npos);
-  EXPECT_NE(refused({"node", "--no-native"}).find("dialect"), std::string::npos);
-  // Harmless where there is no such dialect to begin with.
-  accepted({"node", "--no-mainline", "--mse", "require"});
+TEST(Args, TheDialectsMayBeChosenButNotAway) {
+  EXPECT_EQ(accepted({"share", "a", "--public"}).visibility, swarm::Visibility::open);
+  EXPECT_FALSE(accepted({"share", "a", "--public", "--no-native"}).native);
+  EXPECT_FALSE(accepted({"node", "--no-mainline"}).mainline);
+  EXPECT_EQ(accepted({"node", "--mse", "require"}).mse, swarm::Obfuscation::require);
+  EXPECT_EQ(accepted({"node", "--mse", "off"}).mse, swarm::Obfuscation::off);
+  EXPECT_EQ(accepted({"node"}).mse, swarm::Obfuscation::prefer);
+  EXPECT_NE(refused({"node", "--no-native", "--no-mainline"}).find("dialect"), std::string::npos);
+  EXPECT_NE(refused({"share", "a", "--public", "--no-mainline"}).find("BitTorrent"), std::string::npos);
+  EXPECT_NE(refused({"share", "a", "--no-native"}).find("--public"), std::string::npos);
 }
 
 TEST(Args, WrongValuesAreNamed) {

@@ -107,8 +107,8 @@ TEST_F(DiskTest, RangesOutsideTheContentAreRefused) {
   const std::uint32_t last = made.content->pieces - 1;
   std::vector<Job> jobs;
   jobs.emplace_back(ReadJob{0, last + 1, 0, 1, Buffer{100}, 0});
-  jobs.emplace_back(ReadJob{0, last, 5, 6, Buffer{100}, 0});
-  jobs.emplace_back(ReadJob{0, last, 11, 0xffffffff, Buffer{100}, 0});
+  jobs.emplace_back(ReadJob{0, last, block_bytes - 1, 2, Buffer{100}, 0});
+  jobs.emplace_back(ReadJob{0, last, block_bytes + 1, 0xffffffff, Buffer{100}, 0});
   jobs.emplace_back(ReadJob{0, last, 0xffffffff, 2, Buffer{100}, 0});
   jobs.emplace_back(HashJob{0, last + 1});
   jobs.emplace_back(CommitJob{0, {last + 1}, 0, 0});
@@ -120,6 +120,22 @@ TEST_F(DiskTest, RangesOutsideTheContentAreRefused) {
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().error.code, Code::malformed);
   }
+}
+
+// Some clients ask for whole blocks where a file of v2 ends.
+TEST_F(DiskTest, BehindTheEndOfAFileABlockIsZeros) {
+  const Made made = four_files();
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start());
+  ASSERT_TRUE(engine.download());
+  const std::uint32_t last = made.content->pieces - 1, bytes = made.content->piece_bytes(last);
+  const auto read = engine.read(last, 0, block_bytes);
+  ASSERT_TRUE(read);
+  Bytes expected = to_vector(fixture::block_of(made, last, 0));
+  ASSERT_EQ(expected.size(), bytes);
+  expected.resize(block_bytes);
+  EXPECT_EQ(*read, expected);
 }
 
 TEST_F(DiskTest, ABatchIsHashedAndWrittenLikeSingleJobs) {

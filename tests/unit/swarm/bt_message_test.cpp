@@ -11,8 +11,13 @@
 namespace shoal::swarm {
 namespace {
 
-const BtExtensions everything{
-    .metadata = 7, .exchange = 9, .dont_have = 11, .fast = true, .extended = true, .hashes = true};
+const BtExtensions everything{.metadata = 7,
+                              .exchange = 9,
+                              .dont_have = 11,
+                              .fast = true,
+                              .extended = true,
+                              .hashes = true,
+                              .dht = true};
 
 Bytes written(const wire::Message& message, const BtExtensions& theirs = everything) {
   Bytes out;

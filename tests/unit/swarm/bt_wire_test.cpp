@@ -15,7 +15,7 @@ BtParams params(std::uint8_t who, const InfoHash& named = v1) {
   out.info_hash = named;
   out.accepted = {v1, v2};
   out.peer_id = {'-', 'S', 'H', who};
-  out.hashes = true;
+  out.v2 = v2;
   return out;
 }
 
@@ -70,7 +70,7 @@ TEST_F(Pair, TheHandshakeIsAsBep3HasIt) {
   EXPECT_EQ(as_text(bytes.first(20)),
             "\x13"
             "BitTorrent protocol");
-  EXPECT_EQ(to_hex(bytes.subspan(20, 8)), "0000000000100015");  // BEP 10; 52, 6 and 5
+  EXPECT_EQ(to_hex(bytes.subspan(20, 8)), "0000000000100005");  // BEP 10; 6 and 5
   EXPECT_TRUE(equal(bytes.subspan(28, 20), v1));
   EXPECT_TRUE(equal(bytes.subspan(48, 20), params(1).peer_id));
 }
@@ -79,7 +79,8 @@ TEST_F(Pair, BothEndsAreUpAndKnowWhatTheOtherTakes) {
   carry();
   for (const BtWire* wire : {dialler_.get(), answerer_.get()}) {
     EXPECT_TRUE(wire->established());
-    EXPECT_TRUE(wire->theirs().fast && wire->theirs().extended && wire->theirs().hashes);
+    EXPECT_TRUE(wire->theirs().fast && wire->theirs().extended);
+    EXPECT_FALSE(wire->theirs().hashes);
     EXPECT_EQ(wire->named(), v1);
     EXPECT_EQ(wire->held(), 0U);
   }
@@ -92,6 +93,8 @@ TEST_F(Pair, AHybridIsFoundUnderEitherName) {
   carry();
   EXPECT_TRUE(dialler_->established() && answerer_->established());
   EXPECT_EQ(answerer_->named(), v2);
+  EXPECT_EQ(dialler_->named(), v2);
+  EXPECT_TRUE(dialler_->theirs().hashes && answerer_->theirs().hashes);  // BEP 52
 }
 
 TEST_F(Pair, NothingIsSaidToWhoNamesNoContentOfOurs) {

@@ -2,19 +2,37 @@
 
 #include <gtest/gtest.h>
 
+#include "swarm/bt_wire.hpp"
+#include "swarm/mse_wire.hpp"
+
 namespace shoal::swarm {
 namespace {
 
 using namespace std::chrono_literals;
 
 struct EntranceTest : testing::Test {
-  Entrance entrance;
+  Entrance entrance{Obfuscation::prefer};
+  Random random{ByteArray<32>{8}};
+  BufferPool pool;
   dht::SwarmKeys keys{dht::ContentId{1, 2, 3}};
   crypto::ExchangeKey ours = crypto::ExchangeKey::from_secret({9, 9, 9});
   Now now{Instant{} + 100s, from_unix_ms(1'790'000'000'000)};
   StreamId next = accepted_stream;
 
   void SetUp() override { entrance.tags().add(now.wall, 5, keys, ours); }
+  Entrance::Admission say(StreamId stream, ByteView bytes) {
+    return entrance.received(stream, bytes, random);
+  }
+  // The first flight of who dials for that content.
+  Bytes greeting(const InfoHash& content, std::optional<MseMethods> methods = {}) {
+    const BtParams params{.info_hash = content, .accepted = {content}, .peer_id = {1}, .v2 = {}};
+    std::vector<Buffer> out;
+    if (methods)
+      MseWire::make_dialler(params, *methods, random, pool)->flush(now, out);
+    else
+      BtWire::make_dialler(params, pool)->flush(now, out);
+    return to_vector(out.at(0).view());
+  }
   StreamId from(const char* address) {
     const StreamId stream = ++next;
     return entrance.accept(now, stream, {*IpAddress::parse(address), 1000}) ? stream : 0;
@@ -25,12 +43,13 @@ TEST_F(EntranceTest, ATagLeadsToItsContentHoweverItIsCut) {
   const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
   const StreamId stream = from("20.0.0.1");
   for (std::size_t i = 0; i < 15; ++i)
-    ASSERT_EQ(entrance.received(stream, ByteView{tag}.subspan(i, 1)).verdict, Entrance::Verdict::wait);
-  const auto admission = entrance.received(stream, ByteView{tag}.subspan(15));
+    ASSERT_EQ(say(stream, ByteView{tag}.subspan(i, 1)).verdict, Entrance::Verdict::wait);
+  const auto admission = say(stream, ByteView{tag}.subspan(15));
   ASSERT_EQ(admission.verdict, Entrance::Verdict::admit);
-  EXPECT_EQ(admission.entry.content, 5U);
+  EXPECT_EQ(admission.content, 5U);
+  EXPECT_EQ(admission.way(), Way::native);
   EXPECT_EQ(admission.bytes, to_vector(tag));
-  EXPECT_EQ(admission.entry.psk, keys.current(now.wall).psk);
+  EXPECT_EQ(admission.keys->psk, keys.current(now.wall).psk);
 }
 
 TEST_F(EntranceTest, AnythingElseIsRefused) {
@@ -38,14 +57,85 @@ TEST_F(EntranceTest, AnythingElseIsRefused) {
                             "\x13"
                             "BitTorrent protocol....",
                             "\x16\x03\x01................"})
-    EXPECT_EQ(entrance.received(from("20.0.0.1"), as_bytes(probe)).verdict, Entrance::Verdict::refuse);
-  EXPECT_EQ(entrance.received(12345, as_bytes("0123456789abcdef")).verdict, Entrance::Verdict::refuse);
+    EXPECT_EQ(say(from("20.0.0.1"), as_bytes(probe)).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(say(12345, as_bytes("0123456789abcdef")).verdict, Entrance::Verdict::refuse);
+}
+
+constexpr InfoHash ours_v1{1, 1}, ours_v2{2, 2}, strange{3, 3};
+
+TEST_F(EntranceTest, ABitTorrentHandshakeLeadsToAPublicContentHoweverItIsCut) {
+  entrance.info_hashes().set(6, {ours_v1, ours_v2});
+  const Bytes hello = greeting(ours_v2);
+  const StreamId stream = from("20.0.0.1");
+  for (std::size_t i = 0; i < 47; ++i)
+    ASSERT_EQ(say(stream, ByteView{hello}.subspan(i, 1)).verdict, Entrance::Verdict::wait) << i;
+  const auto admission = say(stream, ByteView{hello}.subspan(47));
+  ASSERT_EQ(admission.verdict, Entrance::Verdict::admit);
+  EXPECT_EQ(admission.content, 6U);
+  EXPECT_EQ(admission.way(), Way::plain);
+  EXPECT_EQ(admission.bytes, hello);
+}
+
+TEST_F(EntranceTest, SoDoesAnObfuscatedOne) {
+  entrance.info_hashes().set(6, {ours_v1, ours_v2});
+  for (const bool rc4 : {false, true})
+    for (const std::size_t step : {std::size_t{1}, std::size_t{16}, std::size_t{1000}}) {
+      Mse dialler = Mse::dialler(ours_v1, {.plain = !rc4, .rc4 = rc4}, greeting(ours_v1), random);
+      const StreamId stream = from("127.0.0.1");
+      Entrance::Admission last;
+      const auto tell = [&](const Bytes& flight) {
+        Bytes replies;
+        for (std::size_t at = 0; at < flight.size(); at += step) {
+          last = say(stream, ByteView{flight}.subspan(at, std::min(step, flight.size() - at)));
+          append(replies, last.reply);
+        }
+        ByteView rest = replies;
+        EXPECT_TRUE(dialler.receive(rest));
+      };
+      tell(dialler.take_reply());
+      EXPECT_EQ(last.verdict, Entrance::Verdict::wait);
+      tell(dialler.take_reply());
+      ASSERT_EQ(last.verdict, Entrance::Verdict::admit);
+      EXPECT_TRUE(dialler.done());
+      EXPECT_EQ(last.content, 6U);
+      EXPECT_EQ(last.way(), Way::obfuscated);
+      EXPECT_TRUE(last.mse && last.mse->done());
+    }
+}
+
+// THREATS A32.
+TEST_F(EntranceTest, NothingIsSaidToWhoNamesNoPublicContent) {
+  const auto probe = [&](const Bytes& bytes) {
+    const auto admission = say(from("127.0.0.1"), bytes);
+    EXPECT_TRUE(admission.reply.empty());
+    return admission.verdict;
+  };
+  const Bytes plain = greeting(strange), hidden = greeting(strange, MseMethods{});
+  EXPECT_EQ(probe(plain), Entrance::Verdict::refuse);  // nothing public is open
+  EXPECT_EQ(probe(hidden), Entrance::Verdict::refuse);
+  entrance.info_hashes().set(6, {ours_v1});
+  EXPECT_EQ(probe(plain), Entrance::Verdict::refuse);
+  entrance.info_hashes().remove(6);
+  EXPECT_EQ(probe(greeting(ours_v1)), Entrance::Verdict::refuse);
+}
+
+TEST_F(EntranceTest, ThePolicyDecidesWhichHandshakesAreAnswered) {
+  Entrance strict{Obfuscation::require}, open{Obfuscation::off};
+  for (Entrance* each : {&strict, &open}) {
+    each->info_hashes().set(6, {ours_v1});
+    ASSERT_TRUE(each->accept(now, 1, {}) && each->accept(now, 2, {}));
+  }
+  const Bytes plain = greeting(ours_v1), hidden = greeting(ours_v1, MseMethods{});
+  EXPECT_EQ(strict.received(1, plain, random).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(strict.received(2, hidden, random).verdict, Entrance::Verdict::wait);
+  EXPECT_EQ(open.received(1, plain, random).verdict, Entrance::Verdict::admit);
+  EXPECT_EQ(open.received(2, hidden, random).verdict, Entrance::Verdict::refuse);
 }
 
 TEST_F(EntranceTest, AClosedContentIsUnknown) {
   const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
   entrance.tags().remove(5);
-  EXPECT_EQ(entrance.received(from("20.0.0.1"), tag).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(say(from("20.0.0.1"), tag).verdict, Entrance::Verdict::refuse);
 }
 
 TEST_F(EntranceTest, TheSilentAreBoundedAndShownOut) {

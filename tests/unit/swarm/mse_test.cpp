@@ -43,6 +43,13 @@ TEST(Obfuscation, BothHaveOneSecretAndStrangeNumbersAreRefused) {
 constexpr InfoHash first{1}, second{2}, unknown{3};
 constexpr MseMethods both{}, plain_only{.plain = true, .rc4 = false}, rc4_only{.plain = false, .rc4 = true};
 
+InfoHashTable table_of(const std::vector<InfoHash>& hashes) {
+  InfoHashTable out;
+  out.set(1, hashes);
+  return out;
+}
+const InfoHashTable contents = table_of({first, second});
+
 struct Ends {
   Random random{ByteArray<32>{4}};
   Mse a, b;
@@ -51,7 +58,7 @@ struct Ends {
   Ends(const InfoHash& named, MseMethods offered, MseMethods accepted, std::uint8_t seed = 4)
       : random(ByteArray<32>{seed}),
         a(Mse::dialler(named, offered, to_vector(as_bytes("hello")), random)),
-        b(Mse::answerer({first, second}, accepted, random)) {}
+        b(Mse::answerer(contents, accepted, random)) {}
   // `step` bytes at a time.
   void carry(std::size_t step) {
     for (bool moved = true; moved && ok;) {
@@ -122,7 +129,7 @@ TEST(Mse, WhoNamesNoContentOfOursHearsNoMore) {
 
 TEST(Mse, WhoOnlyConnectsHearsNothing) {
   Random random{{}};
-  Mse answerer = Mse::answerer({first}, both, random);
+  Mse answerer = Mse::answerer(contents, both, random);
   EXPECT_TRUE(answerer.take_reply().empty());
   const Bytes few(95, 7);
   ByteView bytes{few};
@@ -150,7 +157,7 @@ TEST(Mse, NothingOfTheStreamIsSwallowed) {
 TEST(Mse, NoiseIsRefusedWithinItsBound) {
   Random random{{}};
   for (int i = 0; i < 20; ++i) {
-    Mse answerer = Mse::answerer({first}, both, random);
+    Mse answerer = Mse::answerer(contents, both, random);
     Bytes noise(2000);
     random.fill(noise);
     noise[0] = 0;  // below P

@@ -41,7 +41,9 @@ TEST(RequestQueue, RefusesWhatIsOutsideTheContent) {
   EXPECT_EQ(queue.push(*content, {0, 0, 16385}), Verdict::invalid);
   EXPECT_EQ(queue.push(*content, {0, (1U << 20) - 16383, 16384}), Verdict::invalid);
   EXPECT_EQ(queue.push(*content, {0, 0xffffffff, 16384}), Verdict::invalid);
-  EXPECT_EQ(queue.push(*content, {64, 0, 5001}), Verdict::invalid);
+  EXPECT_EQ(queue.push(*content, {64, 0, 16384}), Verdict::queued);  // a whole block, zeros at its end
+  EXPECT_EQ(queue.push(*content, {64, 5000, 11385}), Verdict::invalid);
+  EXPECT_EQ(queue.push(*content, {64, 16384, 1}), Verdict::invalid);
   EXPECT_EQ(queue.push(*content, {64, 0, 5000}), Verdict::queued);
   EXPECT_EQ(queue.push(*content, {0, 100, 16000}), Verdict::queued);
   EXPECT_EQ(queue.refused(*content, {99, 0, 1}), Verdict::invalid);

@@ -228,5 +228,80 @@ TEST_F(RosterTest, NextTimeTellsTheTruth) {
   EXPECT_LE(wakes, dials + 5);
 }
 
+// ---- several ways
+
+struct WaysTest : RosterTest {
+  void SetUp() override { roster.set_ways({Way::native, Way::obfuscated, Way::plain}); }
+  std::optional<Way> way() {
+    const auto candidate = roster.next_dial(now, limits);
+    return candidate ? std::optional{candidate->way} : std::nullopt;
+  }
+};
+
+TEST_F(WaysTest, WhoTookTheStreamAndNotTheGreetingIsOfferedTheNextAtOnce) {
+  roster.add(now, far(1), key(1), Source::record);
+  for (const Way expected : {Way::native, Way::obfuscated, Way::plain}) {
+    EXPECT_LE(roster.next_time(limits), now.mono);
+    ASSERT_EQ(way(), expected);
+    roster.failed(now, far(1), Roster::Why::no_greeting);
+  }
+  EXPECT_EQ(way(), std::nullopt);  // all are refused: in a while from the first
+  later(minutes{1});
+  EXPECT_EQ(way(), Way::native);
+}
+
+TEST_F(WaysTest, WithoutAKeyNobodyIsAskedByDatagram) {
+  roster.add(now, far(1), std::nullopt, Source::record);
+  EXPECT_EQ(roster.next_ask(now, limits), std::nullopt);
+  EXPECT_EQ(way(), Way::obfuscated);
+}
+
+TEST_F(WaysTest, AWayThatWorkedIsTriedFirstAfterALoss) {
+  roster.add(now, far(1), std::nullopt, Source::record);
+  EXPECT_EQ(way(), Way::obfuscated);
+  roster.failed(now, far(1), Roster::Why::no_greeting);
+  EXPECT_EQ(way(), Way::plain);
+  roster.connected(now, far(1), std::nullopt);
+  roster.failed(now, far(1), Roster::Why::lost);
+  later(seconds{6});
+  EXPECT_EQ(way(), Way::plain);
+}
+
+TEST_F(WaysTest, AShoalMetOverBitTorrentIsDialledNativelyAndNotTwiceInVain) {
+  roster.add(now, far(1), std::nullopt, Source::record);
+  EXPECT_EQ(way(), Way::obfuscated);
+  EXPECT_FALSE(roster.may_go_native(now, far(1), key(1))) << "it is not connected";
+  roster.connected(now, far(1), std::nullopt);
+  ASSERT_TRUE(roster.may_go_native(now, far(1), key(1)));
+  roster.failed(now, far(1), Roster::Why::moves);
+  EXPECT_EQ(way(), Way::native);
+  roster.failed(now, far(1), Roster::Why::no_greeting);
+  EXPECT_EQ(way(), Way::obfuscated);
+  roster.connected(now, far(1), std::nullopt);
+  EXPECT_FALSE(roster.may_go_native(now, far(1), key(1)));
+  EXPECT_TRUE(roster.may_go_native(now, far(1), key(2)));  // another key is another chance
+}
+
+// THREATS A12: offering the next greeting is not counted, beginning anew is.
+TEST_F(WaysTest, AStrangerWhoTakesStreamsAndNoGreetingIsLeftAlone) {
+  roster.add(now, far(1), std::nullopt, Source::exchange);
+  int dials = 0;
+  for (int second = 0; second < 600; ++second, later(seconds{1}))
+    while (way()) {
+      ++dials;
+      roster.failed(now, far(1), Roster::Why::no_greeting);
+    }
+  EXPECT_LE(dials, 6);
+}
+
+TEST_F(WaysTest, WhoDialledUsIsNotDialled) {
+  roster.add(now, far(1), std::nullopt, Source::incoming);
+  roster.occupied(far(1));
+  EXPECT_EQ(way(), std::nullopt);
+  roster.failed(now, far(1), Roster::Why::lost);
+  later(seconds{6});
+  EXPECT_EQ(way(), Way::obfuscated);
+}
+
 }  // namespace
 }  // namespace shoal::swarm

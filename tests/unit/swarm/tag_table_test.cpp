@@ -108,24 +108,24 @@ TEST_F(TagTableTest, SniffTellsDialectsApartAtEveryLength) {
   Bytes native = to_vector(tag(keys_, ours_, now));
   native.push_back(1);
   for (std::size_t n = 0; n <= native.size(); ++n)
-    EXPECT_EQ(sniff(ByteView{native}.first(n), table_), n < 16 ? Dialect::need_more : Dialect::native) << n;
+    EXPECT_EQ(sniff(ByteView{native}.first(n), table_), n < 16 ? Opening::need_more : Opening::native) << n;
 
   const std::string_view text =
       "\x13"
       "BitTorrent protocol and the rest of the handshake";
   for (std::size_t n = 0; n <= text.size(); ++n)
     EXPECT_EQ(sniff(as_bytes(text.substr(0, n)), table_),
-              n < 20 ? Dialect::need_more : Dialect::bittorrent_plain);
+              n < 20 ? Opening::need_more : Opening::bittorrent_plain);
   const std::string_view almost =
       "\x13"
       "BitTorrent protocoX";
-  EXPECT_EQ(sniff(as_bytes(almost.substr(0, 19)), table_), Dialect::need_more);
-  EXPECT_EQ(sniff(as_bytes(almost), table_), Dialect::unknown_or_mse);
+  EXPECT_EQ(sniff(as_bytes(almost.substr(0, 19)), table_), Opening::need_more);
+  EXPECT_EQ(sniff(as_bytes(almost), table_), Opening::unknown_or_mse);
 
   const std::string_view web = "GET / HTTP/1.1\r\nHost: x\r\n";
   for (std::size_t n = 0; n <= web.size(); ++n)
     EXPECT_EQ(sniff(as_bytes(web.substr(0, n)), table_),
-              n < 16 ? Dialect::need_more : Dialect::unknown_or_mse);
+              n < 16 ? Opening::need_more : Opening::unknown_or_mse);
 }
 
 TEST(ReplayFilterTest, RefusesWhatItHasSeenAsLongAsATagCanLive) {

@@ -1,0 +1,35 @@
+#include "swarm/info_hash.hpp"
+
+namespace shoal::swarm {
+
+Sha1 obfuscated_name(const InfoHash& hash) {
+  Sha1Stream stream;
+  stream.update(as_bytes("req2"));
+  stream.update(hash);
+  return stream.finish();
+}
+
+void InfoHashTable::set(Content content, const std::vector<InfoHash>& hashes) {
+  for (auto entry = contents_.begin(); entry != contents_.end();) {
+    if (entry->second != content) {
+      ++entry;
+      continue;
+    }
+    obfuscated_.erase(obfuscated_name(entry->first));
+    entry = contents_.erase(entry);
+  }
+  for (const InfoHash& hash : hashes)
+    if (contents_.try_emplace(hash, content).second) obfuscated_.emplace(obfuscated_name(hash), hash);
+}
+
+std::optional<InfoHashTable::Content> InfoHashTable::find(const InfoHash& hash) const {
+  const auto found = contents_.find(hash);
+  return found == contents_.end() ? std::nullopt : std::optional{found->second};
+}
+
+const InfoHash* InfoHashTable::find_obfuscated(const Sha1& name) const {
+  const auto found = obfuscated_.find(name);
+  return found == obfuscated_.end() ? nullptr : &found->second;
+}
+
+}  // namespace shoal::swarm

@@ -1,0 +1,187 @@
+// What a public content says and does in BitTorrent's dialect, beside its native one.
+#include <algorithm>
+#include <utility>
+
+#include "swarm/mse_wire.hpp"
+#include "swarm/swarm.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+InfoHash shortened(ByteView id) { return to_array<20>(id.first(20)); }
+
+// A name that is 20 bytes long: v1's, or one cut short; which, and of what, only the metadata says.
+bool is_short(const storage::ContentId& id) { return id == storage::id_of_v1(shortened(id)); }
+
+BtPeerId draw_peer_id(Random& random) {
+  static constexpr std::string_view prefix = "-SH0100-";  // BEP 20
+  BtPeerId out;
+  random.fill(out);
+  std::ranges::copy(prefix, out.begin());
+  return out;
+}
+
+MseMethods methods_of(Obfuscation policy) {
+  return {.plain = policy != Obfuscation::require, .rc4 = policy != Obfuscation::off};
+}
+
+}  // namespace
+
+Ways ways_of(const SessionConfig& config, Visibility visibility) {
+  Ways out;
+  if (config.native) out.add(Way::native);
+  if (visibility == Visibility::sealed || !config.mainline) return out;
+  if (config.mse != Obfuscation::off) out.add(Way::obfuscated);
+  if (config.mse != Obfuscation::require) out.add(Way::plain);
+  return out;
+}
+
+// ---- names
+
+bool Swarm::is(const storage::ContentId& id) const {
+  return id == open_.id || (content_ && content_->is(id)) || (open_.v1 && id == storage::id_of_v1(*open_.v1));
+}
+
+std::vector<InfoHash> Swarm::info_hashes() const {
+  if (visibility_ == Visibility::sealed || !config_.mainline) return {};
+  const std::optional<Sha1>& v1 = content_ ? content_->v1 : open_.v1;
+  std::vector<InfoHash> out;
+  if (v1) out.push_back(*v1);
+  const bool v2 = content_ ? content_->v2 : !v1 || !is_short(open_.id);
+  if (v2) out.push_back(shortened(open_.id));
+  return out;
+}
+
+// The content is known by its own name from now on; what was said under another is taken back.
+void Swarm::take_name(Turn& turn) {
+  renamed_ = true;
+  if (content_->id == open_.id) return;
+  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  open_.id = content_->id;
+  announcer_ = Announcer{open_.id, config_.identity, announcer_.sequence(), random_.fork("announcer")};
+  roster_.set_own_key(announcer_.exchange().public_key);
+  look_up_due_ = turn.now.mono;
+}
+
+// Sealed after all (somebody made a magnet link of a capability), or private: what was open is closed.
+void Swarm::respect(Turn& turn) {
+  if (content_->sealed) visibility_ = Visibility::sealed;
+  roster_.set_ways(ways_of(config_, visibility_));
+  if (!content_->sealed && !content_->is_private) return;
+  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  withdraw(turn);
+  std::vector<PeerHandle> others;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    if (content_->sealed && peer.way != Way::native) others.push_back(handle);
+  });
+  for (const PeerHandle handle : others) drop(turn, handle, Roster::Why::not_needed);
+}
+
+// ---- the DHT
+
+void Swarm::announce_publicly(Turn& turn) {
+  const auto completeness = complete_ ? dht::Completeness::seed : dht::Completeness::downloader;
+  told_hashes_ = info_hashes();
+  for (const InfoHash& hash : told_hashes_)
+    turn.overlays.announce_peer(turn.now, slot_, hash, completeness, config_.listen_port);
+}
+
+void Swarm::withdraw(Turn& turn) {
+  for (const InfoHash& hash : std::exchange(told_hashes_, {})) turn.overlays.forget_peer(hash);
+}
+
+void Swarm::peers_found(Turn& turn, const PeersFound& found) {
+  if (ending() || is_private()) return;
+  for (const Endpoint& endpoint : found.peers) roster_.add(turn.now, endpoint, std::nullopt, Source::record);
+  find_peers(turn);
+}
+
+// ---- streams
+
+BtParams Swarm::bt_params() {
+  if (peer_id_ == BtPeerId{}) peer_id_ = draw_peer_id(random_);
+  BtParams out;
+  out.accepted = info_hashes();
+  SHOAL_CHECK(!out.accepted.empty());
+  out.info_hash = out.accepted.front();  // v1's, which everybody knows; who knows v2 too sees the bit for it
+  out.peer_id = peer_id_;
+  if (content_ ? content_->v2 : !is_short(open_.id)) out.v2 = shortened(open_.id);
+  return out;
+}
+
+std::unique_ptr<WireCodec> Swarm::dialled_wire(Turn& turn, Way way) {
+  if (way == Way::plain) return BtWire::make_dialler(bt_params(), turn.pool);
+  return MseWire::make_dialler(bt_params(), methods_of(config_.mse), random_, turn.pool);
+}
+
+std::unique_ptr<WireCodec> Swarm::accepted_wire(Turn& turn, std::optional<Mse>&& mse) {
+  if (!mse) return BtWire::make_answerer(bt_params(), turn.pool);
+  return MseWire::make_answerer(bt_params(), *std::move(mse), turn.pool);
+}
+
+// What a peer calls itself is no key: whoever claims the same from elsewhere is somebody else.
+crypto::PublicKey Swarm::name_of(const Peer& peer) {
+  crypto::PublicKey out = peer.wire->remote_key();
+  if (peer.way == Way::native) return out;
+  const ByteView address = peer.endpoint.address.view();
+  std::ranges::copy(address.first(std::min<std::size_t>(address.size(), 8)), out.begin() + 20);
+  return out;
+}
+
+// ---- from one dialect to the other
+
+// Our key in this content, once we are sure by which id the other end knows it.
+std::optional<crypto::PublicKey> Swarm::native_key() const {
+  if (!config_.native || (!content_ && is_short(open_.id))) return std::nullopt;
+  return announcer_.exchange().public_key;
+}
+
+// A shoal that was met over BitTorrent is dialled natively by the one that dialled (DESIGN 7). True: this
+// connection is gone.
+bool Swarm::move_to_native(Turn& turn, PeerHandle handle) {
+  const Peer& peer = *peers_.find(handle);
+  if (peer.way == Way::native || peer.direction == Direction::incoming || !peer.hello ||
+      !peer.hello->native_key || !native_key())
+    return false;
+  const crypto::PublicKey key = *peer.hello->native_key;
+  bool met = false;
+  peers_.for_each(
+      [&](PeerHandle, const Peer& other) { met = met || (other.way == Way::native && other.key == key); });
+  if (!met && !roster_.may_go_native(turn.now, peer.endpoint, key)) return false;
+  drop(turn, handle, met ? Roster::Why::not_needed : Roster::Why::moves);
+  find_peers(turn);
+  return true;
+}
+
+// Once the content is known.
+void Swarm::renew_streams(Turn& turn) {
+  std::vector<PeerHandle> all;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    if (peer.up()) all.push_back(handle);
+  });
+  const bool hashes_needed = content_->v2 && !content_->v1;
+  for (const PeerHandle handle : all) {
+    const Peer* peer = peers_.find(handle);
+    if (peer == nullptr || move_to_native(turn, handle)) continue;
+    // We met before we knew that name of the content under which hashes are spoken of.
+    if (hashes_needed && !peer->wire->speech().hashes) drop(turn, handle, Roster::Why::moves);
+  }
+}
+
+// ---- messages that only this dialect has
+
+void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::DontHave& message) {
+  if (!peer.known_to_picker) return;
+  if (message.piece >= content_->pieces) return strike(turn, handle);
+  work_->picker.peer_lacks(handle, message.piece);
+  update_interest(turn, handle, peer);
+}
+
+// Once of each peer: where its DHT node listens (BEP 5).
+void Swarm::on(Turn& turn, PeerHandle, Peer& peer, wire::DhtPort& message) {
+  if (peer.way == Way::native || is_private() || message.port == 0 || std::exchange(peer.named_node, true))
+    return;
+  turn.overlays.heard_of(turn.now, {peer.endpoint.address, message.port});
+}
+
+}  // namespace shoal::swarm
