@@ -1,4 +1,5 @@
-// UDP of the host: one socket a family on our port, and one a family in the LAN's multicast group.
+// UDP of the host: one socket a family on our port, and one a family in each multicast group: shoal's own and
+// that of BitTorrent's local discovery (BEP 14).
 //
 // A call into the LAN leaves from our own port, so that its source says where we listen; interface and source
 // address are named for each datagram (IP_PKTINFO, RFC 3542), once for every private interface. TTL 1 keeps
@@ -16,6 +17,7 @@
 
 #include "cli/host_sockets.hpp"
 #include "cli/socket_address.hpp"
+#include "swarm/lsd.hpp"
 
 namespace shoal::cli::net {
 namespace {
@@ -24,7 +26,10 @@ constexpr std::uint16_t lan_port = 47283;
 constexpr int max_batch = 64;                  // datagrams of one event: streams get their turn in between
 constexpr int receive_buffer_bytes = 1 << 20;  // a burst of replies while a turn is running
 
-Endpoint lan_group(Family family) {
+using Via = swarm::DatagramIn::Via;
+
+Endpoint group_of(Via via, Family family) {
+  if (via == Via::lsd_group) return swarm::lsd::group(family);
   static constexpr ByteArray<4> v4{239, 192, 83, 76};
   static constexpr ByteArray<16> v6{0xff, 0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53, 0x48, 0, 1};
   return {IpAddress::from_bytes(family == Family::v4 ? ByteView{v4} : ByteView{v6}), lan_port};
@@ -52,8 +57,8 @@ void put_control(msghdr& message, Control& control, int level, int type, const T
   std::memcpy(CMSG_DATA(&control.header), &value, sizeof value);
 }
 
-void send_call(int fd, const Interface& interface, ByteView bytes) {
-  SocketAddress to = socket_address(lan_group(interface.address.family));
+void send_call(int fd, const Interface& interface, Via via, ByteView bytes) {
+  SocketAddress to = socket_address(group_of(via, interface.address.family));
   iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_name = to.get();
@@ -75,8 +80,8 @@ void send_call(int fd, const Interface& interface, ByteView bytes) {
   (void)::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);  // a lost call is made again in minutes
 }
 
-void join_group(int fd, const Interface& interface) {
-  const IpAddress group = lan_group(interface.address.family).address;
+void join_group(int fd, const Interface& interface, Via via) {
+  const IpAddress group = group_of(via, interface.address.family).address;
   if (interface.address.family == Family::v4) {
     ip_mreqn request{};
     std::memcpy(&request.imr_multiaddr, group.bytes.data(), 4);
@@ -99,14 +104,15 @@ void Datagrams::start(std::vector<udp::socket> sockets, std::vector<Interface> l
     set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_bytes);
     set_option(fd, IPPROTO_IP, IP_MULTICAST_TTL, 1);
     if (socket.local_endpoint().address().is_v6()) set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1);
-    await(sockets_.emplace_back(Socket{std::move(socket), swarm::DatagramIn::Via::own_port}));
+    await(sockets_.emplace_back(Socket{std::move(socket), Via::own_port}));
   }
   for (const Family family : {Family::v4, Family::v6})
-    if (own_socket(family) >= 0) join(family);
+    if (own_socket(family) >= 0)
+      for (const Via via : {Via::lan_group, Via::lsd_group}) join(family, via);
 }
 
 // A machine without multicast has no LAN discovery, and that is all.
-void Datagrams::join(Family family) {
+void Datagrams::join(Family family, Via via) {
   bool any = false;
   for (const Interface& interface : lan_) any = any || interface.address.family == family;
   if (!any) return;
@@ -116,17 +122,17 @@ void Datagrams::join(Family family) {
   const int fd = socket.native_handle();
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // every peer of this machine listens to the group
   if (family == Family::v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  const SocketAddress address = socket_address(lan_group(family));
+  const SocketAddress address = socket_address(group_of(via, family));
   if (::bind(fd, address.get(), address.size) != 0 || socket.non_blocking(true, error)) return;
   set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
   for (const Interface& interface : lan_)
-    if (interface.address.family == family) join_group(fd, interface);
-  await(sockets_.emplace_back(Socket{std::move(socket), swarm::DatagramIn::Via::lan_group}));
+    if (interface.address.family == family) join_group(fd, interface, via);
+  await(sockets_.emplace_back(Socket{std::move(socket), via}));
 }
 
 int Datagrams::own_socket(Family family) const {
   for (const Socket& each : sockets_) {
-    if (each.via != swarm::DatagramIn::Via::own_port) continue;
+    if (each.via != Via::own_port) continue;
     boost::system::error_code error;
     const bool v6 = each.socket.local_endpoint(error).address().is_v6();
     if (!error && v6 == (family == Family::v6)) return const_cast<udp::socket&>(each.socket).native_handle();
@@ -167,9 +173,10 @@ void Datagrams::receive(Socket& socket) {
 void Datagrams::send(const swarm::DatagramOut& out) {
   const int fd = own_socket(out.to.address.family);
   if (fd < 0) return;
-  if (out.via == swarm::DatagramOut::Via::lan_group) {
+  if (out.via != swarm::DatagramOut::Via::own_port) {
+    const Via via = out.via == swarm::DatagramOut::Via::lan_group ? Via::lan_group : Via::lsd_group;
     for (const Interface& interface : lan_)
-      if (interface.address.family == out.to.address.family) send_call(fd, interface, out.bytes);
+      if (interface.address.family == out.to.address.family) send_call(fd, interface, via, out.bytes);
     return;
   }
   const SocketAddress to = socket_address(out.to);

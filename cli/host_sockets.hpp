@@ -76,7 +76,7 @@ class Datagrams {
   };
   void await(Socket& socket);
   void receive(Socket& socket);
-  void join(Family family);
+  void join(Family family, swarm::DatagramIn::Via via);
   [[nodiscard]] int own_socket(Family family) const;
 
   boost::asio::io_context& io_;

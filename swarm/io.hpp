@@ -32,7 +32,7 @@ inline constexpr StreamId accepted_stream = StreamId{1} << 63;
 struct DatagramIn {
   Endpoint from;
   ByteView bytes;  // valid during handle() only
-  enum class Via : std::uint8_t { own_port, lan_group } via = Via::own_port;
+  enum class Via : std::uint8_t { own_port, lan_group, lsd_group } via = Via::own_port;
 };
 struct StreamAccepted {
   StreamId stream = 0;
@@ -116,10 +116,8 @@ using Input = std::variant<DatagramIn, StreamAccepted, StreamConnected, StreamRe
 struct DatagramOut {
   Endpoint to;
   Bytes bytes;
-  enum class Via : std::uint8_t {
-    own_port,
-    lan_group
-  } via = Via::own_port;  // lan_group: `to` holds the family alone
+  // To a local group `to` holds the family alone: shoal's own (lan.hpp), or BitTorrent's (lsd.hpp).
+  enum class Via : std::uint8_t { own_port, lan_group, lsd_group } via = Via::own_port;
 };
 struct Dial {
   StreamId stream = 0;

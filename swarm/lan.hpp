@@ -23,15 +23,7 @@ class Lan {
     last_ = now.mono;
     due_ = now.mono + usual;
   }
-  // The families of which we have a local network.
-  [[nodiscard]] std::vector<Family> families() const {
-    std::vector<Family> out;
-    for (const Family family : {Family::v4, Family::v6})
-      if (std::any_of(subnets_.begin(), subnets_.end(),
-                      [&](const Subnet& s) { return s.address.family == family; }))
-        out.push_back(family);
-    return out;
-  }
+  [[nodiscard]] std::vector<Family> families() const { return families_of(subnets_); }
   // Whether to ask the sender of a call: it is on a subnet of ours, not ourselves, and was not heard just
   // before.
   [[nodiscard]] bool admit(Now now, const Endpoint& from, std::uint16_t own_port) {

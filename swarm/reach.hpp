@@ -1,7 +1,9 @@
 // Where a peer may go: how far it reaches, and which networks are its own. Values alone.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "dht/base/endpoint.hpp"
 
@@ -21,5 +23,14 @@ struct Subnet {  // one of this machine's own; `address` is the machine's, not t
     return true;
   }
 };
+
+// The families of which we have a network.
+[[nodiscard]] inline std::vector<Family> families_of(const std::vector<Subnet>& subnets) {
+  std::vector<Family> out;
+  for (const Family family : {Family::v4, Family::v6})
+    if (std::ranges::any_of(subnets, [family](const Subnet& s) { return s.address.family == family; }))
+      out.push_back(family);
+  return out;
+}
 
 }  // namespace shoal::swarm

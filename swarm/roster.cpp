@@ -182,6 +182,13 @@ Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypt
   return Added::added;
 }
 
+void Roster::forget_hearsay() {
+  for (auto it = candidates_.begin(); it != candidates_.end();) {
+    const auto entry = it++;
+    if (entry->second.source != Source::user) erase(entry);
+  }
+}
+
 // ---- whom next
 
 bool Roster::dial_ready(const Candidate& candidate) const {

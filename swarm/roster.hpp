@@ -52,6 +52,9 @@ class Roster {
   Added add(Now now, const Endpoint& endpoint, std::optional<crypto::PublicKey> key, Source source,
             bool seed = false);
 
+  // All but those that the user named are gone (BEP 27); connections are the caller's to end, before.
+  void forget_hearsay();
+
   // Whom to dial now, and which way; it is `dialling` from then on and counted in `limits`. nullopt: nobody
   // before next_time().
   [[nodiscard]] std::optional<Candidate> next_dial(Now now, DialLimits& limits);

@@ -9,6 +9,7 @@
 #include "swarm/entrance.hpp"
 #include "swarm/lan.hpp"
 #include "swarm/limits.hpp"
+#include "swarm/lsd_calls.hpp"
 #include "swarm/overlays.hpp"
 #include "swarm/swarm.hpp"
 #include "swarm/turn.hpp"
@@ -38,6 +39,7 @@ struct Session::State {
   Slot last_slot = 0;
   Entrance entrance;  // accepted streams that have not yet shown what they are
   Lan lan;
+  LsdCalls lsd_calls;
   Dials dials;
   ReplayFilter replays;
   TokenBucket up, down;
@@ -56,6 +58,8 @@ struct Session::State {
         random(config.seed),
         entrance(config.mse),
         lan(config.lan_discovery, config.subnets),
+        lsd_calls(config.lan_discovery && config.mainline, config.subnets,
+                  to_hex(random.fork("lsd").bytes<8>())),
         up(bucket(config.up_rate)),
         down(bucket(config.down_rate)) {}
 
@@ -92,6 +96,8 @@ struct Session::State {
 
   void admit(Turn& turn, StreamId stream, Entrance::Admission&& admission);
   void know(Turn& turn, Slot slot, Swarm& swarm);
+  void heard_lsd(Turn& turn, const DatagramIn& in);
+  void call_lsd(Turn& turn);
   void settle(Turn& turn);  // the end of every turn
   void route(Turn& turn, OverlayEvent& event);
   void serve(Turn& turn);
@@ -110,10 +116,33 @@ void Session::State::on(Turn& turn, DatagramIn& in) {
     turn.overlays.handle(turn.now, in.from, in.bytes);
     return;
   }
+  if (in.via == DatagramIn::Via::lsd_group) return heard_lsd(turn, in);
   if (in.bytes.empty() || in.bytes.front() != dht::native_first_byte) return;
   // Somebody on our own network: each content asks it for its own record, once in a while.
   if (!lan.admit(turn.now, in.from, config.listen_port)) return;
   for (auto& [slot, each] : swarms) each.hint(turn, in.from, Source::lan);
+}
+
+void Session::State::heard_lsd(Turn& turn, const DatagramIn& in) {
+  const auto call = lsd::decode(in.bytes);
+  if (!call || !lsd_calls.admit(turn.now, in.from, *call)) return;
+  for (const InfoHash& hash : call->contents)
+    if (const auto slot = entrance.info_hashes().find(hash))
+      if (Swarm* swarm = this->swarm(*slot)) {
+        swarm->hint(turn, {in.from.address, call->port}, Source::lan);
+        reschedule(*slot, *swarm);
+      }
+}
+
+void Session::State::call_lsd(Turn& turn) {
+  std::vector<InfoHash> all;
+  for (const auto& [slot, swarm] : swarms)
+    if (swarm.may_be_called()) std::ranges::copy(swarm.info_hashes(), std::back_inserter(all));
+  const lsd::Announcement call = lsd_calls.next(turn.now, config.listen_port, all);
+  if (call.contents.empty()) return;
+  for (const Family family : lsd_calls.families())
+    turn.out.push_back(
+        DatagramOut{{{family, {}}, 0}, lsd::encode(family, call), DatagramOut::Via::lsd_group});
 }
 
 void Session::State::on(Turn& turn, StreamAccepted& in) {
@@ -225,6 +254,7 @@ void Session::State::on(Turn& turn, Tick&) {
           DatagramOut{{{family, {}}, 0}, overlays->lan_ping(random), DatagramOut::Via::lan_group});
     lan.sent(turn.now);
   }
+  if (lsd_calls.due() <= turn.now.mono) call_lsd(turn);
   if (save_contacts_due <= turn.now.mono) save_contacts(turn);
 }
 
@@ -253,6 +283,7 @@ void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
   entry->second.start(turn);
   know(turn, slot, entry->second);
   lan.soon(turn.now);
+  if (entry->second.may_be_called()) lsd_calls.soon(turn.now);
   reschedule(slot, entry->second);
 }
 
@@ -421,7 +452,7 @@ void Session::handle(Now now, Input&& input, std::vector<Output>& out) {
 Instant Session::next_wake() const {
   if (!state_->overlays) return Instant{};
   Instant first = std::min({state_->overlays->next_wake(), state_->entrance.next_wake(), state_->lan.due(),
-                            state_->save_contacts_due});
+                            state_->lsd_calls.due(), state_->save_contacts_due});
   if (!state_->wakes.empty()) first = std::min(first, state_->wakes.begin()->first);
   if (!state_->uploading.empty()) first = std::min(first, state_->up_ready);
   if (state_->reading_paused) first = std::min(first, state_->down_ready);

@@ -85,6 +85,8 @@ class Swarm {
   [[nodiscard]] bool is(const storage::ContentId& id) const;  // under any of its names
   // By which BitTorrent's dialect knows it; none: it is not spoken.
   [[nodiscard]] std::vector<InfoHash> info_hashes() const;
+  // Whether others on the local network may be told of it.
+  [[nodiscard]] bool may_be_called() const { return !info_hashes().empty() && !is_private() && !ending(); }
   // Whether its names are new since the last call: who keeps tables of them brings these up to date.
   [[nodiscard]] bool take_renamed() { return std::exchange(renamed_, false); }
   [[nodiscard]] Announcer& announcer() { return announcer_; }

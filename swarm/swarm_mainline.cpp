@@ -72,9 +72,13 @@ void Swarm::respect(Turn& turn) {
   withdraw(turn);
   std::vector<PeerHandle> others;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
-    if (content_->sealed && peer.way != Way::native) others.push_back(handle);
+    const bool dialled = peer.direction == Direction::outgoing;
+    const Candidate* candidate = dialled ? roster_.find(peer.endpoint) : nullptr;
+    const bool by_hearsay = dialled && (candidate == nullptr || candidate->source != Source::user);
+    if (content_->sealed ? peer.way != Way::native : by_hearsay) others.push_back(handle);
   });
   for (const PeerHandle handle : others) drop(turn, handle, Roster::Why::not_needed);
+  if (content_->is_private) roster_.forget_hearsay();
 }
 
 // ---- the DHT

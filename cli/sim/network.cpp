@@ -62,10 +62,12 @@ void Network::perform(HostId from, swarm::DatagramOut&& what) {
   streams_.charge_up(from, what.bytes.size());
   if (tap_ != nullptr) tap_->datagram(queue_.now(), from, what.to, what.bytes);
   const Topology::Host& host = topology_.host(from);
-  if (what.via == swarm::DatagramOut::Via::lan_group) {
+  if (what.via != swarm::DatagramOut::Via::own_port) {
     if (what.to.address.family != Family::v4 || host.config.site == 0) return;
+    const auto via = what.via == swarm::DatagramOut::Via::lan_group ? swarm::DatagramIn::Via::lan_group
+                                                                    : swarm::DatagramIn::Via::lsd_group;
     for (const HostId other : topology_.site_hosts(host.config.site))
-      if (other != from) launch(other, {from, false, swarm::DatagramIn::Via::lan_group, host.v4, what.bytes});
+      if (other != from) launch(other, {from, false, via, host.v4, what.bytes});
     return;
   }
   if ((what.to.address.family == Family::v4 ? host.v4 : host.v6).port == 0) return;  // has no such socket

@@ -34,6 +34,18 @@ MachineConfig bittorrent_alone(Obfuscation mse = Obfuscation::prefer) {
 }
 constexpr MachineConfig both{.native = true, .mainline = true};
 
+// BEP 27, in an info dictionary made here, whose last key is "pieces".
+Bytes with_private_flag(const Bytes& info) {
+  Bytes out{info.begin(), info.end() - 1};
+  append(out, as_bytes("7:privatei1ee"));
+  return out;
+}
+bool met(World& world, MachineId id) {
+  for (const swarm::ContentStatus& status : world.machine(id).session().contents({world.now(), world.wall()}))
+    if (status.peers > 0 || status.candidates > 0) return true;
+  return false;
+}
+
 class PublicContent : public testing::TestWithParam<Format> {};
 INSTANTIATE_TEST_SUITE_P(Formats, PublicContent, testing::Values(Format::v1, Format::hybrid),
                          [](const auto& each) { return each.param == Format::v1 ? "v1" : "hybrid"; });
@@ -181,6 +193,37 @@ TEST(PublicSwarm, NeverHasASealedShareInIt) {
   ASSERT_TRUE(content);
   world.open(getter, named(content->id, {world.endpoint(sharer)}));
   EXPECT_FALSE(world.run_until([&] { return world.status(getter, content->id)->peers > 0; }, 60s));
+}
+
+// BEP 14: two of one network, who know nobody.
+TEST(PublicSwarm, IsFoundOnTheLocalNetwork) {
+  for (const bool is_private : {false, true}) {
+    World world{10};
+    const SiteId home = world.network().topology().add_site();
+    MachineConfig config = bittorrent_alone();
+    config.host = {.site = home};
+    const MachineId sharer = start(world, config), getter = start(world, config);
+    const auto path = folder.plant(world.machine(sharer));
+    ASSERT_TRUE(path);
+    const auto shared = world.share(sharer, *path, 0, Format::v1);
+    ASSERT_TRUE(shared);
+    swarm::OpenContent open = named((*shared)->id, {});
+    if (is_private) {
+      // The same with the private flag: nobody is told of it, nobody is asked.
+      ASSERT_TRUE(world.stop(sharer) && world.start(sharer));
+      const Bytes info = with_private_flag((*shared)->info);
+      for (const MachineId id : {sharer, getter}) {
+        swarm::OpenContent secret = named(storage::id_of_v1(sha1(info)), {});
+        secret.info = info;
+        world.open(id, std::move(secret));
+      }
+      EXPECT_FALSE(world.run_until([&] { return met(world, getter); }, 600s));
+      continue;
+    }
+    world.open(getter, std::move(open));
+    EXPECT_TRUE(world.run_until([&] { return finished(world, getter, **shared); }, 120s))
+        << standing(world, getter, **shared);
+  }
 }
 
 TEST(PublicSwarm, GoesOnAfterDeaths) {

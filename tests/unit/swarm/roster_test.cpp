@@ -228,6 +228,16 @@ TEST_F(RosterTest, NextTimeTellsTheTruth) {
   EXPECT_LE(wakes, dials + 5);
 }
 
+TEST_F(RosterTest, HearsayMayBeForgotten) {
+  roster.add(now, far(1), key(1), Source::user);
+  roster.add(now, far(2), key(2), Source::record);
+  roster.add(now, far(3), key(3), Source::lan);
+  ASSERT_TRUE(dial());
+  roster.forget_hearsay();
+  EXPECT_EQ(roster.size(), 1U);
+  EXPECT_NE(roster.find(far(1)), nullptr);
+}
+
 // ---- several ways
 
 struct WaysTest : RosterTest {
