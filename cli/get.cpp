@@ -110,6 +110,24 @@ class Getting final : public Duty {
   bool met_ = false, complete_ = false, paused_ = false;
 };
 
+// What is shared from one folder and asked for in another is fetched there: the catalog keeps one place of a
+// content, and the files of the share stay what they are. Shared by a command that runs it is in use, which
+// the session says.
+Outcome<void> fetch_anew(OpenState& state, const swarm::OpenContent& open) {
+  const auto broken = [&](const Error& error) {
+    return std::unexpected(catalog_failure(error, state.catalog_path));
+  };
+  const auto kept = state.catalog->kept_as(open.id);
+  if (!kept) return broken(kept.error());
+  const auto lock = state.locks->acquire(storage::content_lock(*kept));
+  if (!lock) return {};
+  const auto found = state.catalog->find(*kept);
+  if (!found) return broken(found.error());
+  if (!*found || (*found)->role != storage::ContentRole::share || (*found)->folder == open.folder) return {};
+  if (const auto removed = state.catalog->remove(*kept); !removed) return broken(removed.error());
+  return {};
+}
+
 }  // namespace
 
 Outcome<Exit> get_command(CommandRoom& room) {
@@ -143,6 +161,7 @@ Outcome<Exit> get_command(CommandRoom& room) {
                    "--no-native: a sealed share speaks shoal's own dialect alone; leave it away");
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
+  if (const auto ok = fetch_anew(**state, open); !ok) return std::unexpected(ok.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
   if (auto opened = peer.open(swarm::Role::member); !opened) return std::unexpected(opened.error());
   Getting duty{room, peer, std::move(open), std::move(name)};

@@ -114,6 +114,7 @@ class Streams {
     boost::asio::steady_timer timer;  // of the dial, then of the farewell
     std::deque<Buffer> queue;
     std::uint64_t unsent = 0;
+    std::uint32_t early_reads = 32;  // see acknowledge_early
     enum class Stage : std::uint8_t { dialling, open, lingering } stage = Stage::dialling;
     bool above = false;  // unsent was at or above the low-water mark
     bool owed = false;   // bytes were given and the session has not yet heard that none are left
@@ -134,6 +135,7 @@ class Streams {
   void connected(swarm::StreamId id, const boost::system::error_code& error);
   void await_read(swarm::StreamId id, Stream& stream);
   void readable(swarm::StreamId id);
+  static void acknowledge_early(Stream& stream);
   [[nodiscard]] bool read_once(swarm::StreamId id, Stream& stream);
   void await_write(swarm::StreamId id, Stream& stream);
   [[nodiscard]] bool send_queued(swarm::StreamId id, Stream& stream);

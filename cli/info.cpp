@@ -156,12 +156,13 @@ Exit judge(Report& report, const storage::Content& content, const storage::Verif
 }
 
 // What was found whole may be shared from where it lies without being hashed again: it counts as a share of
-// that path. Nothing is said where that cannot be: it is in use, or the state is not there.
+// that path. Not where it is sealed, or something else was shared from there: that keeps its link. Nothing is
+// said where it cannot be: it is in use, or there can be no state.
 void remember(CommandRoom& room, const storage::Torrent& torrent, const std::string& folder,
               const storage::VerifyReport& verified) {
   const auto state = open_state(room.options.state, Use::catalog_alone, room.environment);
-  if (!state || torrent.content->files.empty()) return;
   const storage::Content& content = *torrent.content;
+  if (!state || content.files.empty() || content.sealed) return;
   const auto lock = (*state)->locks->acquire(storage::content_lock(content.id));
   const auto known = (*state)->catalog->find(content.id);
   if (!lock || !known || *known) return;  // what is known already keeps its role and place
@@ -175,9 +176,10 @@ void remember(CommandRoom& room, const storage::Torrent& torrent, const std::str
   record.stamps = verified.stamps;
   for (std::uint32_t i = 0; i < content.files.size(); ++i)
     if (verified.paths[i] != content.disk_path(i)) record.disk_paths = verified.paths;
-  const auto kind = content.sealed ? storage::ShareKind::sealed : storage::ShareKind::open;
   const std::vector<std::string> path{absolute_path(record.root_name, folder)};
-  if ((*state)->catalog->store_share(storage::share_key(path, {}, kind), {}, record))
+  const storage::ShareKey key = storage::share_key(path, {}, storage::ShareKind::open);
+  const auto before = (*state)->catalog->share(key);
+  if (before && !*before && (*state)->catalog->store_share(key, {}, record))
     room.report.say("known from now on: shoal share takes it from there as it is");
 }
 

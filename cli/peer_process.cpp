@@ -23,7 +23,8 @@ constexpr std::array<std::pair<const char*, std::uint16_t>, 5> well_known{{{"rou
                                                                            {"router.utorrent.com", 6881},
                                                                            {"dht.aelitis.com", 6881}}};
 constexpr std::chrono::seconds others_first{
-    5};                                        // how long saved contacts and those of the link are waited for
+    5};  // how long saved contacts and those of the link are waited for
+constexpr std::chrono::minutes well_known_again{1};
 constexpr std::chrono::seconds names_wait{3};  // a hint found later is still a DHT node to ask
 
 // Listening on an address that strangers cannot reach says that none are wanted.
@@ -169,6 +170,7 @@ void PeerProcess::ask_well_known() {
   if (finish_ || contacts_ > 0 || !options_.mainline || reach_ == swarm::Reach::local ||
       !options_.bootstrap.empty())
     return;
+  reactor_.after(well_known_again, [this] { ask_well_known(); });  // if nobody is known then, either
   for (const auto& [name, port] : well_known)
     resolver_.resolve({name, port}, [this](const auto&, const std::vector<Endpoint>& found) {
       if (!found.empty() && !finish_) host_->command(swarm::Bootstrap{found, swarm::Dialect::mainline});

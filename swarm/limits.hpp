@@ -61,6 +61,10 @@ inline constexpr std::uint32_t max_deadlines = 1024;          // pieces of a rea
 
 // ---- answering requests (A23)
 inline constexpr std::uint32_t max_queue = 500;  // requests of a peer that wait; those beyond are rejected
+// Given to a stream that does not take it: blocks are paced, so it is answers to small questions, and the
+// other end does not read them.
+inline constexpr std::uint64_t max_unread = 4ULL << 20;
+inline constexpr std::uint32_t max_hellos = 32;  // of a connection (BEP 10 lets it be said again)
 inline constexpr std::uint32_t flood_requests =
     2000;                                         // asked and not yet answered by a block: it is no client
 inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer may ask for (BEP 6, A23)

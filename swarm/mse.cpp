@@ -51,29 +51,29 @@ Mse Mse::dialler(const InfoHash& content, MseMethods offered, Bytes initial, Ran
   Mse out{Role::dialler, offered, random};
   out.content_ = content;
   out.initial_ = std::move(initial);
-  out.say_key(random);
+  out.draw_padding(random);
+  out.say_key();
   return out;
 }
 
 Mse Mse::answerer(const InfoHashTable& contents, MseMethods accepted, Random& random) {
   Mse out{Role::answerer, accepted, random};
   out.contents_ = &contents;
-  out.say_key(random);
+  out.draw_padding(random);
   return out;
 }
 
-void Mse::say_key(Random& random) {
-  append(reply_, obfuscation::dh_public(secret_));
-  Bytes padding(static_cast<std::size_t>(random.below(padding_most + 1)));
-  random.fill(padding);
-  append(reply_, padding);
+void Mse::draw_padding(Random& random) {
+  padding_.resize(static_cast<std::size_t>(random.below(padding_most + 1)));
+  random.fill(padding_);
 }
 
-Bytes Mse::take_reply() {
-  // An answerer's key waits until the dialler's is here: who only connects hears nothing.
-  if (role_ == Role::answerer && step_ == Step::key) return {};
-  return std::exchange(reply_, {});
+void Mse::say_key() {
+  append(reply_, obfuscation::dh_public(secret_));
+  append(reply_, std::exchange(padding_, {}));
 }
+
+Bytes Mse::take_reply() { return std::exchange(reply_, {}); }
 Bytes Mse::take_initial() { return std::exchange(initial_, {}); }
 std::optional<obfuscation::Rc4> Mse::take_sending() {
   return rc4_ ? std::exchange(sending_, std::nullopt) : std::nullopt;
@@ -144,6 +144,8 @@ Result<bool> Mse::on_key() {
   if (role_ == Role::dialler) {
     start_ciphers();
     request();
+  } else {
+    say_key();  // not before: who only connects hears nothing, and costs nothing
   }
   return true;
 }

@@ -58,7 +58,8 @@ class Mse {
   enum class Step : std::uint8_t { key, search, methods, padding, initial_length, initial, done };
 
   Mse(Role role, MseMethods methods, Random& random);
-  void say_key(Random& random);
+  void draw_padding(Random& random);
+  void say_key();
   [[nodiscard]] Result<bool> advance();  // false: more bytes are needed
   [[nodiscard]] Result<bool> on_key();
   [[nodiscard]] Result<bool> on_search();
@@ -80,7 +81,7 @@ class Mse {
   bool rc4_ = false;
   std::size_t awaited_ = 0;  // of padding, or IA
   std::size_t skipped_ = 0;  // of the other end's noise
-  Bytes have_, reply_, initial_;
+  Bytes have_, reply_, initial_, padding_;
 };
 
 }  // namespace shoal::swarm

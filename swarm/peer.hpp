@@ -43,6 +43,7 @@ struct Peer {
   crypto::PublicKey key{};                        // proven; in BitTorrent's dialect Swarm::name_of
   std::uint64_t paid = 0;        // payload not yet written that counts against the limit already
   std::uint64_t unsent = 0;      // bytes with the host that are not in the socket yet
+  std::uint64_t answers = 0;     // about what was said since the last flush, blocks aside
   Instant served{};              // when a block was last on its way to it
   std::uint64_t turn_bytes = 0;  // of the piece's worth that is its turn
   Instant turn_began{};
@@ -57,7 +58,10 @@ struct Peer {
   std::uint32_t pieces_at_first = 0, ours_at_first = 0;  // had by it and by us when we learned what it has
   bool choking_us = true, interested_in_us = false;
 
-  bool named_node = false;  // of the DHT
+  bool named_node = false;           // of the DHT
+  bool named_port = false;           // where it listens, for the roster
+  std::optional<Endpoint> occupies;  // the candidate that is taken by this connection, which it made
+  std::uint32_t hellos = 0;
 
   // What we said to it.
   bool said_hello = false;

@@ -19,9 +19,11 @@ constexpr Duration named_back_off = std::chrono::minutes{1};    // the most, for
 constexpr Duration named_first_back_off = std::chrono::seconds{2};  // ... and the first: somebody is waiting
 constexpr std::uint32_t misbehaviour_failures = 4;                  // counts like so many dead dials
 
+constexpr Duration move_rest = std::chrono::minutes{10};
+
 // Whom the dial limits bind: no member, and nobody who took a stream of ours just now and is offered another
 // greeting.
-bool limited(const Candidate& candidate) { return !candidate.proven && candidate.refused == Ways{}; }
+bool limited(const Candidate& candidate) { return !candidate.proven && !candidate.follow_up; }
 
 bool named(Source source) { return source == Source::user || source == Source::lan; }
 
@@ -61,6 +63,8 @@ void Roster::set_rules(AddressRules rules) {
 }
 
 void Roster::set_ways(Ways ways) {
+  if (ways != ways_)
+    for (auto& [endpoint, one] : candidates_) one.refused = {};
   ways_ = ways;
   touch();
 }
@@ -223,7 +227,9 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   if (best == candidates_.end()) return std::nullopt;
   Candidate& one = best->second;
   // Redials of members do not use up what strangers of other contents at that address may be dialled.
-  if (limited(one)) limits.dialled(last_, one.endpoint.address);
+  one.counted = limited(one);
+  if (one.counted) limits.dialled(last_, one.endpoint.address);
+  one.follow_up = false;
   one.way = *way_of(one);
   ++networks_[one.endpoint.address.network()].tried;
   set_state(one, Candidate::State::dialling);
@@ -304,10 +310,11 @@ void Roster::connected(Now now, const Endpoint& endpoint, const std::optional<cr
   touch();
 }
 
-void Roster::occupied(const Endpoint& endpoint) {
+bool Roster::occupy(const Endpoint& endpoint) {
   const auto found = candidates_.find(endpoint);
-  if (found != candidates_.end() && found->second.state == Candidate::State::idle)
-    set_state(found->second, Candidate::State::connected);
+  if (found == candidates_.end() || found->second.state != Candidate::State::idle) return false;
+  set_state(found->second, Candidate::State::connected);
+  return true;
 }
 
 bool Roster::may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
@@ -316,9 +323,12 @@ bool Roster::may_go_native(Now now, const Endpoint& endpoint, const crypto::Publ
       banned(key, endpoint.address))
     return false;
   Candidate& one = found->second;
-  if (one.key == key) return !one.refused.has(Way::native);
   if (one.state != Candidate::State::connected) return false;
+  if (one.key == key && one.refused.has(Way::native)) return false;
+  // Who names one key after the other leads nowhere.
+  if (one.moved && *one.moved + move_rest > now.mono) return false;
   last_ = std::max(last_, now.mono);
+  one.moved = now.mono;
   one.key = key;
   one.refused.remove(Way::native);
   touch();
@@ -350,6 +360,7 @@ void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
       one.refused.add(one.way);
       if (way_of(one)) {
         one.not_before = now.mono;
+        one.follow_up = one.counted;
         return;
       }
       // All of them: from the first again, in a while.
@@ -358,6 +369,7 @@ void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
       break;
     case Why::no_answer:
       if (!one.proven) one.refused = {};
+      one.follow_up = false;
       ++one.failures;
       break;
   }

@@ -33,10 +33,13 @@ struct Candidate {
   std::uint32_t asks = 0;      // without an answer
   Instant not_before{};        // back-off
   crypto::PublicKey
-      dialled_key{};      // while dialling: counted as up, so that no other endpoint of it is dialled
-  std::uint64_t tie = 0;  // by chance
-  Way way = Way::native;  // in which it was dialled last
-  Ways refused;           // in which it took the stream and not the greeting
+      dialled_key{};             // while dialling: counted as up, so that no other endpoint of it is dialled
+  std::uint64_t tie = 0;         // by chance
+  Way way = Way::native;         // in which it was dialled last
+  Ways refused;                  // in which it took the stream and not the greeting
+  bool follow_up = false;        // the next dial only offers another greeting
+  bool counted = false;          // the last dial, against the limits
+  std::optional<Instant> moved;  // when it was last to go native
 };
 
 class Roster {
@@ -65,8 +68,8 @@ class Roster {
 
   // How a dial or connection went. Unknown endpoints are ignored. `key`: nullopt where the way has none.
   void connected(Now now, const Endpoint& endpoint, const std::optional<crypto::PublicKey>& key);
-  // It is connected already, having dialled us.
-  void occupied(const Endpoint& endpoint);
+  // It is connected already, having dialled us. False: it is not idle, and stays as it is.
+  bool occupy(const Endpoint& endpoint);
   // Whether a peer that was met another way, and named this key, is to be dialled natively: not if that was
   // refused before. It is then the candidate's key.
   [[nodiscard]] bool may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);

@@ -195,6 +195,7 @@ void Session::State::admit(Turn& turn, StreamId stream, Entrance::Admission&& ad
     return;
   }
   swarm->accepted(turn, stream, std::move(admission));
+  know(turn, slot, *swarm);
   reschedule(slot, *swarm);
 }
 

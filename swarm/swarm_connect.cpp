@@ -300,8 +300,9 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   fetch_.remove_peer(handle);
   if (peer->direction == Direction::outgoing) {
     roster_.failed(turn.now, peer->endpoint, why);
-  } else if (const auto listening = peer->listening();
-             listening && (peer->way != Way::native || why != Roster::Why::not_needed)) {
+  } else if (peer->way != Way::native) {
+    if (peer->occupies) roster_.failed(turn.now, *peer->occupies, why);
+  } else if (const auto listening = peer->listening(); listening && why != Roster::Why::not_needed) {
     roster_.failed(turn.now, *listening, why);
   }
   const auto asked = std::move(peer->hashes_asked);
@@ -400,6 +401,7 @@ void Swarm::exchange_peers(Turn& turn) {
                   connected.end());
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || peer.exchange.next() > turn.now.mono) return;
+    if (!peer.hello || !peer.hello->takes_exchange) return;  // not yet, or never
     if (auto update = peer.exchange.update(turn.now.mono, connected, peer.listening()))
       send(turn, handle, peer, std::move(*update));
   });

@@ -271,7 +271,8 @@ void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
 // ---- serving
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
-  if (!work_ || stage_ != Stage::running) return send(turn, handle, peer, wire::HashReject{message});
+  if (!work_ || stage_ != Stage::running || !content_->v2 || !peer.wire->speech().hashes)
+    return send(turn, handle, peer, wire::HashReject{message});
   const storage::HashRequest request = to_storage(message);
   if (!for_blocks(message)) {
     auto hashes = work_->layers.answer(request);

@@ -85,8 +85,10 @@ void Swarm::respect(Turn& turn) {
 
 void Swarm::announce_publicly(Turn& turn) {
   const auto completeness = complete_ ? dht::Completeness::seed : dht::Completeness::downloader;
-  told_hashes_ = info_hashes();
-  for (const InfoHash& hash : told_hashes_)
+  const std::vector<InfoHash> names = info_hashes();
+  for (const InfoHash& hash : std::exchange(told_hashes_, names))
+    if (std::ranges::find(names, hash) == names.end()) turn.overlays.forget_peer(hash);
+  for (const InfoHash& hash : names)
     turn.overlays.announce_peer(turn.now, slot_, hash, completeness, config_.listen_port);
 }
 

@@ -9,6 +9,22 @@ namespace {
 
 constexpr std::size_t most_early_haves = 4096;  // what a peer may gain while we fetch the metadata
 
+// About what a message takes on the stream, where a small question can bring a large one.
+std::uint64_t answer_bytes(const wire::Message& message) {
+  constexpr std::uint64_t small = 64;
+  if (const auto* hashes = std::get_if<wire::Hashes>(&message)) return small + hashes->hashes.size() * 32;
+  if (const auto* part = std::get_if<wire::MetadataPart>(&message)) return small + part->data.size();
+  return small;
+}
+
+// What a later hello leaves out is as it was.
+void keep_known(wire::Hello& now, const wire::Hello& before) {
+  if (now.metadata_bytes == 0) now.metadata_bytes = before.metadata_bytes;
+  if (now.listen_port == 0) now.listen_port = before.listen_port;
+  if (now.max_requests == wire::Hello{}.max_requests) now.max_requests = before.max_requests;
+  if (!now.native_key) now.native_key = before.native_key;
+}
+
 }  // namespace
 
 // ---- bytes and messages
@@ -23,7 +39,12 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   peer = peers_.find(handle);
   if (peer != nullptr && !peer->proven && !messages.empty()) prove(turn, handle);
   for (wire::Message& message : messages) {
-    if (peers_.find(handle) == nullptr) break;
+    peer = peers_.find(handle);
+    if (peer == nullptr) break;
+    if (peer->unsent + peer->answers > limits::max_unread) {
+      drop(turn, handle, Roster::Why::misbehaved);
+      break;
+    }
     dispatch(turn, handle, message);
   }
   messages.clear();
@@ -50,6 +71,7 @@ void Swarm::writable(Turn&, PeerHandle handle, std::uint64_t unsent) {
 
 void Swarm::send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message) {
   if (!peer.up()) return;
+  peer.answers += answer_bytes(message);
   peer.wire->send(turn.now, std::move(message));
   dirty_.push_back(handle);
 }
@@ -64,6 +86,7 @@ void Swarm::flush(Turn& turn) {
     for (const std::uint32_t piece : peer->haves_later) peer->wire->send(turn.now, wire::Have{piece});
     peer->haves_later.clear();
     peer->wire->flush(turn.now, buffers_);
+    peer->answers = 0;
     for (Buffer& buffer : buffers_) {
       peer->unsent += buffer.size();
       peer->spoke = turn.now.mono;
@@ -150,12 +173,14 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hello& message) 
   const bool native = peer.way == Way::native;
   if (native && peer.hello && (peer.hello->metadata_bytes != 0 || message.metadata_bytes == 0))
     return strike(turn, handle);
-  if (peer.hello && message.metadata_bytes == 0) message.metadata_bytes = peer.hello->metadata_bytes;
+  if (++peer.hellos > limits::max_hellos) return strike(turn, handle);
+  if (peer.hello) keep_known(message, *peer.hello);
   peer.hello = std::move(message);
   peer.pipeline.set_remote_queue(peer.hello->max_requests);
-  if (const auto listening = peer.listening(); listening && peer.direction == Direction::incoming) {
+  if (const auto listening = peer.listening();
+      listening && peer.direction == Direction::incoming && !std::exchange(peer.named_port, true)) {
     roster_.add(turn.now, *listening, native ? std::optional{peer.key} : std::nullopt, Source::incoming);
-    if (!native) roster_.occupied(*listening);
+    if (!native && roster_.occupy(*listening)) peer.occupies = *listening;
   }
   if (move_to_native(turn, handle)) return;
   if (stage_ != Stage::metadata) return;
@@ -218,6 +243,7 @@ std::optional<Bitfield> Swarm::bits_of(const wire::Pieces& message) const {
 
 // Some of BitTorrent's clients say it late, or once more in place of many a Have (aria2).
 void Swarm::learn_again(Turn& turn, PeerHandle handle, const wire::Pieces& message) {
+  if (message.form == wire::Pieces::Form::none || work_->picker.is_seed(handle)) return;
   const auto bits = bits_of(message);
   if (!bits) return drop(turn, handle, Roster::Why::misbehaved);
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece) {

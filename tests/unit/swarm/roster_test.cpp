@@ -250,11 +250,16 @@ struct WaysTest : RosterTest {
 
 TEST_F(WaysTest, WhoTookTheStreamAndNotTheGreetingIsOfferedTheNextAtOnce) {
   roster.add(now, far(1), key(1), Source::record);
-  for (const Way expected : {Way::native, Way::obfuscated, Way::plain}) {
+  for (const Way expected : {Way::native, Way::obfuscated}) {
     EXPECT_LE(roster.next_time(limits), now.mono);
     ASSERT_EQ(way(), expected);
     roster.failed(now, far(1), Roster::Why::no_greeting);
   }
+  EXPECT_EQ(way(), std::nullopt) << "only one is tried beyond the limits of dials (THREATS A12)";
+  later(seconds{10});
+  EXPECT_EQ(way(), Way::plain);
+  roster.failed(now, far(1), Roster::Why::no_greeting);
+  later(seconds{10});
   EXPECT_EQ(way(), std::nullopt);  // all are refused: in a while from the first
   later(minutes{1});
   EXPECT_EQ(way(), Way::native);
@@ -289,7 +294,9 @@ TEST_F(WaysTest, AShoalMetOverBitTorrentIsDialledNativelyAndNotTwiceInVain) {
   EXPECT_EQ(way(), Way::obfuscated);
   roster.connected(now, far(1), std::nullopt);
   EXPECT_FALSE(roster.may_go_native(now, far(1), key(1)));
-  EXPECT_TRUE(roster.may_go_native(now, far(1), key(2)));  // another key is another chance
+  EXPECT_FALSE(roster.may_go_native(now, far(1), key(2))) << "one key after the other";
+  later(minutes{10});
+  EXPECT_TRUE(roster.may_go_native(now, far(1), key(2)));
 }
 
 // THREATS A12: offering the next greeting is not counted, beginning anew is.
@@ -306,7 +313,8 @@ TEST_F(WaysTest, AStrangerWhoTakesStreamsAndNoGreetingIsLeftAlone) {
 
 TEST_F(WaysTest, WhoDialledUsIsNotDialled) {
   roster.add(now, far(1), std::nullopt, Source::incoming);
-  roster.occupied(far(1));
+  EXPECT_TRUE(roster.occupy(far(1)));
+  EXPECT_FALSE(roster.occupy(far(1)));
   EXPECT_EQ(way(), std::nullopt);
   roster.failed(now, far(1), Roster::Why::lost);
   later(seconds{6});

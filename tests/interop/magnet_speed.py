@@ -1,0 +1,77 @@
+"""From a magnet link, through the DHT alone, to a small file whole on the disk: shoal and the other clients in turn.
+
+Twelve DHT nodes of libtorrent, and a libtorrent that seeds a file of 60 KiB for each round and client, as hybrids
+(v1 for who knows no other). The other clients run and have a warm DHT; shoal is started for each link, as people do,
+with the contacts that earlier runs saved. Taken is the time from giving the link (shoal: from starting the process) to
+completion, so a little more than to the first byte.
+
+    python3 tests/interop/magnet_speed.py PROGRAM [--full]
+
+3 rounds, about 1 min; --full makes 11. shoal's median is to be 1.0 s at most, and no more than that of the fastest.
+"""
+import os
+import statistics
+import time
+
+from client import Options
+from clients import KINDS
+from libtorrent_driver import DhtNodes, Libtorrent, Maker
+from places import lan
+import harness
+from harness import KIB, check, main, same, say
+
+MOST = 1.0  # seconds
+POLL = 0.02
+
+
+def body(world, options):
+    rounds = 11 if options.full else 3
+    others = [kind for kind in KINDS if kind != "transmission"]  # it looks up once in minutes (clients.py)
+    places = dict(zip(["nodes", "seed", "shoal", *others], lan(world, ["nodes", "seed", "shoal", *others])))
+    maker = Maker(world, "maker", places["nodes"])
+    nodes = DhtNodes(world, "nodes", places["nodes"]).start()
+    seed = Libtorrent(world, "seed", places["seed"], Options())
+    clients = {kind: KINDS[kind](world, kind, places[kind], Options()) for kind in others}
+    for client in [seed, *clients.values()]:
+        for host, port in nodes.endpoints:
+            client.dht_node(host, port)
+        client.start()
+    made = {}
+    for turn in range(rounds + 1):  # the first is for warming up
+        for kind in [*others, "shoal"]:
+            name = f"{kind}-{turn}.bin"
+            path = world.file("source", name, size=60 * KIB, seed=name)
+            form = "hybrid" if kind == "shoal" or "hybrid" in KINDS[kind].FORMS else "v1"
+            made[kind, turn] = maker.create(path, world.path(name + ".torrent"), form, 16 * KIB)
+            seed.seed(world.path(name + ".torrent"), world.path("source"), wait=False)
+    for torrent in made.values():
+        nodes.wait_announced(torrent["btih"], seed.address, seed.port, 2 * harness.DEADLINE)
+    say(f"{len(made)} contents are announced")
+    took = {kind: [] for kind in [*others, "shoal"]}
+    for turn in range(rounds + 1):
+        for kind, times in took.items():
+            out, link = world.folder(f"out-{kind}-{turn}"), made[kind, turn]["magnet"]
+            begun = time.monotonic()
+            if kind == "shoal":
+                node = "{}:{}".format(*nodes.endpoints[3])
+                process = world.start(f"shoal {turn}", "get", link, "-o", out, "--state", world.path("state"), "--listen",
+                                      f"{places['shoal'].address}:6881", "--bootstrap", node, "--no-lsd",
+                                      namespace=places["shoal"].namespace)
+                process.exit(0)
+            else:
+                key = clients[kind].get(link, out)
+                while not clients[kind].progress(key).complete:
+                    check(time.monotonic() < begun + 3 * harness.DEADLINE, f"{kind} did not complete")
+                    time.sleep(POLL)
+            times.append(time.monotonic() - begun)
+            same(world.path("source", f"{kind}-{turn}.bin"), os.path.join(out, f"{kind}-{turn}.bin"))
+    medians = {kind: statistics.median(times[1:]) for kind, times in took.items()}
+    for kind, times in took.items():
+        say(f"{kind}: median {medians[kind]:.2f} s of " + " ".join(f"{each:.2f}" for each in times[1:]))
+    check(medians["shoal"] <= MOST, f"more than {MOST} s")
+    fastest = min(medians[kind] for kind in others)
+    check(medians["shoal"] <= fastest, f"slower than the fastest of the others, {fastest:.2f} s")
+
+
+if __name__ == "__main__":
+    main(body)
