@@ -66,6 +66,9 @@ void ContentReport::event(const swarm::ContentEvent& event, const swarm::Content
       report_.event(of_content("attached", status).count("have_bytes", status.bytes_verified));
       progress(status);
       break;
+    case What::receiving:
+      report_.event(of_content("receiving", status));
+      break;
     case What::paused_no_space:
       report_.event(of_content("paused", status).text("reason", "no_space"));
       break;

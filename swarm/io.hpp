@@ -152,6 +152,7 @@ struct ContentEvent {
     metadata,         // its files are known (see Session::content); from now on `id` is the content's own,
                       // where it was opened by another name
     attached,         // the disk is ready; `count` pieces are already there
+    receiving,        // the first block of this run is here
     paused_no_space,  // disk full: tried again by itself
     resumed,
     file_changed,  // a file is no longer what was verified: hashed again before it is served

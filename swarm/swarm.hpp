@@ -310,7 +310,7 @@ class Swarm {
   std::string folder_, root_name_;  // where it lies: root_name_ beneath folder_
   std::vector<std::uint32_t> touched_;
   bool share_ = false;  // the user's own files: served, never written
-  bool complete_ = false, told_seeded_ = false, told_copy_out_ = false;
+  bool complete_ = false, told_seeded_ = false, told_copy_out_ = false, told_receiving_ = false;
 
   Slab<Peer, PeerTag> peers_;
   std::vector<PeerHandle> dirty_;  // with messages to flush

