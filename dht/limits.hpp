@@ -61,6 +61,10 @@ inline constexpr int bootstrap_attempts = 3;            // datagrams get lost
 inline constexpr Duration bootstrap_again_first =
     std::chrono::seconds{2};  // a bootstrap may be starting, too
 inline constexpr Duration bootstrap_again_last = minutes{5};
+// With fewer contacts, once there was time for more, they are asked all the same: a small network may have
+// fallen into parts that each go on.
+inline constexpr std::size_t lonely_below = 4;
+inline constexpr Duration lonely_after = minutes{2};
 inline constexpr std::size_t restore_parallel = 16;  // besides the slow
 inline constexpr std::size_t restore_most = 512;     // a table has at most about 400 entries
 inline constexpr std::size_t guides = 16;            // answered, but not for the table

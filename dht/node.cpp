@@ -205,7 +205,8 @@ Instant NodeState::next_wake() const {
 Facts NodeState::facts(Instant now, Instant until) const {
   Facts facts;
   facts.contacts = has_contacts();
-  facts.lonely = !facts.contacts || link_suspect(now);
+  const bool few = table.size() < limits::lonely_below && born + limits::lonely_after <= now;
+  facts.lonely = !facts.contacts || few || link_suspect(now);
   facts.endpoints = !bootstraps.empty() || !saved.all.empty();
   facts.bootstrapping = starting();
   facts.read_only = read_only;
@@ -219,7 +220,7 @@ Facts NodeState::facts(Instant now, Instant until) const {
 
 Node::Node(Now now, NodeConfig config, std::unique_ptr<Codec> codec, Random random)
     : state_(std::make_unique<NodeState>(now, std::move(config), std::move(codec), std::move(random))) {
-  state_->last_seen = now.mono;
+  state_->last_seen = state_->born = now.mono;
 }
 Node::~Node() = default;
 Node::Node(Node&&) noexcept = default;

@@ -153,7 +153,8 @@ struct NodeState {
   std::uint64_t next_search = 1;
   std::size_t lookups_running = 0;
   bool upkeep_searching = false;
-  std::vector<Guide> guides;                // oldest first, bounded
+  std::vector<Guide> guides;  // oldest first, bounded
+  Instant born{};
   std::vector<Endpoint> bootstraps;         // remembered, bounded
   std::vector<Introduction> introductions;  // in flight
   SavedEndpoints saved;

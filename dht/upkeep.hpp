@@ -28,7 +28,7 @@ inline constexpr std::size_t duties = 7;
 // What decides which duties exist at the moment.
 struct Facts {
   bool contacts = false;       // anyone who answered
-  bool lonely = false;         // nobody does at the moment
+  bool lonely = false;         // nobody does at the moment, or so few that they may be a part cut off
   bool endpoints = false;      // remembered ones to bootstrap from
   bool bootstrapping = false;  // their answers are awaited
   bool read_only = false;

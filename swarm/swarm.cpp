@@ -323,7 +323,8 @@ ContentStatus Swarm::status(Now now) const {
       break;
   }
   if (no_space_) out.phase = Phase::paused;
-  if (stage_ == Stage::running && !complete_ && (checking_ > 0 || !to_check_.empty()))
+  // Pieces that were just fetched and are judged by v1's hash are no check of what lay there.
+  if (stage_ == Stage::running && !complete_ && checking_ + to_check_.size() > under_check_.size())
     out.phase = Phase::checking;
   if (work_) {
     out.bytes_wanted = work_->map.wanted_bytes();

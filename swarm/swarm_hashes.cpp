@@ -60,13 +60,23 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
 }
 
 void Swarm::ask_hashes(Turn& turn) {
+  bool anybody = false, speaks = false;
+  peers_.for_each([&](PeerHandle, const Peer& peer) {
+    if (!peer.up()) return;
+    anybody = true;
+    speaks = speaks || peer.wire->speech().hashes;
+  });
+  std::vector<std::uint32_t> hopeless;
   for (auto& [piece, wanted] : leaves_wanted_) {
     if (wanted.asked || wanted.truth.size() >= content_->blocks_in(piece)) continue;
     const auto request =
         work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
-    if (!request || !ask(turn, to_wire(*request), piece)) continue;
-    wanted.asked = true;
+    wanted.asked = request && ask(turn, to_wire(*request), piece);
+    // Whom we are connected with may know no hashes at all (a hybrid's peers under v1's name).
+    if (!wanted.asked && anybody && !speaks && wanted.why != LeavesWanted::Why::ahead)
+      hopeless.push_back(piece);
   }
+  for (const std::uint32_t piece : hopeless) give_up_leaves(turn, piece);
   if (!judging_) return;
   for (std::size_t left = layers_wanted_.size(); left > 0; --left) {
     const std::uint32_t piece = layers_wanted_.front();

@@ -65,11 +65,14 @@ void Swarm::take_name(Turn& turn) {
 
 // Sealed after all (somebody made a magnet link of a capability), or private: what was open is closed.
 void Swarm::respect(Turn& turn) {
-  if (content_->sealed) visibility_ = Visibility::sealed;
+  const bool was_open =
+      std::exchange(visibility_, content_->sealed ? Visibility::sealed : visibility_) == Visibility::open;
   roster_.set_ways(ways_of(config_, visibility_));
-  if (!content_->sealed && !content_->is_private) return;
-  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  const bool closes = content_->sealed && was_open;
+  if (!closes && !content_->is_private) return;
   withdraw(turn);
+  if (content_->is_private)
+    for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
   std::vector<PeerHandle> others;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     const bool dialled = peer.direction == Direction::outgoing;

@@ -282,6 +282,9 @@ void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& pat
     for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
       if (!serves(each)) continue;
       any = true;
+      peers_.for_each([&](PeerHandle handle, Peer& peer) {
+        if (peer.said_pieces && peer.way != Way::native) send(turn, handle, peer, wire::DontHave{each});
+      });
       forget_commit(each);
       work_->map.recheck(each);
       to_check_.push_back(each);

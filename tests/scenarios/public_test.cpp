@@ -252,5 +252,27 @@ TEST(PublicSwarm, GoesOnAfterDeaths) {
   expect_right(world, getter, *content, film);
 }
 
+// Pieces that lay on the disk unfinished can be judged by blocks only where somebody tells their hashes; met
+// by v1's name nobody does.
+TEST(PublicSwarm, GoesOnFromUnfinishedPieces) {
+  World world{11};
+  const Oracle film = Oracle::single("film", 60 * mib, 12);
+  const MachineId sharer = start(world, bittorrent_alone()), getter = start(world, bittorrent_alone());
+  const auto content = offer(world, sharer, film, Format::hybrid);
+  ASSERT_TRUE(content);
+  const auto begin = [&] { world.open(getter, named(content->id, {world.endpoint(sharer)})); };
+  begin();
+  for (int kills = 0; kills < 12; ++kills) {
+    ASSERT_TRUE(world.run_until([&] { return world.status(getter, content->id)->received > 0; }, 60s));
+    world.run_for(100ms + kills * 37ms);
+    world.kill(getter, Machine::Death::process);
+    ASSERT_TRUE(world.start(getter));
+    begin();
+  }
+  EXPECT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 60s))
+      << standing(world, getter, *content);
+  expect_right(world, getter, *content, film);
+}
+
 }  // namespace
 }  // namespace shoal::sim
