@@ -17,8 +17,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<wire::Message> messages;
   if (!reader.read(body, messages)) return 0;
   // Our names for the extended messages, so that they read back.
-  const BtExtensions ours{
-      .metadata = 1, .exchange = 2, .dont_have = 3, .fast = true, .extended = true, .hashes = true};
+  const BtExtensions ours{.metadata = 1,
+                          .exchange = 2,
+                          .dont_have = 3,
+                          .fast = true,
+                          .extended = true,
+                          .hashes = true,
+                          .dht = true};
   for (const wire::Message& message : messages) {
     Bytes once, twice;
     write_bt(message, ours, once);
