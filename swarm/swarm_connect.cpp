@@ -331,8 +331,10 @@ void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why) {
 
 void Swarm::ban(Turn& turn, PeerHandle handle) {
   const Peer& peer = *peers_.find(handle);
+  // Two connections may both have shown it, before one of them is closed.
+  const bool known = roster_.banned(peer.key, peer.endpoint.address);
   roster_.ban(peer.key, peer.endpoint.address);
-  event(turn, What::peer_banned, peer.bad_blocks);
+  if (!known) event(turn, What::peer_banned, peer.bad_blocks);
   drop(turn, handle, Roster::Why::misbehaved);
 }
 
