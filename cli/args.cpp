@@ -12,6 +12,7 @@
 
 #include "cli/args_simulate.hpp"
 #include "cli/quantity.hpp"
+#include "dht/item.hpp"
 #include "storage/metainfo.hpp"
 #include "storage/names.hpp"
 
@@ -46,11 +47,17 @@ struct Raw {
     std::string source, folder;
   } info, verify;
   std::string node, key;
+  std::vector<std::string> contents;
+  struct Item {
+    std::string key, value, salt;
+    bool is_mutable = false;
+  } get_item, put_item;
   SimulationText simulation;
 };
 
 struct Commands {
-  CLI::App *share, *get, *node, *create, *info, *verify, *dht, *ping, *find, *stats, *simulate;
+  CLI::App *share, *get, *node, *create, *info, *verify, *dht, *ping, *find, *peers, *get_item, *put_item,
+      *stats, *simulate;
   std::vector<CLI::App*> scenarios;
 };
 
@@ -147,6 +154,28 @@ void add_others(CLI::App& app, Commands& commands, Raw& raw) {
   commands.ping->add_option("NODE", raw.node, "HOST:PORT")->required();
   commands.find = commands.dht->add_subcommand("find", "find the nodes closest to a key");
   commands.find->add_option("KEY", raw.key, "64 hexadecimal digits; without it, one at random");
+  commands.peers = commands.dht->add_subcommand("peers", "who announced public contents to BitTorrent's DHT");
+  commands.peers
+      ->add_option("CONTENT", raw.contents, "magnet links, .torrent files, or 40 hexadecimal digits")
+      ->required();
+  commands.get_item = commands.dht->add_subcommand("get", "an item that somebody put into BitTorrent's DHT");
+  commands.get_item
+      ->add_option("KEY", raw.get_item.key,
+                   "what `put` printed: 40 hexadecimal digits, or 64 of an item that can change")
+      ->required();
+  commands.put_item = commands.dht->add_subcommand(
+      "put", "put an item of up to 996 bytes into BitTorrent's DHT, for two hours");
+  commands.put_item->add_option("VALUE", raw.put_item.value, "its bytes, or - for those of stdin")
+      ->required();
+  commands.put_item
+      ->add_flag("--mutable", raw.put_item.is_mutable,
+                 "one that can change, signed with a key of this state's")
+      ->envname("SHOAL_MUTABLE");
+  for (auto& [command, salt] :
+       {std::pair{commands.get_item, &raw.get_item.salt}, std::pair{commands.put_item, &raw.put_item.salt}})
+    command->add_option("--salt", *salt, "which of the items under one key (64 bytes at most)")
+        ->envname("SHOAL_SALT")
+        ->type_name("TEXT");
   commands.stats = commands.dht->add_subcommand("stats", "join, and tell what is seen of the network");
 }
 
@@ -302,6 +331,26 @@ Judged judge_create(const Raw::Create& raw, Options& out) {
   return judge_name(raw.name);
 }
 
+Judged judge_item(const Raw::Item& raw, Options& out) {
+  out.salt = raw.salt;
+  if (out.salt.size() > dht::item_salt_most) return wrong("--salt has 64 bytes at most");
+  const bool changes = out.verb == Verb::dht_get ? raw.key.size() == 64 : raw.is_mutable;
+  if (!out.salt.empty() && !changes)
+    return wrong("--salt is of items that can change alone; leave it away, or see --mutable");
+  out.permanence = changes ? Permanence::changeable : Permanence::immutable;
+  if (out.verb == Verb::dht_put) {
+    out.source = raw.value;
+    return {};
+  }
+  Key key;
+  if (auto ok = take("KEY", parse_key(raw.key), key); !ok) return ok;
+  if (changes)
+    out.author = key.bytes;
+  else
+    out.target = key;
+  return {};
+}
+
 Judged judge_simulate(const Raw& raw, std::span<const sim::Scenario> scenarios, Options& out) {
   auto judged = judge_simulation(raw.simulation, scenarios);
   if (!judged) return wrong(std::move(judged.error()));
@@ -315,6 +364,10 @@ Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, O
     out.output = from.folder;
     return Judged{};
   };
+  const bool of_mainline =
+      out.verb == Verb::dht_peers || out.verb == Verb::dht_get || out.verb == Verb::dht_put;
+  if (of_mainline && !out.mainline)
+    return wrong("this asks BitTorrent's DHT, which --no-mainline keeps away; leave that away");
   switch (out.verb) {
     case Verb::share:
       return judge_share(raw.share, out);
@@ -330,6 +383,13 @@ Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, O
       return take("NODE", storage::HostPort::parse(raw.node), out.node);
     case Verb::dht_find:
       return raw.key.empty() ? Judged{} : take("KEY", parse_key(raw.key), out.target);
+    case Verb::dht_peers:
+      out.contents = raw.contents;
+      return {};
+    case Verb::dht_get:
+      return judge_item(raw.get_item, out);
+    case Verb::dht_put:
+      return judge_item(raw.put_item, out);
     case Verb::simulate:
       return judge_simulate(raw, scenarios, out);
     case Verb::node:
@@ -341,9 +401,12 @@ Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, O
 
 Verb verb_of(const Commands& commands) {
   const std::pair<CLI::App*, Verb> all[] = {
-      {commands.share, Verb::share},      {commands.get, Verb::get},       {commands.node, Verb::node},
-      {commands.create, Verb::create},    {commands.info, Verb::info},     {commands.verify, Verb::verify},
-      {commands.ping, Verb::dht_ping},    {commands.find, Verb::dht_find}, {commands.stats, Verb::dht_stats},
+      {commands.share, Verb::share},      {commands.get, Verb::get},
+      {commands.node, Verb::node},        {commands.create, Verb::create},
+      {commands.info, Verb::info},        {commands.verify, Verb::verify},
+      {commands.ping, Verb::dht_ping},    {commands.find, Verb::dht_find},
+      {commands.stats, Verb::dht_stats},  {commands.peers, Verb::dht_peers},
+      {commands.get_item, Verb::dht_get}, {commands.put_item, Verb::dht_put},
       {commands.simulate, Verb::simulate}};
   for (const auto& [app, verb] : all)
     if (app->parsed()) return verb;

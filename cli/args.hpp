@@ -32,6 +32,9 @@ enum class Verb : std::uint8_t {
   verify,
   dht_ping,
   dht_find,
+  dht_peers,
+  dht_get,
+  dht_put,
   dht_stats,
   simulate
 };
@@ -59,6 +62,7 @@ enum class Lan : std::uint8_t { discover, ignore };
 enum class Form : std::uint8_t { text, json };
 enum class Talk : std::uint8_t { usual, quiet };
 enum class Sharing : std::uint8_t { together, each };
+enum class Permanence : std::uint8_t { immutable, changeable };
 enum class Serving : std::uint8_t { until_stopped, one_copy };
 
 struct Options {
@@ -90,7 +94,11 @@ struct Options {
   std::chrono::seconds wait{60};  // 0: without end
   // dht
   std::optional<storage::HostPort> node;
-  std::optional<Key> target;  // none: one at random
+  std::optional<Key> target;                      // find: none is one at random; get: of an immutable item
+  std::vector<std::string> contents;              // peers: links, torrents or names of 40 hexadecimal digits
+  std::optional<crypto::PublicKey> author;        // get: of a mutable item
+  Permanence permanence = Permanence::immutable;  // put, of the item whose value `source` is ("-": stdin)
+  std::string salt;                               // get, put
   Simulation simulation;
 };
 

@@ -20,6 +20,9 @@ Outcome<Exit> dispatch(CommandRoom& room) {
       return verify_command(room);
     case Verb::dht_ping:
     case Verb::dht_find:
+    case Verb::dht_peers:
+    case Verb::dht_get:
+    case Verb::dht_put:
     case Verb::dht_stats:
       return dht_command(room);
     case Verb::simulate:

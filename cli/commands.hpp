@@ -19,7 +19,7 @@ struct CommandRoom {
 [[nodiscard]] Outcome<Exit> share_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> get_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> node_command(CommandRoom& room);
-[[nodiscard]] Outcome<Exit> dht_command(CommandRoom& room);  // ping, find, stats
+[[nodiscard]] Outcome<Exit> dht_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> create_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> info_command(CommandRoom& room);
 [[nodiscard]] Outcome<Exit> verify_command(CommandRoom& room);

@@ -216,6 +216,7 @@ void PeerProcess::check_contacts() {
   if (contacts == contacts_) return;
   contacts_ = contacts;
   report_.event(EventLine{"contacts"}.count("contacts", contacts));
+  if (begun_ && !finish_) duty_->contacts_changed();
 }
 
 void PeerProcess::finish(Exit exit) {

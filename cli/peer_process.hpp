@@ -24,6 +24,7 @@ struct Duty {
   virtual void begin(const std::vector<Endpoint>& hints) = 0;
   virtual void answered(const swarm::Answer& answer) = 0;
   virtual void second() {}
+  virtual void contacts_changed() {}  // PeerProcess::contacts(); seen within a quarter of a second
   // A signal asks for the end: which exit code that is now, and what to tell people ("" for nothing).
   struct Farewell {
     Exit exit = Exit::done;

@@ -13,20 +13,6 @@
 namespace shoal::cli {
 namespace {
 
-// Bytes until the end, or until one byte more than the limit.
-Result<Bytes> read_to_end(int fd, std::size_t limit) {
-  Bytes out;
-  ByteArray<65536> part;
-  for (;;) {
-    const ssize_t got = ::read(fd, part.data(), part.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::unexpected(storage::error_of(errno));
-    if (got == 0) return out;
-    append(out, {part.data(), static_cast<std::size_t>(got)});
-    if (out.size() > limit) return fail(Code::too_large, "the file is larger than any torrent");
-  }
-}
-
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blank = " \t\r\n";
   const std::size_t first = text.find_first_not_of(blank);
@@ -50,6 +36,19 @@ Outcome<Source> link_from_stdin(int fd) {
 }
 
 }  // namespace
+
+Result<Bytes> read_to_end(int fd, std::size_t limit) {
+  Bytes out;
+  ByteArray<65536> part;
+  for (;;) {
+    const ssize_t got = ::read(fd, part.data(), part.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(storage::error_of(errno));
+    if (got == 0) return out;
+    append(out, {part.data(), static_cast<std::size_t>(got)});
+    if (out.size() > limit) return fail(Code::too_large, "the file is larger than any torrent");
+  }
+}
 
 Result<Bytes> read_file(const std::string& path, std::size_t limit) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

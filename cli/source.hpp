@@ -17,6 +17,9 @@ using Source = std::variant<storage::Link, storage::Torrent>;
 // Failures: 11.
 [[nodiscard]] Outcome<Source> read_source(const std::string& argument, int stdin_fd = 0);
 
+// Bytes until the end; more than `limit` are too_large.
+[[nodiscard]] Result<Bytes> read_to_end(int fd, std::size_t limit);
+
 // A whole file, at most `limit` bytes (too_large). Links are followed: the user named it.
 [[nodiscard]] Result<Bytes> read_file(const std::string& path, std::size_t limit);
 

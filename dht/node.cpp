@@ -68,7 +68,8 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       guard(random),
       skew(config.scope == Scope::local ? limits::skew_voters_local : limits::skew_voters),
       upkeep(now.mono, random),
-      read_only(config.scope == Scope::internet && config.membership == Membership::earned) {
+      read_only(config.membership == Membership::visiting ||
+                (config.scope == Scope::internet && config.membership == Membership::earned)) {
   if (config.external) external = Endpoint{*config.external, 0};
   left_alone_secret = random.next();
 }
@@ -93,7 +94,7 @@ bool NodeState::heard_usable(const NodeInfo& node, Instant now) const {
 
 bool NodeState::left_alone(const Endpoint& endpoint) const {
   constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
-  if (!read_only) return false;
+  if (!hopes_to_be_reached()) return false;
   if (std::find(bootstraps.begin(), bootstraps.end(), endpoint) != bootstraps.end()) return false;
   return ((std::hash<Endpoint>{}(endpoint) ^ left_alone_secret) * odd) >> 63 == 0;
 }
@@ -146,7 +147,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   Bytes bytes;
   codec->encode(Message{query}, bytes);
   table.asked(to, now.mono);
-  if (read_only) known.wrote_to(to, now.mono);
+  if (hopes_to_be_reached()) known.wrote_to(to, now.mono);
   ++counters.queries_out;
   if (search != searches.end() && !leisurely) counters.bytes_out_searches += bytes.size();
   send(to, std::move(bytes), out);
@@ -209,7 +210,7 @@ Facts NodeState::facts(Instant now, Instant until) const {
   facts.lonely = !facts.contacts || few || link_suspect(now);
   facts.endpoints = !bootstraps.empty() || !saved.all.empty();
   facts.bootstrapping = starting();
-  facts.read_only = read_only;
+  facts.hopes_to_be_reached = hopes_to_be_reached();
   facts.room = upkeep.filling_by(until) && bucket_to_fill().has_value();
   facts.searching = upkeep_searching;
   facts.lost = !lost.empty();

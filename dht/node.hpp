@@ -29,7 +29,8 @@ namespace shoal::dht {
 // local (--local): loopback and private addresses are fine, no read-only phase, no address binding.
 enum class Scope : std::uint8_t { internet, local };
 // full: enters others' tables at once (the `node` command). earned: read-only until a stranger reached us.
-enum class Membership : std::uint8_t { earned, full };
+// visiting: read-only (BEP 43) until it leaves, which is soon.
+enum class Membership : std::uint8_t { earned, full, visiting };
 
 // Whom to ask first after a restart. No name is kept with it: who answers there proves its own.
 struct SavedContact {

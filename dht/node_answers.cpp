@@ -52,7 +52,7 @@ void NodeState::on_query(Now now, const Endpoint& from, std::size_t room, const 
 // `room`: bytes that may still go to this source.
 void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query, std::size_t room) {
   if (room < traits.ping_bytes) return;
-  const bool stranger = read_only && allowed(from) && known.stranger(from, now.mono);
+  const bool stranger = hopes_to_be_reached() && allowed(from) && known.stranger(from, now.mono);
   const bool need_address = !external && config.scope == Scope::internet && allowed(from);
   bool could_enter = false;
   if (query.sender && query.role == SenderRole::full && allowed(from)) {

@@ -100,7 +100,7 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
     proven = check_proof(now, from, reply, transaction, out);
     if (!proven) return std::nullopt;
     if (*proven == Standing::full) admit(now, from, reply, transaction);
-    if (transaction.to_stranger && read_only && allowed(from)) {
+    if (transaction.to_stranger && hopes_to_be_reached() && allowed(from)) {
       read_only = false;
       if (has_contacts()) upkeep.restart(now.mono);  // others may know us now, and nobody is left alone
       out.events.emplace_back(Reachable{});

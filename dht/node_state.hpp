@@ -166,6 +166,10 @@ struct NodeState {
   std::deque<RecentLookup> recent;
 
   bool read_only = false;
+  // By a stranger, which is what ends it.
+  [[nodiscard]] bool hopes_to_be_reached() const {
+    return read_only && config.membership == Membership::earned;
+  }
   std::uint64_t left_alone_secret = 0;
   bool had_contact = false;
   bool skew_matters = false;

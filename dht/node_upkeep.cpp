@@ -22,7 +22,7 @@ void NodeState::send_introduction(Now now, Introduction& introduction, NodeOutpu
   Sending sending;
   sending.purpose = introduction.purpose;
   sending.proof = ProofWanted::yes;
-  if (read_only) sending.probe = ProbeWanted::yes;  // the earlier, the more strangers there are
+  if (hopes_to_be_reached()) sending.probe = ProbeWanted::yes;  // the earlier, the more strangers there are
   ++introduction.attempts;
   if (send_query(now, introduction.endpoint, FindQuery{position}, sending, out)) ++introduction.outstanding;
 }

@@ -46,7 +46,7 @@ bool Upkeep::applies(Duty duty, const Facts& facts) {
     case Duty::refresh:
       return facts.contacts && !facts.searching;
     case Duty::probe:
-      return facts.contacts && facts.read_only;
+      return facts.contacts && facts.hopes_to_be_reached;
     case Duty::lost:
       return facts.contacts && facts.lost;
   }

@@ -31,7 +31,7 @@ struct Facts {
   bool lonely = false;         // nobody does at the moment, or so few that they may be a part cut off
   bool endpoints = false;      // remembered ones to bootstrap from
   bool bootstrapping = false;  // their answers are awaited
-  bool read_only = false;
+  bool hopes_to_be_reached = false;
   bool room = false;                       // some bucket would take more
   bool lost = false;                       // somebody fell out of the table
   bool searching = false;                  // an upkeep lookup is running: one at a time

@@ -18,8 +18,9 @@ namespace shoal::swarm {
 
 enum class Role : std::uint8_t {
   member,
-  bootstrap_node
-};  // bootstrap_node: `shoal node`, a full DHT node at once
+  bootstrap_node,  // `shoal node`: a full DHT node at once
+  visitor          // `shoal dht`: asks and leaves, and is in nobody's table
+};
 
 // Message stream encryption of BitTorrent's dialect: never, where the other end takes it, or always.
 enum class Obfuscation : std::uint8_t { off, prefer, require };

@@ -1,6 +1,14 @@
 #include "swarm/info_hash.hpp"
 
+#include <algorithm>
+
 namespace shoal::swarm {
+
+Key dht_key(const InfoHash& hash) {
+  Key out;
+  std::ranges::copy(hash, out.bytes.begin());
+  return out;
+}
 
 Sha1 obfuscated_name(const InfoHash& hash) {
   Sha1Stream stream;

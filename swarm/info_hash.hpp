@@ -10,10 +10,13 @@
 
 #include "dht/base/bytes.hpp"
 #include "dht/base/hash.hpp"
+#include "dht/base/key.hpp"
 
 namespace shoal::swarm {
 
 using InfoHash = ByteArray<20>;  // of v1, or the first 20 bytes of v2's (BEP 52)
+
+[[nodiscard]] Key dht_key(const InfoHash& hash);  // where its peers are announced (BEP 5)
 
 // What an MSE handshake asks for instead of the name: H("req2", name).
 [[nodiscard]] Sha1 obfuscated_name(const InfoHash& hash);

@@ -16,7 +16,9 @@
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "dht/base/time.hpp"
+#include "dht/node_events.hpp"
 #include "storage/job.hpp"
+#include "swarm/info_hash.hpp"
 #include "swarm/way.hpp"
 
 namespace shoal::swarm {
@@ -99,9 +101,23 @@ struct DhtPing {
 struct DhtFind {
   Key target;
 };
+// Questions to mainline's DHT, of both families: who announced a content there (answers: PeersAnswer,
+// several; LookupAnswer at the end), an item of BEP 44 (ItemAnswer each time a newer one is found;
+// LookupAnswer), and to put one (PutAnswer).
+struct DhtGetPeers {
+  InfoHash content{};
+};
+struct DhtGetItem {
+  Key target;
+  Bytes salt;  // of a mutable one
+};
+struct DhtPutItem {
+  dht::ItemPut what;
+};
 struct Stop {};  // orderly: commit, save, close. Answer: Stopped.
 
-using Command = std::variant<OpenContent, CloseContent, Bootstrap, DhtPing, DhtFind, Stop>;
+using Command = std::variant<OpenContent, CloseContent, Bootstrap, DhtPing, DhtFind, DhtGetPeers, DhtGetItem,
+                             DhtPutItem, Stop>;
 struct CommandIn {
   CommandId command = 0;
   Command what;
@@ -174,14 +190,19 @@ struct PingAnswer {
   std::optional<Key> position;  // nullopt: no answer
   Duration round_trip{};
 };
-struct FindAnswer {
-  struct Found {
-    Key position;
-    Endpoint endpoint;
-  };
-  std::vector<Found> closest;
+struct PeersAnswer {
+  std::vector<Endpoint> peers;  // claims of others, each once
+};
+struct ItemAnswer {
+  dht::Item item;  // genuine
+};
+struct LookupAnswer {                   // the last of a question but of ping and put
+  std::vector<dht::FoundNode> closest;  // DhtFind alone
   std::uint32_t asked = 0, answered = 0, hops = 0;
   Duration took{};
+};
+struct PutAnswer {
+  std::uint32_t stored = 0, refused = 0;  // nodes
 };
 struct ReachAnswer {  // what we learned of our own address; unasked
   Endpoint external;
@@ -193,7 +214,8 @@ struct ClockAnswer {  // our wall clock against the median of the others'; unask
 };
 struct Stopped {};
 
-using AnswerBody = std::variant<ContentEvent, PingAnswer, FindAnswer, ReachAnswer, ClockAnswer, Stopped>;
+using AnswerBody = std::variant<ContentEvent, PingAnswer, PeersAnswer, ItemAnswer, LookupAnswer, PutAnswer,
+                                ReachAnswer, ClockAnswer, Stopped>;
 struct Answer {
   CommandId command = 0;
   AnswerBody what;

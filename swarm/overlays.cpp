@@ -11,8 +11,6 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::size_t usual_paths = 1;
-
 // A look-up in mainline is eight searches: where native nodes are known too it is made rarely.
 constexpr std::chrono::minutes slots_read_every{1};
 
@@ -23,18 +21,14 @@ dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family
   out.scope = config.reach == Reach::local ? dht::Scope::local : dht::Scope::internet;
   // Mainline has no such phase: who is behind a NAT is soon found out by whoever asks (BEP 5).
   const bool full = config.role == Role::bootstrap_node || dialect == Dialect::mainline;
-  out.membership = full ? dht::Membership::full : dht::Membership::earned;
+  out.membership = config.role == Role::visitor ? dht::Membership::visiting
+                   : full                       ? dht::Membership::full
+                                                : dht::Membership::earned;
   return out;
 }
 
 std::string overlay_name(Dialect dialect, Family family) {
   return overlay_names[(dialect == Dialect::native ? 0 : 2) + (family == Family::v4 ? 0 : 1)];
-}
-
-Key key_of(const InfoHash& content) {
-  Key out;
-  std::ranges::copy(content, out.bytes.begin());
-  return out;
 }
 
 std::unique_ptr<dht::Codec> codec_of(Dialect dialect) {
@@ -162,13 +156,13 @@ void Overlays::ask(Now now, Slot slot, const Endpoint& who, const Key& key) {
 void Overlays::look_up_peers(Now now, Slot slot, const InfoHash& content) {
   for (Overlay& overlay : overlays_)
     if (overlay.dialect == Dialect::mainline)
-      started(now, overlay, overlay.node.get_peers(now, key_of(content), node_output_),
+      started(now, overlay, overlay.node.get_peers(now, dht_key(content), node_output_),
               {Purpose::Kind::look_up, slot});
 }
 
 void Overlays::announce_peer(Now now, Slot slot, const InfoHash& content, dht::Completeness completeness,
                              std::uint16_t port) {
-  const Key key = key_of(content);
+  const Key key = dht_key(content);
   for (Overlay& overlay : overlays_) {
     if (overlay.dialect != Dialect::mainline) continue;
     overlay.node.hold_peer(key, completeness);
@@ -181,7 +175,7 @@ void Overlays::announce_peer(Now now, Slot slot, const InfoHash& content, dht::C
 
 void Overlays::forget_peer(const InfoHash& content) {
   for (Overlay& overlay : overlays_)
-    if (overlay.dialect == Dialect::mainline) overlay.node.forget(key_of(content));
+    if (overlay.dialect == Dialect::mainline) overlay.node.forget(dht_key(content));
 }
 
 // It enters the table once it has answered.
@@ -232,21 +226,6 @@ void Overlays::write_slot(Now now, Overlay& overlay, const Purpose& purpose) {
           {.kind = Purpose::Kind::publish, .slot = purpose.slot});
 }
 
-void Overlays::ping(Now now, CommandId command, const Endpoint& who) {
-  if (Overlay* overlay = any_of(who.address.family))
-    started(now, *overlay, overlay->node.ping(now, who, node_output_),
-            {.kind = Purpose::Kind::ping, .command = command, .asked = who});
-  else
-    events_.push_back(OverlayAnswer{command, PingAnswer{who, std::nullopt, {}}});
-}
-
-void Overlays::find(Now now, CommandId command, const Key& target) {
-  if (overlays_.empty()) return;
-  Overlay& overlay = overlays_.front();
-  started(now, overlay, overlay.node.find_node(now, target, usual_paths, node_output_),
-          {.kind = Purpose::Kind::find, .command = command});
-}
-
 void Overlays::settle(Now now, Overlay& overlay) {
   std::move(node_output_.datagrams.begin(), node_output_.datagrams.end(), std::back_inserter(datagrams_));
   node_output_.datagrams.clear();
@@ -259,16 +238,9 @@ void Overlays::settle(Now now, Overlay& overlay) {
 void Overlays::ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done) {
   const bool answered = done.outcome == dht::SearchOutcome::finished;
   switch (purpose.kind) {
-    case Purpose::Kind::find: {
-      FindAnswer answer;
-      for (const dht::FoundNode& node : done.closest) answer.closest.push_back({node.id, node.endpoint});
-      answer.asked = done.stats.queries;
-      answer.answered = done.stats.answered;
-      answer.hops = done.stats.depth;
-      answer.took = done.stats.took;
-      events_.push_back(OverlayAnswer{purpose.command, std::move(answer)});
+    case Purpose::Kind::question:
+      answer(purpose, done);
       break;
-    }
     case Purpose::Kind::read_slot: {
       Reading& reading = overlay.readings[purpose.reading];
       reading.anybody_answered = reading.anybody_answered || answered;
@@ -301,12 +273,21 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
         RecordsFound{purpose.slot, std::move(values->records),
                      purpose.kind == Purpose::Kind::ask ? std::optional{purpose.asked} : std::nullopt});
   } else if (auto* peers = std::get_if<dht::SearchPeers>(&event)) {
-    if (const auto found = overlay.purposes.find(peers->search); found != overlay.purposes.end())
-      events_.push_back(PeersFound{found->second.slot, std::move(peers->peers)});
+    const auto found = overlay.purposes.find(peers->search);
+    if (found == overlay.purposes.end()) return;
+    const Purpose& purpose = found->second;
+    if (purpose.kind == Purpose::Kind::question)
+      events_.push_back(OverlayAnswer{purpose.command, PeersAnswer{std::move(peers->peers)}});
+    else
+      events_.push_back(PeersFound{purpose.slot, std::move(peers->peers)});
   } else if (auto* item = std::get_if<dht::SearchItem>(&event)) {
     const auto found = overlay.purposes.find(item->search);
     if (found == overlay.purposes.end()) return;
     Purpose& purpose = found->second;
+    if (purpose.kind == Purpose::Kind::question) {
+      events_.push_back(OverlayAnswer{purpose.command, ItemAnswer{std::move(item->item)}});
+      return;
+    }
     RecordsFound records{purpose.slot, {}, std::nullopt};
     for (const ByteView record : dht::records_of(item->item.value))
       records.records.push_back({to_vector(record), {}});
@@ -315,9 +296,14 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
   } else if (auto* done = std::get_if<dht::SearchDone>(&event)) {
     if (auto purpose = take(done->search)) ended(now, overlay, *purpose, *done);
   } else if (auto* put = std::get_if<dht::PutDone>(&event)) {
-    if (const auto purpose = take(put->search)) events_.push_back(Published{purpose->slot, put->stored});
+    const auto purpose = take(put->search);
+    if (!purpose) return;
+    if (purpose->kind == Purpose::Kind::question)
+      answer(*purpose, *put);
+    else
+      events_.push_back(Published{purpose->slot, put->stored});
   } else if (auto* ping = std::get_if<dht::PingDone>(&event)) {
-    if (const auto purpose = take(ping->search); purpose && purpose->kind == Purpose::Kind::ping)
+    if (const auto purpose = take(ping->search); purpose && purpose->kind == Purpose::Kind::question)
       events_.push_back(
           OverlayAnswer{purpose->command, PingAnswer{ping->endpoint, ping->id, ping->round_trip}});
   } else if (std::holds_alternative<dht::FirstContact>(event)) {

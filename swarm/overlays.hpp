@@ -74,8 +74,12 @@ class Overlays {
   void hold(const Publication& publication);
   void forget(const Key& key);
   void publish(Now now, Slot slot, const Publication& publication, Visibility visibility);
+  // The user's questions (io.hpp); answered by OverlayAnswer.
   void ping(Now now, CommandId command, const Endpoint& who);
   void find(Now now, CommandId command, const Key& target);
+  void get_peers(Now now, CommandId command, const InfoHash& content);
+  void get_item(Now now, CommandId command, const Key& target, const Bytes& salt);
+  void put_item(Now now, CommandId command, const dht::ItemPut& put);
 
   // The addresses that storing nodes see us at, where known.
   [[nodiscard]] std::optional<Endpoint> external(Family family) const;
@@ -95,14 +99,14 @@ class Overlays {
   [[nodiscard]] std::vector<OverlayEvent> take_events();
 
  private:
+  static constexpr std::size_t usual_paths = 1;
   struct Purpose {
     enum class Kind : std::uint8_t {
       look_up,
       ask,
       publish,
-      ping,
-      greeting,  // a ping of our own
-      find,
+      greeting,     // a ping of our own
+      question,     // of the user: `command`
       read_slot,    // one of those of a look-up
       before_write  // what is in the slot that a publication goes to
     } kind{};
@@ -112,6 +116,11 @@ class Overlays {
     std::uint64_t reading = 0;                  // read_slot: of Overlay::readings
     std::shared_ptr<const Publication> news{};  // before_write
     std::optional<dht::Item> kept{};            // before_write: the newest found
+  };
+  // One of the user's: a search in each overlay that it is put to.
+  struct Question {
+    std::uint32_t left = 0;
+    std::variant<LookupAnswer, PutAnswer> sum{};
   };
   // A look-up in mainline: as many searches as there are slots.
   struct Reading {
@@ -135,10 +144,17 @@ class Overlays {
   void write_slot(Now now, Overlay& overlay, const Purpose& purpose);
   void ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done);
   void started(Now now, Overlay& overlay, dht::SearchId search, Purpose purpose);
+  template <class Begin>
+  void put_question(Now now, CommandId command, Question question, std::vector<Overlay*> whom, Begin begin);
+  std::vector<Overlay*> mainline();
+  void answer(const Purpose& purpose, dht::SearchDone& done);
+  void answer(const Purpose& purpose, const dht::PutDone& done);
+  void answered(CommandId command);
   void settle(Now now, Overlay& overlay);  // node output -> datagrams and events
   void on(Now now, Overlay& overlay, dht::Event& event);
 
   std::vector<Overlay> overlays_;
+  std::map<CommandId, Question> questions_;
   dht::NodeOutput node_output_;
   std::vector<dht::Datagram> datagrams_;
   std::vector<OverlayEvent> events_;

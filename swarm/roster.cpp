@@ -317,7 +317,7 @@ bool Roster::occupy(const Endpoint& endpoint) {
   return true;
 }
 
-bool Roster::may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
+bool Roster::go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key) {
   const auto found = candidates_.find(endpoint);
   if (found == candidates_.end() || !ways_.has(Way::native) || key == no_key || key == own_key_ ||
       banned(key, endpoint.address))

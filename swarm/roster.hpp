@@ -70,9 +70,10 @@ class Roster {
   void connected(Now now, const Endpoint& endpoint, const std::optional<crypto::PublicKey>& key);
   // It is connected already, having dialled us. False: it is not idle, and stays as it is.
   bool occupy(const Endpoint& endpoint);
-  // Whether a peer that was met another way, and named this key, is to be dialled natively: not if that was
-  // refused before. It is then the candidate's key.
-  [[nodiscard]] bool may_go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);
+  // A connected peer that was met another way has named this key: takes it as the candidate's and is true, if
+  // it is to be dialled natively now. False, and nothing has changed: that was refused before, it named
+  // another a short while ago, or the key is banned or our own.
+  [[nodiscard]] bool go_native(Now now, const Endpoint& endpoint, const crypto::PublicKey& key);
   enum class Why : std::uint8_t {
     no_answer,    // dial failed, or timed out
     no_greeting,  // the stream was made, and the handshake failed or timed out

@@ -92,6 +92,9 @@ struct Session::State {
   void run(Turn& turn, CommandId id, Bootstrap& command);
   void run(Turn& turn, CommandId id, DhtPing& command);
   void run(Turn& turn, CommandId id, DhtFind& command);
+  void run(Turn& turn, CommandId id, DhtGetPeers& command);
+  void run(Turn& turn, CommandId id, DhtGetItem& command);
+  void run(Turn& turn, CommandId id, DhtPutItem& command);
   void run(Turn& turn, CommandId id, Stop& command);
 
   void admit(Turn& turn, StreamId stream, Entrance::Admission&& admission);
@@ -306,6 +309,18 @@ void Session::State::run(Turn& turn, CommandId id, DhtPing& command) {
 
 void Session::State::run(Turn& turn, CommandId id, DhtFind& command) {
   turn.overlays.find(turn.now, id, command.target);
+}
+
+void Session::State::run(Turn& turn, CommandId id, DhtGetPeers& command) {
+  turn.overlays.get_peers(turn.now, id, command.content);
+}
+
+void Session::State::run(Turn& turn, CommandId id, DhtGetItem& command) {
+  turn.overlays.get_item(turn.now, id, command.target, command.salt);
+}
+
+void Session::State::run(Turn& turn, CommandId id, DhtPutItem& command) {
+  turn.overlays.put_item(turn.now, id, command.what);
 }
 
 void Session::State::run(Turn& turn, CommandId id, Stop&) {

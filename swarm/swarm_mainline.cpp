@@ -156,7 +156,7 @@ bool Swarm::move_to_native(Turn& turn, PeerHandle handle) {
   bool met = false;
   peers_.for_each(
       [&](PeerHandle, const Peer& other) { met = met || (other.way == Way::native && other.key == key); });
-  if (!met && !roster_.may_go_native(turn.now, peer.endpoint, key)) return false;
+  if (!met && !roster_.go_native(turn.now, peer.endpoint, key)) return false;
   drop(turn, handle, met ? Roster::Why::not_needed : Roster::Why::moves);
   find_peers(turn);
   return true;

@@ -68,7 +68,7 @@ void Swarm::super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t 
 // Many clients do not tell who showed them a piece that they have it now: by BitTorrent it counts as there
 // once we have sent all of it.
 void Swarm::super_gave(Turn& turn, PeerHandle handle, Peer& peer, const wire::Request& block) {
-  if (!super_ || !peer.super_seeded || peer.way == Way::native) return;
+  if (!super_ || !peer.super_seeded || peer.way == Way::native || !super_->shown(handle, block.piece)) return;
   auto given = std::ranges::find(peer.given, block.piece, &std::pair<std::uint32_t, std::uint32_t>::first);
   if (given == peer.given.end()) given = peer.given.insert(given, {block.piece, 0});
   given->second += block.length;
@@ -109,6 +109,7 @@ void Swarm::end_super_seed_if_over(Turn& turn) {
   if (complete_ && super_->only_ours() > 0 && work_->picker.seeds() == 0 && !in_the_way) return;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || !std::exchange(peer.super_seeded, false)) return;
+    peer.given = {};
     for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
       if (serves(piece) && !super_->shown(handle, piece)) send(turn, handle, peer, wire::Have{piece});
   });

@@ -96,6 +96,7 @@ def ed25519(seed):
 class Child:
     def __init__(self):
         self.sessions, self.torrents = [], []
+        self.asked = {}  # when who asked for which peers
         self.alarm, self.bell = os.pipe()  # libtorrent writes a byte when alerts wait
         os.set_blocking(self.alarm, False)
         os.set_blocking(self.bell, False)
@@ -134,11 +135,9 @@ class Child:
         return {"ids": [node.hex() for node in own], "nodes": self.sessions[session].status().dht_nodes}
 
     def dht_get_peers(self, session, info_hash):
-        """Each answer comes as an event `peers`."""
+        """Each answer comes as an event `peers`, `ms` after the question."""
+        self.asked[session, info_hash] = time.monotonic()
         self.sessions[session].dht_get_peers(lt.sha1_hash(bytes.fromhex(info_hash)))
-
-    def dht_announce(self, session, info_hash, port, seed=False):
-        self.sessions[session].dht_announce(lt.sha1_hash(bytes.fromhex(info_hash)), port, 1 if seed else 0)
 
     def put_immutable(self, session, value):
         """`value` is base64 of a byte string, here and below. An event `put` follows when it is stored."""
@@ -247,7 +246,9 @@ class Child:
 
     def _alert(self, number, alert):
         if isinstance(alert, lt.dht_get_peers_reply_alert):
-            emit("peers", session=number, info_hash=str(alert.info_hash), peers=alert.peers())
+            name = str(alert.info_hash)
+            emit("peers", session=number, info_hash=name, peers=alert.peers(),
+                 ms=1000 * (time.monotonic() - self.asked[number, name]))
         elif isinstance(alert, lt.dht_live_nodes_alert):
             emit("live_nodes", session=number, id=str(alert.node_id),
                  nodes=[[str(node["nid"]), *node["endpoint"]] for node in alert.nodes])

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import shlex
 
 from client import PORT, Client, Progress
@@ -134,8 +135,9 @@ class DhtNodes(Children):
     def _launch(self):
         super()._launch()
         self.sessions = [self.call("session", listen=f"{address}:{PORT}") for address in self.addresses]
+        source = random.Random(1)
         for session in self.sessions:  # told of one alone, they would need a minute to meet
-            for address in self.addresses:
+            for address in source.sample(self.addresses, min(len(self.addresses), 16)):
                 self.call("dht_node", session=session, host=address, port=PORT)
         for host, port in self.nodes:
             self.call("dht_node", session=self.sessions[0], host=host, port=port)
@@ -151,17 +153,22 @@ class DhtNodes(Children):
         return self.event("live_nodes", lambda event: event["session"] == self.sessions[number], since)["nodes"]
 
     def peers_of(self, info_hash, number=0, within=10):
-        """Who is announced under that hash, by a look-up of one of the nodes."""
+        """Who is announced under that hash, by a look-up of one of the nodes: the first answer that names anybody."""
+        return self.timed_peers_of(info_hash, number, within)[0]
+
+    def timed_peers_of(self, info_hash, number=0, within=10):
+        """The same, and how long it took, in ms."""
         since = len(self.process.events)
         self.call("dht_get_peers", session=self.sessions[number], info_hash=info_hash)
         try:
-            answer = self.event("peers", lambda event: event["info_hash"] == info_hash, since, within)
+            answer = self.event("peers", lambda event: event["info_hash"] == info_hash and event["peers"], since, within)
         except Failure:
-            return []
-        return [tuple(peer) for peer in answer["peers"]]
+            return [], 1000 * within
+        return [tuple(peer) for peer in answer["peers"]], answer["ms"]
 
-    def announce(self, info_hash, port, number=0, seed=False):
-        self.call("dht_announce", session=self.sessions[number], info_hash=info_hash, port=port, seed=seed)
+    def announce(self, info_hash, number=0):
+        """As a peer of a content of that name (the bindings cannot call dht_announce), at its own address and PORT."""
+        self.call("add", session=self.sessions[number], folder=self.folder, magnet=f"magnet:?xt=urn:btih:{info_hash}")
 
     def wait_announced(self, info_hash, host, port=PORT, within=None):
         self.until(lambda: (host, port) in self.peers_of(info_hash), f"{host}:{port} announced under {info_hash}",
@@ -189,11 +196,13 @@ class DhtNodes(Children):
                            value=base64.b64encode(value).decode(), salt=base64.b64encode(salt).decode())["public"]
         return public, self.event("put", lambda event: event["public"] == public, since)["seq"]
 
-    def fetch_signed(self, public, salt=b"", number=0):
-        """Gives (value, sequence number) when the look-up has ended; an item nobody has is (b"", 0)."""
+    def fetch_signed(self, public, salt=b"", number=0, wanted=None):
+        """Gives (value, sequence number) when the look-up has ended; an item nobody has is (b"", 0). `wanted`: or as
+        soon as that number is there, for a look-up waits 15 s for a node that is gone."""
         since = len(self.process.events)
         self.call("get_mutable", session=self.sessions[number], public=public, salt=base64.b64encode(salt).decode())
-        item = self.event("item", lambda event: event.get("public") == public and event["authoritative"], since)
+        item = self.event("item", lambda event: event.get("public") == public and
+                          (event["authoritative"] or event["seq"] == wanted), since)
         return base64.b64decode(item["value"]), item["seq"]
 
 

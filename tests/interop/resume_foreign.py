@@ -72,6 +72,14 @@ def adopted(world, maker, seed, places):
     same(path, world.path("second", "film.bin"))
     say(f"what libtorrent fetched is verified, shared and fetched again: {time.monotonic() - begun:.1f} s")
     shoal.stop()
+    # What is shared from one folder may be fetched into another: with the same state, from the same swarm.
+    state = shoal.known[key][2]
+    again = world.start("elsewhere", "get", torrent, "-o", world.folder("elsewhere"), "--state", state, "--peer",
+                        f"{second.address}:{second.port}", "--listen", f"{shoal.address}:0", "--bootstrap", "127.0.0.1:9",
+                        "--no-lsd", "--json", namespace=places["shoal"].namespace)
+    again.exit(0)
+    same(path, world.path("elsewhere", "film.bin"))
+    same(path, world.path("fetched", "film.bin"))
     second.stop()
 
 

@@ -11,7 +11,6 @@ import base64
 import os
 import re
 import socket
-import struct
 
 from client import PORT
 from libtorrent_driver import DhtNodes
@@ -19,16 +18,7 @@ from places import lan
 from harness import MIB, check, link_without, main, same, say
 from lan import Recorder
 
-ETHERNET, IPV4_UDP = 14, 17
 SIZE = 8 * MIB
-
-
-def udp_payloads(frames):
-    for _, frame in frames:
-        if frame[12:14] != b"\x08\x00" or frame[ETHERNET + 9] != IPV4_UDP:
-            continue
-        start = ETHERNET + (frame[ETHERNET] & 15) * 4 + 8
-        yield frame[start:start + struct.unpack("!H", frame[start - 4:start - 2])[0] - 8]
 
 
 def values_put(payloads):
@@ -74,7 +64,7 @@ def body(world, options):
                    "the id in base32": digits.encode(), "the name": b"secret-plans", "the content": file.read(16)}
     for what, secret in secrets.items():
         check(secret not in everything, f"{what} went to the DHT nodes")
-    values = list(values_put(udp_payloads(recorder.frames)))
+    values = list(values_put(payload for *_, payload in recorder.udp()))
     check(len(values) >= 8, f"only {len(values)} values were put")
     for value in values:
         for place in (a, b):

@@ -14,6 +14,7 @@ class Shoal(Client):
     def __init__(self, world, name, place, *options, arguments=()):
         super().__init__(world, name, place, *options)
         self.arguments = list(arguments)
+        self.known = {}  # by key: command, argument, state, port
         self.running = {}  # by key: its process
 
     def start(self):
@@ -33,8 +34,6 @@ class Shoal(Client):
         return self.process
 
     def _add(self, what, folder, seed):
-        if not hasattr(self, "known"):
-            self.known = {}
         key = f"t{len(self.known) + 1}"
         state, port = os.path.join(self.folder, key), self.port + len(self.known)
         if seed:

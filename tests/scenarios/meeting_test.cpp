@@ -178,6 +178,29 @@ TEST(Meeting, APartitionHealsWithinAMinute) {
   }
 }
 
+// Two nodes here and two there, which began while nothing passed between them: each part is a DHT of its
+// own, in which nobody is missed, and asks the nodes it was told of again.
+TEST(Meeting, PartsOfASmallNetworkFindEachOther) {
+  World world{9};
+  const MachineId here = world.add({.role = swarm::Role::bootstrap_node}),
+                  there = world.add({.role = swarm::Role::bootstrap_node});
+  world.network().set_group(there, 1);
+  ASSERT_TRUE(world.start(here) && world.start(there));
+  const std::vector<Endpoint> bootstrap{world.endpoint(here), world.endpoint(there)};
+  const MachineId sharer = world.add({.bootstrap = bootstrap}), getter = world.add({.bootstrap = bootstrap});
+  world.network().set_group(getter, 1);
+  ASSERT_TRUE(world.start(sharer) && world.start(getter));
+  const Oracle oracle = Oracle::single("island", mib, 12);
+  const auto content = share(world, sharer, oracle);
+  ASSERT_TRUE(content);
+  world.get(getter, content->id, {});
+  world.run_for(20min);
+  EXPECT_FALSE(finished(world, getter, *content));
+  world.network().heal();
+  EXPECT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 5min))
+      << standing(world, getter, *content);
+}
+
 // Faults of the network by lot: bad lines, a partition anywhere or a cable pulled, for minutes. Once it is
 // over the getters receive again within a minute, every time, and in the end they have it all.
 TEST(Meeting, EveryScheduleOfNetworkFaultsIsSurvived) {

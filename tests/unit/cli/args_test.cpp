@@ -54,7 +54,28 @@ TEST(Args, EachCommandIsKnown) {
   EXPECT_EQ(accepted({"verify", "a", "b"}).verb, Verb::verify);
   EXPECT_EQ(accepted({"dht", "ping", "1.2.3.4:5"}).verb, Verb::dht_ping);
   EXPECT_EQ(accepted({"dht", "find"}).verb, Verb::dht_find);
+  EXPECT_EQ(accepted({"dht", "peers", "a"}).verb, Verb::dht_peers);
+  EXPECT_EQ(accepted({"dht", "get", std::string(40, '0').c_str()}).verb, Verb::dht_get);
+  EXPECT_EQ(accepted({"dht", "put", "a"}).verb, Verb::dht_put);
   EXPECT_EQ(accepted({"dht", "stats"}).verb, Verb::dht_stats);
+}
+
+TEST(Args, ItemsHaveAKeyThatTellsTheirKindAndSaltIfTheyCanChange) {
+  const std::string digest(40, 'a'), key(64, 'b'), long_salt(65, 's');
+  EXPECT_EQ(accepted({"dht", "get", digest.c_str()}).target->bytes.front(), 0xAA);
+  const Options changing = accepted({"dht", "get", key.c_str(), "--salt", "s"});
+  EXPECT_FALSE(changing.target);
+  EXPECT_EQ(changing.author->back(), 0xBB);
+  EXPECT_EQ(changing.salt, "s");
+  EXPECT_EQ(accepted({"dht", "put", "value"}).permanence, Permanence::immutable);
+  const Options put = accepted({"dht", "put", "-", "--mutable", "--salt", "s"});
+  EXPECT_EQ(put.permanence, Permanence::changeable);
+  EXPECT_EQ(put.source, "-");
+  EXPECT_EQ(put.salt, "s");
+  EXPECT_NE(refused({"dht", "get", digest.c_str(), "--salt", "s"}).find("--salt"), std::string::npos);
+  EXPECT_NE(refused({"dht", "put", "value", "--salt", "s"}).find("--salt"), std::string::npos);
+  EXPECT_NE(refused({"dht", "put", "value", "--mutable", "--salt", long_salt.c_str()}).find("--salt"),
+            std::string::npos);
 }
 
 TEST(Args, CommonFlagsStandBeforeOrAfterTheCommand) {
@@ -134,6 +155,8 @@ TEST(Args, WrongValuesAreNamed) {
             std::string::npos);
   EXPECT_NE(refused({"dht", "find", "abc"}).find("KEY"), std::string::npos);
   EXPECT_NE(refused({"dht", "ping", "abc"}).find("NODE"), std::string::npos);
+  EXPECT_NE(refused({"dht", "get", "abc"}).find("KEY"), std::string::npos);
+  EXPECT_NE(refused({"--no-mainline", "dht", "peers", "a"}).find("--no-mainline"), std::string::npos);
 }
 
 TEST(Args, ErrorsDoNotMoveTheCursor) {

@@ -56,6 +56,20 @@ TEST(NodeSelf, ReadOnlyUntilAStrangerReachesIt) {
   EXPECT_EQ(know_closed, 0U);
 }
 
+TEST(NodeSelf, AVisitorIsInNobodysTable) {
+  LittleWorld world{15};
+  grow(world, 12, 30s);
+  const std::size_t visitor = world.add_public(300, Membership::visiting);
+  world.bootstrap(visitor, {world.at(0).at});
+  world.run(5min);
+  EXPECT_TRUE(world.node(visitor).stats().read_only);
+  EXPECT_EQ(world.count_events<Reachable>(visitor), 0U);
+  EXPECT_GE(world.node(visitor).stats().contacts, 10U);  // none is left alone
+  for (std::size_t i = 0; i < 12; ++i)
+    for (const SavedContact& contact : world.node(i).contacts_to_save(world.now()))
+      EXPECT_NE(contact.endpoint, world.at(visitor).at);
+}
+
 TEST(NodeSelf, OneBootstrapNodeAndEarnedPeersBecomeANetwork) {
   LittleWorld world{14};
   const std::size_t seed = world.add_public(1);

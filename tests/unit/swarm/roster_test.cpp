@@ -285,18 +285,18 @@ TEST_F(WaysTest, AWayThatWorkedIsTriedFirstAfterALoss) {
 TEST_F(WaysTest, AShoalMetOverBitTorrentIsDialledNativelyAndNotTwiceInVain) {
   roster.add(now, far(1), std::nullopt, Source::record);
   EXPECT_EQ(way(), Way::obfuscated);
-  EXPECT_FALSE(roster.may_go_native(now, far(1), key(1))) << "it is not connected";
+  EXPECT_FALSE(roster.go_native(now, far(1), key(1))) << "it is not connected";
   roster.connected(now, far(1), std::nullopt);
-  ASSERT_TRUE(roster.may_go_native(now, far(1), key(1)));
+  ASSERT_TRUE(roster.go_native(now, far(1), key(1)));
   roster.failed(now, far(1), Roster::Why::moves);
   EXPECT_EQ(way(), Way::native);
   roster.failed(now, far(1), Roster::Why::no_greeting);
   EXPECT_EQ(way(), Way::obfuscated);
   roster.connected(now, far(1), std::nullopt);
-  EXPECT_FALSE(roster.may_go_native(now, far(1), key(1)));
-  EXPECT_FALSE(roster.may_go_native(now, far(1), key(2))) << "one key after the other";
+  EXPECT_FALSE(roster.go_native(now, far(1), key(1)));
+  EXPECT_FALSE(roster.go_native(now, far(1), key(2))) << "one key after the other";
   later(minutes{10});
-  EXPECT_TRUE(roster.may_go_native(now, far(1), key(2)));
+  EXPECT_TRUE(roster.go_native(now, far(1), key(2)));
 }
 
 // THREATS A12: offering the next greeting is not counted, beginning anew is.
