@@ -32,8 +32,10 @@ Description describe(const Survey& survey, const ImportOptions& options, std::ui
   for (const SurveyedFile& file : survey.files) {
     const bool link = file.kind == FileKind::symlink;
     out.files.push_back({file.path, link ? 0 : file.stamp.size, {}, file.kind, file.target});
-    out.files.back().root.fill(1);  // any root that is not zero; the true one follows
     const std::uint64_t length = out.files.back().length;
+    // Any root that is not zero, and another for each length; the true one follows.
+    out.files.back().root.fill(1);
+    store_be(out.files.back().root.data(), length);
     const bool aligned = options.format != Format::v1;
     row += aligned ? (length + piece_length - 1) / piece_length * piece_length : length;
   }

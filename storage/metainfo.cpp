@@ -148,6 +148,22 @@ bool single(const Content& content, Value root) {
          !root.find("files");
 }
 
+// Files of one root are one file to whoever speaks of hashes by root (BEP 52). Of different lengths they can
+// only be made so: one file's bytes are two hashes of the other's tree, or there is no file with that root at
+// all.
+Result<void> check_roots(const Content& content) {
+  std::vector<std::uint32_t> by_root;
+  for (std::uint32_t f = 0; f < content.files.size(); ++f)
+    if (content.files[f].length > 0) by_root.push_back(f);
+  const auto root_of = [&](std::uint32_t f) -> const Sha256& { return content.files[f].root; };
+  std::ranges::sort(by_root, {}, root_of);
+  for (std::size_t i = 1; i < by_root.size(); ++i)
+    if (root_of(by_root[i]) == root_of(by_root[i - 1]) &&
+        content.files[by_root[i]].length != content.files[by_root[i - 1]].length)
+      return fail(Code::malformed, "files of one pieces root have one length");
+  return {};
+}
+
 Result<void> read_v2(MetainfoWalk& walk, Value root) {
   Content& content = walk.content;
   if (const Value salt = root.find("shoal salt"); salt) {
@@ -161,6 +177,7 @@ Result<void> read_v2(MetainfoWalk& walk, Value root) {
   if (content.files.empty() && !content.sealed) return fail(Code::malformed, "a public content has a file");
   if (const Value folder = root.find("shoal folder"); folder && folder.integer() != 1)
     return fail(Code::malformed, "shoal folder is 1 or absent");
+  if (auto ok = check_roots(content); !ok) return ok;
   content.single_file = single(content, root);
   return {};
 }

@@ -1,5 +1,6 @@
-// Piece layers, see the header. Invariants: layers_ is sorted by (root, pieces) and holds the files of two
-// pieces or more; by_root_ is sorted by (root, pieces, file) and holds every file with bytes; what is in
+// Piece layers, see the header. Invariants: files of one root have one length (parse_info);
+// layers_ is sorted by root and holds the files of two pieces or more; by_root_ is sorted by (root, file) and
+// holds every file with bytes; what is in
 // `roots` at a known place has been proven up to the file's root; `upper` exists exactly where a layer is
 // complete.
 #include "storage/piece_layers.hpp"
@@ -16,9 +17,6 @@ namespace {
 // Layers nearer to the piece layer than this are computed when asked for, from at most 8 roots: a compromise
 // between doubling the memory and hashing a whole layer for every proof.
 constexpr unsigned kept_height = 3;
-// Files with one root and different sizes exist only where somebody made them so (a file whose bytes are two
-// hashes); so many of them are looked at.
-constexpr std::size_t max_variants = 4;
 
 Result<unsigned> log2_of_length(const HashRequest& request, std::uint32_t most) {
   if (!std::has_single_bit(request.length) || request.length < 2 || request.length > most)
@@ -40,13 +38,11 @@ PieceLayers::PieceLayers(ContentPtr content) : content_(std::move(content)) {
   const auto& files = content_->files;
   for (std::uint32_t f = 0; content_->v2 && f < files.size(); ++f)
     if (files[f].pieces > 0) by_root_.push_back(f);
-  std::ranges::sort(by_root_, {},
-                    [&](std::uint32_t f) { return std::tuple{files[f].root, files[f].pieces, f}; });
+  std::ranges::sort(by_root_, {}, [&](std::uint32_t f) { return std::tuple{files[f].root, f}; });
   layer_of_.assign(files.size(), no_layer);
   for (const std::uint32_t f : by_root_) {
     if (files[f].pieces < 2) continue;
-    if (layers_.empty() || files[layers_.back().file].root != files[f].root ||
-        layers_.back().shape.pieces != files[f].pieces)
+    if (layers_.empty() || files[layers_.back().file].root != files[f].root)
       layers_.push_back({f, shape(f), {}, {}, {}});
     layer_of_[f] = static_cast<std::uint32_t>(layers_.size() - 1);
   }
@@ -66,20 +62,6 @@ std::span<const std::uint32_t> PieceLayers::files_with(const Sha256& root) const
 std::optional<std::uint32_t> PieceLayers::find(const Sha256& root) const {
   const auto files = files_with(root);
   return files.empty() ? std::nullopt : std::optional{files.front()};
-}
-
-// The distinct geometries of files with that root, each by one file.
-std::vector<std::uint32_t> PieceLayers::variants(const Sha256& root) const {
-  std::vector<std::uint32_t> out;
-  auto files = files_with(root);
-  while (!files.empty() && out.size() < max_variants) {
-    out.push_back(files.front());
-    const std::uint32_t pieces = content_->files[files.front()].pieces;
-    const auto next = std::ranges::upper_bound(files, pieces, {},
-                                               [&](std::uint32_t f) { return content_->files[f].pieces; });
-    files = {next, files.end()};
-  }
-  return out;
 }
 
 bool PieceLayers::complete(std::uint32_t file) const {
@@ -206,34 +188,23 @@ Result<std::vector<std::uint32_t>> PieceLayers::add(const HashRequest& request,
                                                     std::span<const Sha256> hashes) {
   const auto subtree = log2_of_length(request, max_hashes_asked);
   if (!subtree) return std::unexpected(subtree.error());
-  Error last{Code::malformed, "a hash request names a piece layer of the content"};
-  bool accepted = false;
+  const auto file = find(request.root);
+  if (!file || layer_of_[*file] == no_layer)
+    return fail(Code::malformed, "a hash request names a piece layer of the content");
+  Layer& layer = layers_[layer_of_[*file]];
+  const unsigned above = layer.shape.height - layer.shape.piece_height;
+  if (request.base_layer != layer.shape.piece_height || *subtree > above || request.index >> above != 0)
+    return fail(Code::malformed, "a hash request names a piece layer of the content");
+  const unsigned uncles = above - *subtree;
+  if (uncles_of(request) != uncles || hashes.size() != request.length + std::size_t{uncles})
+    return fail(Code::malformed, "hashes come with the uncles up to the pieces root");
   std::vector<std::uint32_t> finished;
-  for (const std::uint32_t file : variants(request.root)) {
-    if (layer_of_[file] == no_layer) continue;
-    Layer& layer = layers_[layer_of_[file]];
-    const unsigned above = layer.shape.height - layer.shape.piece_height;
-    if (request.base_layer != layer.shape.piece_height || *subtree > above || request.index >> above != 0)
-      continue;
-    const unsigned uncles = above - *subtree;
-    if (uncles_of(request) != uncles || hashes.size() != request.length + std::size_t{uncles}) {
-      last = {Code::malformed, "hashes come with the uncles up to the pieces root"};
-      continue;
-    }
-    const bool before = layer.complete();
-    if (!before) {
-      if (auto ok = add_to(layer, request, hashes, *subtree); !ok) {
-        last = ok.error();
-        continue;
-      }
-    }
-    accepted = true;
-    if (before || !layer.known.all()) continue;
-    finish(layer);
-    for (const std::uint32_t f : files_with(request.root))
-      if (layer_of_[f] == layer_of_[file]) finished.push_back(f);
-  }
-  if (!accepted) return std::unexpected(last);
+  if (layer.complete()) return finished;
+  if (auto ok = add_to(layer, request, hashes, *subtree); !ok) return std::unexpected(ok.error());
+  if (!layer.known.all()) return finished;
+  finish(layer);
+  const auto equal = files_with(request.root);
+  finished.assign(equal.begin(), equal.end());
   return finished;
 }
 
@@ -252,26 +223,22 @@ Sha256 PieceLayers::node(const Layer& layer, unsigned above, std::uint64_t index
 Result<std::vector<Sha256>> PieceLayers::answer(const HashRequest& request) const {
   const auto subtree = log2_of_length(request, max_hashes_answered);
   if (!subtree) return std::unexpected(subtree.error());
-  Error last{Code::not_found, "a hash request names a piece layer that is known"};
-  for (const std::uint32_t file : variants(request.root)) {
-    if (layer_of_[file] == no_layer) continue;
-    const Layer& layer = layers_[layer_of_[file]];
-    const unsigned above = layer.shape.height - layer.shape.piece_height;
-    if (!layer.complete() || request.base_layer != layer.shape.piece_height) continue;
-    const std::uint32_t uncles = uncles_of(request);
-    if (*subtree > above || request.index >> above != 0 || uncles > above - *subtree) {
-      last = {Code::malformed, "a hash request stays inside its tree"};
-      continue;
-    }
-    std::vector<Sha256> out;
-    out.reserve(request.length + uncles);
-    for (std::uint32_t i = 0; i < request.length; ++i)
-      out.push_back(node(layer, 0, std::uint64_t{request.index} + i));
-    for (unsigned i = *subtree; i < *subtree + uncles; ++i)
-      out.push_back(node(layer, i, (std::uint64_t{request.index} >> i) ^ 1));
-    return out;
-  }
-  return std::unexpected(last);
+  constexpr Error unknown{Code::not_found, "a hash request names a piece layer that is known"};
+  const auto file = find(request.root);
+  if (!file || layer_of_[*file] == no_layer) return std::unexpected(unknown);
+  const Layer& layer = layers_[layer_of_[*file]];
+  if (!layer.complete() || request.base_layer != layer.shape.piece_height) return std::unexpected(unknown);
+  const unsigned above = layer.shape.height - layer.shape.piece_height;
+  const std::uint32_t uncles = uncles_of(request);
+  if (*subtree > above || request.index >> above != 0 || uncles > above - *subtree)
+    return fail(Code::malformed, "a hash request stays inside its tree");
+  std::vector<Sha256> out;
+  out.reserve(request.length + uncles);
+  for (std::uint32_t i = 0; i < request.length; ++i)
+    out.push_back(node(layer, 0, std::uint64_t{request.index} + i));
+  for (unsigned i = *subtree; i < *subtree + uncles; ++i)
+    out.push_back(node(layer, i, (std::uint64_t{request.index} >> i) ^ 1));
+  return out;
 }
 
 Result<PieceLayers::LeafPlace> PieceLayers::place_of(const HashRequest& request) const {
@@ -279,26 +246,19 @@ Result<PieceLayers::LeafPlace> PieceLayers::place_of(const HashRequest& request)
   if (!subtree) return std::unexpected(subtree.error());
   if (request.base_layer != 0)
     return fail(Code::unsupported, "a hash request is for leaves or a piece layer");
-  Error last{Code::not_found, "a hash request names a file of the content"};
-  for (const std::uint32_t file : variants(request.root)) {
-    const merkle::Shape s = shape(file);
-    const std::uint32_t piece = static_cast<std::uint32_t>(std::uint64_t{request.index} >> s.piece_height);
-    const std::uint32_t uncles = uncles_of(request);
-    if (piece >= s.pieces || *subtree > s.piece_height || uncles > s.height - *subtree) {
-      last = {Code::malformed, "a request for leaves stays inside one piece"};
-      continue;
-    }
-    LeafPlace out{s, file, content_->files[file].first_piece + piece, *subtree, uncles, {}};
-    const std::uint32_t first = request.index & ((std::uint32_t{1} << s.piece_height) - 1);
-    const std::uint32_t blocks = content_->blocks_in(out.piece);
-    if (first >= blocks) {
-      last = {Code::malformed, "a request for leaves begins at a block"};
-      continue;
-    }
-    out.range = {out.piece, first, std::min(request.length, blocks - first)};
-    return out;
-  }
-  return std::unexpected(last);
+  const auto file = find(request.root);
+  if (!file) return fail(Code::not_found, "a hash request names a file of the content");
+  const merkle::Shape s = shape(*file);
+  const std::uint32_t piece = static_cast<std::uint32_t>(std::uint64_t{request.index} >> s.piece_height);
+  const std::uint32_t uncles = uncles_of(request);
+  if (piece >= s.pieces || *subtree > s.piece_height || uncles > s.height - *subtree)
+    return fail(Code::malformed, "a request for leaves stays inside one piece");
+  LeafPlace out{s, *file, content_->files[*file].first_piece + piece, *subtree, uncles, {}};
+  const std::uint32_t first = request.index & ((std::uint32_t{1} << s.piece_height) - 1);
+  const std::uint32_t blocks = content_->blocks_in(out.piece);
+  if (first >= blocks) return fail(Code::malformed, "a request for leaves begins at a block");
+  out.range = {out.piece, first, std::min(request.length, blocks - first)};
+  return out;
 }
 
 Result<LeafRange> PieceLayers::check_leaves(const HashRequest& request,

@@ -89,7 +89,7 @@ class PieceLayers {
 
  private:
   static constexpr std::uint32_t no_layer = UINT32_MAX;
-  struct Layer {             // of one root and geometry, shared by equal files
+  struct Layer {             // of one root, shared by equal files
     std::uint32_t file = 0;  // one of them
     merkle::Shape shape;
     std::vector<Sha256> roots;  // empty until something is known
@@ -105,7 +105,6 @@ class PieceLayers {
     LeafRange range;
   };
   [[nodiscard]] std::span<const std::uint32_t> files_with(const Sha256& root) const;
-  [[nodiscard]] std::vector<std::uint32_t> variants(const Sha256& root) const;
   [[nodiscard]] Result<LeafPlace> place_of(const HashRequest& request) const;
   [[nodiscard]] Result<void> add_to(Layer& layer, const HashRequest& request, std::span<const Sha256> hashes,
                                     unsigned subtree) const;

@@ -260,6 +260,7 @@ class Swarm {
   void give_up_leaves(Turn& turn, std::uint32_t piece);
   void hashes_overdue(Turn& turn, Peer& peer);
   void hashes_failed(Turn& turn, const wire::HashRequest& request);
+  [[nodiscard]] std::vector<std::uint32_t> wanted_alike(std::uint32_t piece) const;
   void serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done);
   void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
 

@@ -158,12 +158,14 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message)
       return drop(turn, handle, Roster::Why::misbehaved);
     }
     hashes_asked_.erase(known);
-    const auto wanted = leaves_wanted_.find(piece);
-    if (wanted == leaves_wanted_.end() || range->first_block != wanted->second.truth.size()) return;
-    wanted->second.truth.insert(wanted->second.truth.end(), message.hashes.begin(),
-                                message.hashes.begin() + range->blocks);
-    wanted->second.asked = false;
-    if (wanted->second.truth.size() >= content_->blocks_in(piece)) leaves_known(turn, piece);
+    for (const std::uint32_t each : wanted_alike(piece)) {
+      const auto wanted = leaves_wanted_.find(each);  // it may have been answered for by what this led to
+      if (wanted == leaves_wanted_.end() || range->first_block != wanted->second.truth.size()) continue;
+      wanted->second.truth.insert(wanted->second.truth.end(), message.hashes.begin(),
+                                  message.hashes.begin() + range->blocks);
+      wanted->second.asked = false;
+      if (wanted->second.truth.size() >= content_->blocks_in(each)) leaves_known(turn, each);
+    }
   }
   ask_hashes(turn);
 }
@@ -202,10 +204,26 @@ void Swarm::hashes_failed(Turn& turn, const wire::HashRequest& request) {
     layers_wanted_.push_back(piece);
     return;
   }
-  const auto wanted = leaves_wanted_.find(piece);
-  if (wanted == leaves_wanted_.end()) return;
-  wanted->second.asked = false;
-  if (++wanted->second.tries >= leaf_tries) give_up_leaves(turn, piece);
+  for (const std::uint32_t each : wanted_alike(piece)) {
+    const auto wanted = leaves_wanted_.find(each);
+    if (wanted == leaves_wanted_.end()) continue;
+    wanted->second.asked = false;
+    if (++wanted->second.tries >= leaf_tries) give_up_leaves(turn, each);
+  }
+}
+
+// Of the pieces whose blocks' hashes are wanted those at this place of an equal file: by root they are one,
+// and one question serves them all.
+std::vector<std::uint32_t> Swarm::wanted_alike(std::uint32_t piece) const {
+  const auto file_of = [&](std::uint32_t each) -> const storage::ContentFile& {
+    return content_->files[content_->file_of_piece[each]];
+  };
+  const storage::ContentFile& file = file_of(piece);
+  std::vector<std::uint32_t> out;
+  for (const auto& [each, wanted] : leaves_wanted_)
+    if (each - file_of(each).first_piece == piece - file.first_piece && file_of(each).root == file.root)
+      out.push_back(each);
+  return out;
 }
 
 // Files whose pieces can now all be judged.

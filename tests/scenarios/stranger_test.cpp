@@ -154,8 +154,9 @@ TEST(Stranger, ManyHellosAreOneCandidate) {
   for (const Endpoint& to : world.dialled) EXPECT_EQ(to, world.dialled.front());
 }
 
-// BEP 11 is asked for in the hello: who has sent none, and who takes none, is sent none.
-TEST(Stranger, NobodyIsToldOfPeersUnasked) {
+// BEP 11 is asked for in the hello: who has sent none is sent none, and nothing of it is lost for who says it
+// late.
+TEST(Stranger, WhoSaysHelloLateIsToldOfPeersThen) {
   Alone world;
   Alone::Stranger& asks = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
   Alone::Stranger& silent = world.stranger(*Endpoint::parse("20.2.0.1:5000"));
@@ -164,6 +165,7 @@ TEST(Stranger, NobodyIsToldOfPeersUnasked) {
   hello.listen_port = 5'000;
   world.say(asks, hello);
   world.say(third, hello);
+  world.say(silent, wire::NotInterested{});  // of which no more than a handshake came would be let go
   world.run_for(90s);
   const auto told = [](const Alone::Stranger& one) {
     return std::ranges::count_if(one.heard, [](const wire::Message& message) {
@@ -172,6 +174,12 @@ TEST(Stranger, NobodyIsToldOfPeersUnasked) {
   };
   EXPECT_GT(told(asks), 0);
   EXPECT_EQ(told(silent), 0);
+  for (Alone::Stranger* other : {&asks, &third}) world.say(*other, wire::KeepAlive{});
+  EXPECT_FALSE(silent.closed);
+  hello.listen_port = 5'001;
+  world.say(silent, hello);
+  world.run_for(90s);
+  EXPECT_GT(told(silent), 0);
 }
 
 }  // namespace

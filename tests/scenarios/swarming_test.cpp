@@ -168,6 +168,35 @@ TEST(Swarming, ACorrupterIsBannedAfterTwoBadBlocksAndNobodyElse) {
   }
 }
 
+// Equal files have equal hashes, so one question serves the same piece of each: bad blocks in several of them
+// at once are found in all, and none waits for an answer that was given to another.
+TEST(Swarming, BadBlocksOfEqualFilesAreFoundInEach) {
+  for (std::uint64_t number = 1; number <= 8; ++number) {
+    World world{number};
+    std::vector<SyntheticFile> copies;
+    for (int i = 0; i < 12; ++i) copies.push_back({"copy" + std::to_string(i), 512 * kib, 7});
+    const Oracle oracle{"copies", copies};
+    const MachineId sharer = start(world, with_rates(512 * kib, 0)),
+                    corrupter = start(world, with_rates(4 * mib, 0)), getter = start(world);
+    const auto path = oracle.plant(world.machine(sharer));
+    ASSERT_TRUE(path);
+    const auto shared = world.share(sharer, *path, 128 * kib);
+    ASSERT_TRUE(shared);
+    const storage::Content& content = **shared;
+    world.get(corrupter, content.id, {world.endpoint(sharer)});
+    ASSERT_TRUE(world.run_until([&] { return finished(world, corrupter, content); }, 120s));
+    world.machine(corrupter).after_job = [](const JobNote& note, storage::Done& done) {
+      if (note.kind != JobNote::Kind::read || !done) return;
+      std::get<storage::ReadDone>(*done).data.span()[note.lead + note.length / 2] ^= 1;
+    };
+    world.get(getter, content.id, {world.endpoint(sharer), world.endpoint(corrupter)});
+    EXPECT_TRUE(world.run_until([&] { return finished(world, getter, content); }, 120s))
+        << number << ": " << standing(world, getter, content);
+    EXPECT_EQ(world.status(getter, content.id)->banned, 1U);
+    expect_right(world, getter, content, oracle);
+  }
+}
+
 // Two seeds and a getter that has begun to fetch from both.
 struct TwoSeeds : Crowd {
   MachineId second, getter;

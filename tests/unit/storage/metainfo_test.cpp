@@ -41,8 +41,9 @@ Result<ContentPtr> parse_length(std::string_view length, std::string_view piece_
 }
 
 TEST(Metainfo, ReadsAPlainContent) {
-  const auto content = parse(info_of("1:a" + file_leaf("65537") + "1:bd1:c" + leaf("6:lengthi0e") + "1:d" +
-                                     leaf("4:attr1:x6:lengthi1e" + root_entry()) + "e"));
+  const auto content =
+      parse(info_of("1:a" + file_leaf("65537") + "1:bd1:c" + leaf("6:lengthi0e") + "1:d" +
+                    leaf("4:attr1:x6:lengthi1e11:pieces root32:" + std::string(32, 'd')) + "e"));
   ASSERT_TRUE(content) << content.error().rule;
   const Content& c = **content;
   EXPECT_EQ(c.name, "n");
@@ -283,9 +284,12 @@ Description full_description() {
   d.salt = Salt{};
   d.salt->fill(0x5a);
   const std::string odd = "we\x1b[2Jird\\ \xe2\x80\xae";
-  d.files = {{"z", 1, a_root, FileKind::executable, {}},    {"a/b/c", 40000, a_root, FileKind::regular, {}},
-             {"a.b", 0, {}, FileKind::regular, {}},         {"a/l", 0, {}, FileKind::symlink, "../z"},
-             {"a/b/up", 0, {}, FileKind::symlink, "../.."}, {odd, 16384, a_root, FileKind::regular, {}}};
+  d.files = {{"z", 1, a_root, FileKind::executable, {}},
+             {"a/b/c", 40000, sha256(as_bytes("another")), FileKind::regular, {}},
+             {"a.b", 0, {}, FileKind::regular, {}},
+             {"a/l", 0, {}, FileKind::symlink, "../z"},
+             {"a/b/up", 0, {}, FileKind::symlink, "../.."},
+             {odd, 16384, sha256(as_bytes("a third")), FileKind::regular, {}}};
   d.empty_folders = {"y/empty", "a/none"};
   return d;
 }
@@ -412,6 +416,24 @@ TEST(Metainfo, PieceLengthsOfNewContents) {
   EXPECT_EQ(choose_piece_length(100 * gib, 100 * gib), 4U << 20);
   EXPECT_EQ(choose_piece_length(tib, tib), 8U << 20);
   EXPECT_EQ(choose_piece_length(max_content_bytes, max_content_bytes), max_piece_length);
+}
+
+// To who asks for hashes by root (BEP 52) such files would be one; a downloader that took the answer for one
+// of them for the other's could be made to fail at will.
+TEST(Metainfo, FilesOfOneRootHaveOneLength) {
+  const auto two = [](int first, int second) {
+    const auto file = [](int length) {
+      return "d0:d6:lengthi" + std::to_string(length) + "e11:pieces root32:" + std::string(32, 'r') + "ee";
+    };
+    return parse_info(to_vector(as_bytes("d9:file treed1:a" + file(first) + "1:b" + file(second) +
+                                         "e12:meta versioni2e4:name1:n12:piece lengthi65536ee")));
+  };
+  EXPECT_TRUE(two(65536, 65536));
+  for (const auto& [first, second] : {std::pair{40000, 65536}, {65536, 40000}, {64, 65536}, {65536, 65537}}) {
+    const auto content = two(first, second);
+    ASSERT_FALSE(content) << first << ' ' << second;
+    EXPECT_EQ(content.error().code, Code::malformed);
+  }
 }
 
 }  // namespace

@@ -237,7 +237,7 @@ TEST(MetainfoV1, WhatIsMadeIsReadBack) {
   d.piece_length = 16384;
   const Sha256 root = sha256(as_bytes("root"));
   d.files = {{"z", 1, root, FileKind::executable, {}},
-             {"a/b", 40000, root, FileKind::regular, {}},
+             {"a/b", 40000, sha256(as_bytes("other")), FileKind::regular, {}},
              {"a/l", 0, {}, FileKind::symlink, "../z"}};
   d.v1_hashes.resize(60, 7);
   auto content = make_content(d);
