@@ -10,9 +10,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/args_dht.hpp"
 #include "cli/args_simulate.hpp"
 #include "cli/quantity.hpp"
-#include "dht/item.hpp"
 #include "storage/metainfo.hpp"
 #include "storage/names.hpp"
 
@@ -46,12 +46,7 @@ struct Raw {
   struct Look {
     std::string source, folder;
   } info, verify;
-  std::string node, key;
-  std::vector<std::string> contents;
-  struct Item {
-    std::string key, value, salt;
-    bool is_mutable = false;
-  } get_item, put_item;
+  DhtText dht;
   SimulationText simulation;
 };
 
@@ -151,28 +146,27 @@ void add_others(CLI::App& app, Commands& commands, Raw& raw) {
   commands.dht = app.add_subcommand("dht", "questions to the DHT");
   commands.dht->require_subcommand(1);
   commands.ping = commands.dht->add_subcommand("ping", "ask one node for an answer");
-  commands.ping->add_option("NODE", raw.node, "HOST:PORT")->required();
+  commands.ping->add_option("NODE", raw.dht.node, "HOST:PORT")->required();
   commands.find = commands.dht->add_subcommand("find", "find the nodes closest to a key");
-  commands.find->add_option("KEY", raw.key, "64 hexadecimal digits; without it, one at random");
+  commands.find->add_option("KEY", raw.dht.key, "64 hexadecimal digits; without it, one at random");
   commands.peers = commands.dht->add_subcommand("peers", "who announced public contents to BitTorrent's DHT");
   commands.peers
-      ->add_option("CONTENT", raw.contents, "magnet links, .torrent files, or 40 hexadecimal digits")
+      ->add_option("CONTENT", raw.dht.contents, "magnet links, .torrent files, or 40 hexadecimal digits")
       ->required();
   commands.get_item = commands.dht->add_subcommand("get", "an item that somebody put into BitTorrent's DHT");
   commands.get_item
-      ->add_option("KEY", raw.get_item.key,
+      ->add_option("KEY", raw.dht.get.key,
                    "what `put` printed: 40 hexadecimal digits, or 64 of an item that can change")
       ->required();
   commands.put_item = commands.dht->add_subcommand(
       "put", "put an item of up to 996 bytes into BitTorrent's DHT, for two hours");
-  commands.put_item->add_option("VALUE", raw.put_item.value, "its bytes, or - for those of stdin")
-      ->required();
+  commands.put_item->add_option("VALUE", raw.dht.put.value, "its bytes, or - for those of stdin")->required();
   commands.put_item
-      ->add_flag("--mutable", raw.put_item.is_mutable,
+      ->add_flag("--mutable", raw.dht.put.is_mutable,
                  "one that can change, signed with a key of this state's")
       ->envname("SHOAL_MUTABLE");
   for (auto& [command, salt] :
-       {std::pair{commands.get_item, &raw.get_item.salt}, std::pair{commands.put_item, &raw.put_item.salt}})
+       {std::pair{commands.get_item, &raw.dht.get.salt}, std::pair{commands.put_item, &raw.dht.put.salt}})
     command->add_option("--salt", *salt, "which of the items under one key (64 bytes at most)")
         ->envname("SHOAL_SALT")
         ->type_name("TEXT");
@@ -235,16 +229,6 @@ Result<std::uint32_t> parse_piece_length(const std::string& text) {
       (*bytes & (*bytes - 1)) != 0)
     return fail(Code::malformed, wrong);
   return static_cast<std::uint32_t>(*bytes);
-}
-
-// BEP 5 ids have 40 digits; they are keys whose other bits are zero.
-Result<Key> parse_key(const std::string& text) {
-  const auto raw = from_hex(text);
-  if (!raw || (raw->size() != 32 && raw->size() != 20))
-    return fail(Code::malformed, "a key has 64 (or 40) hexadecimal digits");
-  Key out;
-  std::copy(raw->begin(), raw->end(), out.bytes.begin());
-  return out;
 }
 
 using Judged = std::expected<void, std::string>;
@@ -331,26 +315,6 @@ Judged judge_create(const Raw::Create& raw, Options& out) {
   return judge_name(raw.name);
 }
 
-Judged judge_item(const Raw::Item& raw, Options& out) {
-  out.salt = raw.salt;
-  if (out.salt.size() > dht::item_salt_most) return wrong("--salt has 64 bytes at most");
-  const bool changes = out.verb == Verb::dht_get ? raw.key.size() == 64 : raw.is_mutable;
-  if (!out.salt.empty() && !changes)
-    return wrong("--salt is of items that can change alone; leave it away, or see --mutable");
-  out.permanence = changes ? Permanence::changeable : Permanence::immutable;
-  if (out.verb == Verb::dht_put) {
-    out.source = raw.value;
-    return {};
-  }
-  Key key;
-  if (auto ok = take("KEY", parse_key(raw.key), key); !ok) return ok;
-  if (changes)
-    out.author = key.bytes;
-  else
-    out.target = key;
-  return {};
-}
-
 Judged judge_simulate(const Raw& raw, std::span<const sim::Scenario> scenarios, Options& out) {
   auto judged = judge_simulation(raw.simulation, scenarios);
   if (!judged) return wrong(std::move(judged.error()));
@@ -364,10 +328,6 @@ Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, O
     out.output = from.folder;
     return Judged{};
   };
-  const bool of_mainline =
-      out.verb == Verb::dht_peers || out.verb == Verb::dht_get || out.verb == Verb::dht_put;
-  if (of_mainline && !out.mainline)
-    return wrong("this asks BitTorrent's DHT, which --no-mainline keeps away; leave that away");
   switch (out.verb) {
     case Verb::share:
       return judge_share(raw.share, out);
@@ -380,20 +340,15 @@ Judged judge_command(const Raw& raw, std::span<const sim::Scenario> scenarios, O
     case Verb::verify:
       return look(raw.verify);
     case Verb::dht_ping:
-      return take("NODE", storage::HostPort::parse(raw.node), out.node);
     case Verb::dht_find:
-      return raw.key.empty() ? Judged{} : take("KEY", parse_key(raw.key), out.target);
     case Verb::dht_peers:
-      out.contents = raw.contents;
-      return {};
     case Verb::dht_get:
-      return judge_item(raw.get_item, out);
     case Verb::dht_put:
-      return judge_item(raw.put_item, out);
+    case Verb::dht_stats:
+      return judge_dht(raw.dht, out);
     case Verb::simulate:
       return judge_simulate(raw, scenarios, out);
     case Verb::node:
-    case Verb::dht_stats:
       break;
   }
   return {};

@@ -90,11 +90,17 @@ struct Session::State {
   void run(Turn& turn, CommandId id, OpenContent& command);
   void run(Turn& turn, CommandId id, CloseContent& command);
   void run(Turn& turn, CommandId id, Bootstrap& command);
-  void run(Turn& turn, CommandId id, DhtPing& command);
-  void run(Turn& turn, CommandId id, DhtFind& command);
-  void run(Turn& turn, CommandId id, DhtGetPeers& command);
-  void run(Turn& turn, CommandId id, DhtGetItem& command);
-  void run(Turn& turn, CommandId id, DhtPutItem& command);
+  void run(Turn& turn, CommandId id, DhtPing& command) { turn.overlays.ping(turn.now, id, command.node); }
+  void run(Turn& turn, CommandId id, DhtFind& command) { turn.overlays.find(turn.now, id, command.target); }
+  void run(Turn& turn, CommandId id, DhtGetPeers& command) {
+    turn.overlays.get_peers(turn.now, id, command.content);
+  }
+  void run(Turn& turn, CommandId id, DhtGetItem& command) {
+    turn.overlays.get_item(turn.now, id, command.target, command.salt);
+  }
+  void run(Turn& turn, CommandId id, DhtPutItem& command) {
+    turn.overlays.put_item(turn.now, id, command.what);
+  }
   void run(Turn& turn, CommandId id, Stop& command);
 
   void admit(Turn& turn, StreamId stream, Entrance::Admission&& admission);
@@ -301,26 +307,6 @@ void Session::State::run(Turn& turn, CommandId, CloseContent& command) {
 
 void Session::State::run(Turn& turn, CommandId, Bootstrap& command) {
   turn.overlays.bootstrap(turn.now, command.nodes, command.dialect);
-}
-
-void Session::State::run(Turn& turn, CommandId id, DhtPing& command) {
-  turn.overlays.ping(turn.now, id, command.node);
-}
-
-void Session::State::run(Turn& turn, CommandId id, DhtFind& command) {
-  turn.overlays.find(turn.now, id, command.target);
-}
-
-void Session::State::run(Turn& turn, CommandId id, DhtGetPeers& command) {
-  turn.overlays.get_peers(turn.now, id, command.content);
-}
-
-void Session::State::run(Turn& turn, CommandId id, DhtGetItem& command) {
-  turn.overlays.get_item(turn.now, id, command.target, command.salt);
-}
-
-void Session::State::run(Turn& turn, CommandId id, DhtPutItem& command) {
-  turn.overlays.put_item(turn.now, id, command.what);
 }
 
 void Session::State::run(Turn& turn, CommandId id, Stop&) {

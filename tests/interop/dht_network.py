@@ -6,7 +6,7 @@ times to the first peer are compared. Items of BEP 44, immutable and mutable, pu
 packets of the shoal nodes are recorded: no answer is longer than three times its question before the asker has
 answered a question itself, which proves its address; nor to askers who never do.
 
-40 announcements a side; --full: 200. About 40 s and two minutes.
+40 announcements a side; --full: 200, and the times decide as well. About 40 s and two minutes.
 """
 import os
 import random
@@ -247,8 +247,9 @@ def body(world, options):
     say(f"{len(recorder.frames)} packets; {counted} answers to the unproven, the longest {seen:.2f} x its question; "
         f"{asked:.2f} x to strangers who never answer")
     check(counted > 100 and asked <= AMPLIFICATION, "an answer to a stranger is too long")
-    check(statistics.median(ours) <= statistics.median(theirs), "shoal's look-ups are slower")
-    check(percentile(ours, 0.99) <= percentile(theirs, 0.99), "shoal's slowest look-ups are slower")
+    if options.full:  # alone on the machine; the bounded form runs beside other tests
+        check(statistics.median(ours) <= statistics.median(theirs), "shoal's look-ups are slower")
+        check(percentile(ours, 0.99) <= percentile(theirs, 0.99), "shoal's slowest look-ups are slower")
     for peer, _ in sharers:
         peer.stop()
     nodes.stop()

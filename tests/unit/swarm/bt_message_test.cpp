@@ -44,7 +44,9 @@ T read_as(ByteView body) {
 }
 // As the other end would have it: our extended messages go by the names that it gave, theirs by ours.
 Bytes extended(std::uint8_t kind, std::string_view payload) {
-  Bytes out{20, kind};
+  Bytes out;
+  out.reserve(2 + payload.size());
+  out = {20, kind};
   append(out, as_bytes(payload));
   return out;
 }
