@@ -145,7 +145,8 @@ class Overlays {
   void ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done);
   void started(Now now, Overlay& overlay, dht::SearchId search, Purpose purpose);
   template <class Begin>
-  void put_question(Now now, CommandId command, Question question, std::vector<Overlay*> whom, Begin begin);
+  void put_question(Now now, CommandId command, Question question, const std::vector<Overlay*>& whom,
+                    Begin begin);
   std::vector<Overlay*> mainline();
   void answer(const Purpose& purpose, dht::SearchDone& done);
   void answer(const Purpose& purpose, const dht::PutDone& done);

@@ -24,7 +24,7 @@ std::vector<Overlays::Overlay*> Overlays::mainline() {
 
 // All are counted before the first begins: it may end at once.
 template <class Begin>
-void Overlays::put_question(Now now, CommandId command, Question question, std::vector<Overlay*> whom,
+void Overlays::put_question(Now now, CommandId command, Question question, const std::vector<Overlay*>& whom,
                             Begin begin) {
   question.left = static_cast<std::uint32_t>(whom.size()) + 1;
   questions_.insert_or_assign(command, std::move(question));

@@ -95,14 +95,18 @@ std::vector<bool> wanted_files(const storage::Content& content, const std::vecto
     out[i] = std::any_of(globs.begin(), globs.end(),
                          [&](const std::string& glob) { return glob_match(glob, content.files[i].path); });
   if (places.empty()) return out;
+  FilePlaces ranges = places;  // of a link, so many and in any order; swept once
+  std::ranges::sort(ranges);
+  auto range = ranges.begin();
+  std::uint64_t reach = 0;  // behind the last place of all ranges that have begun
   std::uint32_t place = 0;
   std::uint64_t end = 0;  // of the file before
   for (std::size_t i = 0; i < content.files.size(); ++i) {
     const storage::ContentFile& file = content.files[i];
     if (content.v1 && file.start > end) ++place;  // padding is a file there
-    out[i] = out[i] && std::ranges::any_of(places, [place](const auto& range) {
-               return range.first <= place && place <= range.second;
-             });
+    for (; range != ranges.end() && range->first <= place; ++range)
+      reach = std::max(reach, range->second + std::uint64_t{1});
+    out[i] = out[i] && place < reach;
     ++place;
     end = file.start + file.length;
   }
