@@ -36,7 +36,7 @@ void Overlays::put_question(Now now, CommandId command, Question question, const
 void Overlays::find(Now now, CommandId command, const Key& target) {
   std::vector<Overlay*> first;
   if (!overlays_.empty()) first.push_back(&overlays_.front());
-  put_question(now, command, {}, std::move(first),
+  put_question(now, command, {}, first,
                [&](dht::Node& node) { return node.find_node(now, target, usual_paths, node_output_); });
 }
 

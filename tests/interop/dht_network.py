@@ -246,7 +246,7 @@ def body(world, options):
     seen, counted = amplification(recorder.udp(), addresses)
     say(f"{len(recorder.frames)} packets; {counted} answers to the unproven, the longest {seen:.2f} x its question; "
         f"{asked:.2f} x to strangers who never answer")
-    check(counted > 100 and asked <= AMPLIFICATION, "an answer to a stranger is too long")
+    check(counted >= 50 and asked <= AMPLIFICATION, "an answer to a stranger is too long")
     if options.full:  # alone on the machine; the bounded form runs beside other tests
         check(statistics.median(ours) <= statistics.median(theirs), "shoal's look-ups are slower")
         check(percentile(ours, 0.99) <= percentile(theirs, 0.99), "shoal's slowest look-ups are slower")
