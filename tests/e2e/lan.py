@@ -28,7 +28,10 @@ class Recorder:
 
     def __init__(self, interface):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 * MIB)
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 * MIB)
+        except PermissionError:  # in a user namespace: as much as everybody may have
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * MIB)
         self.socket.bind((interface, 0))
         self.frames = []  # (Unix time of reading, frame)
         self.done, self.stop_pipe = os.pipe()

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -105,6 +106,12 @@ inline Made make(const std::vector<std::pair<std::string, Bytes>>& files, std::u
   EXPECT_TRUE(content.has_value()) << (content ? "" : content.error().rule);
   out.content = *content;
   return out;
+}
+
+// Info dictionaries as text.
+inline Result<ContentPtr> parse(std::string_view info) { return parse_info(to_vector(as_bytes(info))); }
+inline std::string bstring(std::string_view text) {
+  return std::to_string(text.size()) + ":" + std::string{text};
 }
 
 }  // namespace shoal::storage::fixture

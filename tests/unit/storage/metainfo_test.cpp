@@ -17,6 +17,8 @@
 namespace shoal::storage {
 namespace {
 
+using fixture::parse;
+
 using fixture::hash_file;
 using fixture::make;
 using fixture::pattern;
@@ -35,7 +37,6 @@ std::string info_of(std::string_view tree, std::string_view piece_length = "6553
   return "d9:file treed" + std::string{tree} + "e12:meta versioni2e4:name" + bstring(name) +
          "12:piece lengthi" + std::string{piece_length} + "ee";
 }
-Result<ContentPtr> parse(std::string_view info) { return parse_info(to_vector(as_bytes(info))); }
 Result<ContentPtr> parse_length(std::string_view length, std::string_view piece_length = "65536") {
   return parse(info_of("1:f" + file_leaf(length), piece_length));
 }

@@ -9,12 +9,11 @@
 namespace shoal::storage {
 namespace {
 
+using fixture::bstring;
 using fixture::make;
+using fixture::parse;
 using fixture::pattern;
 
-Result<ContentPtr> parse(std::string_view info) { return parse_info(to_vector(as_bytes(info))); }
-
-std::string bstring(std::string_view text) { return std::to_string(text.size()) + ":" + std::string{text}; }
 std::string hashes(std::size_t pieces) { return "6:pieces" + bstring(std::string(20 * pieces, 'h')); }
 std::string entry(std::string_view length, std::string_view path, std::string_view attr = {}) {
   std::string out = "d";

@@ -16,12 +16,11 @@
 namespace shoal::storage {
 namespace {
 
+using fixture::bstring;
 using fixture::make;
+using fixture::parse;
 using fixture::pattern;
 
-Result<ContentPtr> parse(std::string_view info) { return parse_info(to_vector(as_bytes(info))); }
-
-std::string bstring(std::string_view text) { return std::to_string(text.size()) + ":" + std::string{text}; }
 std::string leaf(std::string_view properties) { return "d0:d" + std::string{properties} + "ee"; }
 // The end of an info dictionary of v1, with the hash of one piece.
 std::string one_piece() { return "12:piece lengthi16384e6:pieces" + bstring(std::string(20, 'h')) + "e"; }
