@@ -1,28 +1,12 @@
 // Positions and BEP 42's checksum. See identity.hpp.
 #include "dht/identity.hpp"
 
-#include <array>
+#include "dht/base/crc.hpp"
 
 namespace shoal::dht {
 namespace {
 
 constexpr std::uint32_t address_mask = 0xffffffffU << (32 - address_bits);
-
-// CRC-32C (Castagnoli, RFC 3720 B.4) by bytes: of every node that anybody names to us.
-constexpr auto crc_of_byte = [] {
-  std::array<std::uint32_t, 256> out{};
-  for (std::uint32_t byte = 0; byte < out.size(); ++byte) {
-    out[byte] = byte;
-    for (int i = 0; i < 8; ++i) out[byte] = (out[byte] >> 1) ^ ((out[byte] & 1U) != 0 ? 0x82f63b78U : 0U);
-  }
-  return out;
-}();
-
-std::uint32_t crc32c(ByteView bytes) {
-  std::uint32_t crc = 0xffffffffU;
-  for (const std::uint8_t byte : bytes) crc = (crc >> 8) ^ crc_of_byte[(crc ^ byte) & 0xffU];
-  return ~crc;
-}
 
 bool prefix_fits(const Key& id, const IpAddress& address, std::uint8_t r) {
   return ((bep42(address, r) ^ load_be<std::uint32_t>(id.bytes.data())) & address_mask) == 0;

@@ -43,12 +43,19 @@ bool dialable(const AddressRules& rules, const Endpoint& endpoint, Source source
   return !own_machine || named || local;
 }
 
-Instant DialLimits::allowed_at(Instant now, const IpAddress& address) const {
+const Endpoint* AddressRules::seen_as(Family family) const {
+  const auto found = std::ranges::find_if(
+      own, [family](const Endpoint& each) { return each.address.family == family && each.address.global(); });
+  return found == own.end() ? nullptr : &*found;
+}
+
+Instant DialLimits::allowed_at(Instant now, const IpAddress& address, Dial dial) const {
   if (!address.global()) return now;
   Instant out = now;
-  if (const auto network = networks_.find(address.network()); network != networks_.end())
+  if (const auto network = networks_.find(address.network());
+      network != networks_.end() && dial == Dial::fresh)
     out = std::max(out, network->second + limits::dial_network_gap);
-  const auto found = dials_.find(address);
+  const auto found = dials_.find(address.host());
   if (found == dials_.end())
     return dials_.size() < limits::max_dial_history ? out : std::max(out, now + full_wait);
   const Dials& dials = found->second;
@@ -60,7 +67,7 @@ void DialLimits::dialled(Instant now, const IpAddress& address) {
   if (!address.global()) return;
   forget(now);
   networks_[address.network()] = now;
-  Dials& dials = dials_[address];
+  Dials& dials = dials_[address.host()];
   if (dials.count == limits::dials_per_ip) {
     std::shift_left(dials.when.begin(), dials.when.end(), 1);
     --dials.count;

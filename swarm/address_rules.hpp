@@ -28,6 +28,8 @@ struct AddressRules {
   bool ipv4 = true, ipv6 = false;  // the families we have sockets of
   std::vector<Subnet> subnets;
   std::vector<Endpoint> own;  // our listening endpoints, inside and outside: never dialled
+
+  [[nodiscard]] const Endpoint* seen_as(Family family) const;  // by the world; null: that is not known
 };
 
 // Whether to dial. Global unicast: yes, except our own endpoints, and another port of our own address unless
@@ -36,12 +38,16 @@ struct AddressRules {
 // socket: never.
 [[nodiscard]] bool dialable(const AddressRules& rules, const Endpoint& endpoint, Source source);
 
-// At most limits::dials_per_ip to a global address in limits::dial_ip_window, and one to a global network in
+// At most limits::dials_per_ip to a global host in limits::dial_ip_window, and one to a global network in
 // limits::dial_network_gap; so a swarm cannot be aimed at a stranger. Other addresses are not limited.
 class DialLimits {
  public:
+  enum class Dial : std::uint8_t {
+    fresh,
+    follow_up  // another greeting for one who took a stream just now: no gap, and it counts all the same
+  };
   // The first instant at which this address may be dialled (now, if it may be at once). Does not count.
-  [[nodiscard]] Instant allowed_at(Instant now, const IpAddress& address) const;
+  [[nodiscard]] Instant allowed_at(Instant now, const IpAddress& address, Dial dial = Dial::fresh) const;
   void dialled(Instant now, const IpAddress& address);
   [[nodiscard]] std::size_t size() const { return dials_.size(); }
 
@@ -51,7 +57,7 @@ class DialLimits {
     std::uint32_t count = 0;
   };
   void forget(Instant now);
-  std::map<IpAddress, Dials> dials_;
+  std::map<IpAddress, Dials> dials_;  // by host
   std::map<IpAddress, Instant> networks_;
   Instant swept_{};
 };

@@ -17,14 +17,14 @@ constexpr std::size_t most_waiting = 64;
 bool Entrance::accept(Now now, StreamId stream, const Endpoint& from) {
   if (waiting_.size() >= most_waiting) return false;
   const auto same = std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
-    return entry.second.from.address == from.address;
+    return entry.second.from.address.host() == from.address.host();
   });
-  if (from.address.global() && same >= limits::half_open_per_ip) return false;
+  if (from.address.global() && same >= limits::half_open_per_host) return false;
   waiting_[stream] = {from, now.mono + limits::handshake_timeout, {}, std::nullopt};
   return true;
 }
 
-Entrance::Admission Entrance::received(StreamId stream, ByteView bytes, Random& random) {
+Entrance::Admission Entrance::received(Now now, StreamId stream, ByteView bytes, Random& random) {
   Admission out;
   const auto found = waiting_.find(stream);
   if (found == waiting_.end()) return out;
@@ -34,18 +34,19 @@ Entrance::Admission Entrance::received(StreamId stream, ByteView bytes, Random& 
     read_mse(waiting, bytes, out);
   } else {
     append(waiting.bytes, bytes);
-    look(waiting, random, out);
+    look(now, waiting, random, out);
   }
   if (out.verdict != Verdict::wait) waiting_.erase(found);
   return out;
 }
 
-void Entrance::look(Waiting& waiting, Random& random, Admission& out) const {
+void Entrance::look(Now now, Waiting& waiting, Random& random, Admission& out) {
   switch (sniff(waiting.bytes, tags_)) {
     case Opening::need_more:
       out.verdict = Verdict::wait;
       break;
     case Opening::native:
+      if (!budget_.take(now.mono, waiting.from.address)) break;
       out.keys = *tags_.find(waiting.bytes);
       out.content = out.keys->content;
       out.verdict = Verdict::admit;
@@ -56,6 +57,7 @@ void Entrance::look(Waiting& waiting, Random& random, Admission& out) const {
       break;
     case Opening::unknown_or_mse:
       if (policy_ == Obfuscation::off || info_hashes_.empty()) break;
+      if (!budget_.take(now.mono, waiting.from.address)) break;
       waiting.mse =
           Mse::answerer(info_hashes_, {.plain = policy_ != Obfuscation::require, .rc4 = true}, random);
       const Bytes first = std::exchange(waiting.bytes, {});

@@ -3,8 +3,8 @@
 // one, in the clear or through message stream encryption. Anything else gets silence and a closed stream, and
 // while no public content is open nothing is computed for it but one look-up (THREATS A31, A32).
 //
-// Bounds: 64 streams waiting, 4 from one global address; 10 s each; at most 68 bytes kept of each, or what
-// mse.hpp keeps.
+// Bounds: 64 streams waiting, 4 from one global host; 10 s each; at most 68 bytes kept of each, or what
+// mse.hpp keeps. What must be computed for a greeting is budgeted (handshake_budget.hpp).
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "dht/base/random.hpp"
 #include "dht/base/time.hpp"
 #include "swarm/config.hpp"
+#include "swarm/handshake_budget.hpp"
 #include "swarm/info_hash.hpp"
 #include "swarm/io.hpp"
 #include "swarm/mse.hpp"
@@ -45,7 +46,7 @@ class Entrance {
 
   // false: too many are waiting; close it.
   [[nodiscard]] bool accept(Now now, StreamId stream, const Endpoint& from);
-  [[nodiscard]] Admission received(StreamId stream, ByteView bytes, Random& random);
+  [[nodiscard]] Admission received(Now now, StreamId stream, ByteView bytes, Random& random);
   void forget(StreamId stream) { waiting_.erase(stream); }
   [[nodiscard]] std::vector<StreamId> expire(
       Now now);  // those to be closed: they said too little for too long
@@ -58,11 +59,12 @@ class Entrance {
     Bytes bytes;
     std::optional<Mse> mse;
   };
-  void look(Waiting& waiting, Random& random, Admission& out) const;
+  void look(Now now, Waiting& waiting, Random& random, Admission& out);
   void read_plain(Waiting& waiting, Admission& out) const;
   void read_mse(Waiting& waiting, ByteView bytes, Admission& out) const;
 
   Obfuscation policy_;
+  HandshakeBudget budget_;
   std::map<StreamId, Waiting> waiting_;
   TagTable tags_;
   InfoHashTable info_hashes_;

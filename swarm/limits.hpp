@@ -65,6 +65,9 @@ inline constexpr std::uint32_t max_queue = 500;  // requests of a peer that wait
 // other end does not read them.
 inline constexpr std::uint64_t max_unread = 4ULL << 20;
 inline constexpr std::uint32_t max_hellos = 32;  // of a connection (BEP 10 lets it be said again)
+// Read and hashed for a peer, to tell it the hashes of blocks: so much, as much again as it takes, and so
+// much a second. It asks for those of the pieces that it fetches.
+inline constexpr std::uint64_t hashing_credit = 64ULL << 20, hashing_pace = 512ULL << 10;
 inline constexpr std::uint32_t flood_requests =
     2000;                                         // asked and not yet answered by a block: it is no client
 inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer may ask for (BEP 6, A23)
@@ -87,9 +90,18 @@ inline constexpr std::uint32_t wanted_peers = 50;  // of a content: dialled up t
 // a quarter of the connections of those before it, was one of 200 to each of its neighbours, and had half as
 // much at any time.
 inline constexpr std::uint32_t max_peers = 80;
-inline constexpr std::uint32_t half_open_dials = 16;    // of a session: spares home routers
-inline constexpr std::uint32_t half_open_per_ip = 4;    // accepted, not yet proven; global addresses (A22)
-inline constexpr std::uint32_t established_per_ip = 2;  // of one content; global addresses (A22)
+inline constexpr std::uint32_t half_open_dials = 16;      // of a session: spares home routers
+inline constexpr std::uint32_t half_open_per_host = 4;    // accepted, not yet proven; global hosts (A22)
+inline constexpr std::uint32_t established_per_host = 2;  // of one content; global hosts (A22)
+// Of a content, our own dials: whoever takes the other places does not decide whom we know (A22).
+inline constexpr std::uint32_t reserved_dials = 25;
+// Of a content, accepted and not yet proven: beyond that the oldest goes. An honest one needs a second.
+inline constexpr std::uint32_t half_open_accepted = 16;
+inline constexpr Duration place_period = seconds{10};  // so often one that lies idle makes place for another
+// Key agreements for those who dial us: 2 a second for a host after 32, and a sixth of a core in all (A31).
+inline constexpr Duration host_handshake_gap = milliseconds{500}, handshake_gap = Duration{1000};
+inline constexpr std::uint32_t host_handshakes_at_once = 32, handshakes_at_once = 200;
+inline constexpr std::uint32_t max_handshake_hosts = 4096;  // remembered
 inline constexpr Duration dial_timeout = seconds{10};
 inline constexpr Duration handshake_timeout = seconds{10};  // A22
 inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame

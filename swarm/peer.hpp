@@ -93,6 +93,7 @@ struct Peer {
   std::uint32_t hash_rejects = 0;
   std::uint32_t refusals = 0;    // ChokerPeer::refusals
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
+  std::uint64_t hashed = 0;      // bytes of pieces that were
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
 
   [[nodiscard]] bool up() const { return stage == Stage::up; }

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <iterator>
 #include <tuple>
+#include <utility>
 
 #include "dht/base/check.hpp"
+#include "swarm/peer_priority.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -21,9 +23,13 @@ constexpr std::uint32_t misbehaviour_failures = 4;                  // counts li
 
 constexpr Duration move_rest = std::chrono::minutes{10};
 
-// Whom the dial limits bind: no member, and nobody who took a stream of ours just now and is offered another
-// greeting.
-bool limited(const Candidate& candidate) { return !candidate.proven && !candidate.follow_up; }
+// When the dial limits let it be dialled. They bind no members.
+Instant allowed_at(const DialLimits& limits, Instant now, const Candidate& candidate) {
+  using Dial = DialLimits::Dial;
+  if (candidate.proven) return now;
+  return limits.allowed_at(now, candidate.endpoint.address,
+                           candidate.follow_up ? Dial::follow_up : Dial::fresh);
+}
 
 bool named(Source source) { return source == Source::user || source == Source::lan; }
 
@@ -58,8 +64,20 @@ const Candidate* Roster::find(const Endpoint& endpoint) const {
 }
 
 void Roster::set_rules(AddressRules rules) {
+  const bool moved = rules.own != rules_.own;
   rules_ = std::move(rules);
+  if (moved)
+    for (auto& [endpoint, one] : candidates_) one.tie = tie_of(endpoint);
   touch();
+}
+
+std::uint32_t Roster::priority(const Endpoint& endpoint) const {
+  const Endpoint* own = rules_.seen_as(endpoint.address.family);
+  return own == nullptr ? 0 : peer_priority(*own, endpoint);
+}
+
+std::uint64_t Roster::tie_of(const Endpoint& endpoint) {
+  return (std::uint64_t{~priority(endpoint)} << 32) | random_.below(std::uint64_t{1} << 32);
 }
 
 void Roster::set_ways(Ways ways) {
@@ -180,7 +198,7 @@ Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypt
   one.key = key;
   one.source = source;
   one.seed = seed;
-  one.tie = random_.next();
+  one.tie = tie_of(endpoint);
   ++networks_[endpoint.address.network()].members;
   touch();
   return Added::added;
@@ -213,7 +231,7 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   for (auto it = candidates_.begin(); it != candidates_.end(); ++it) {
     const Candidate& one = it->second;
     if (!dial_ready(one) || !dialable(rules_, one.endpoint, one.source)) continue;
-    if (limited(one) && limits.allowed_at(last_, one.endpoint.address) > last_) continue;
+    if (allowed_at(limits, last_, one) > last_) continue;
     const IpAddress& address = one.endpoint.address;
     const Rank rank{.source = named(one.source) ? static_cast<int>(one.source) : 2,
                     .tried = address.global() ? tried(address.network()) : 0,
@@ -227,9 +245,8 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   if (best == candidates_.end()) return std::nullopt;
   Candidate& one = best->second;
   // Redials of members do not use up what strangers of other contents at that address may be dialled.
-  one.counted = limited(one);
-  if (one.counted) limits.dialled(last_, one.endpoint.address);
-  one.follow_up = false;
+  if (!one.proven) limits.dialled(last_, one.endpoint.address);
+  one.followed_up = std::exchange(one.follow_up, false);
   one.way = *way_of(one);
   ++networks_[one.endpoint.address.network()].tried;
   set_state(one, Candidate::State::dialling);
@@ -268,8 +285,9 @@ Instant Roster::due_at(Instant now, const Candidate& candidate, const DialLimits
       candidate.state == Candidate::State::idle || (asks && candidate.state == Candidate::State::asking);
   if (!free || (candidate.key && key_connected(*candidate.key))) return never;
   if (!dialable(rules_, candidate.endpoint, candidate.source)) return never;
-  if (asks ? named(candidate.source) : !limited(candidate)) return candidate.not_before;
-  return std::max(candidate.not_before, limits.allowed_at(now, candidate.endpoint.address));
+  if (asks && named(candidate.source)) return candidate.not_before;
+  return std::max(candidate.not_before, asks ? limits.allowed_at(now, candidate.endpoint.address)
+                                             : allowed_at(limits, now, candidate));
 }
 
 Instant Roster::next_time(const DialLimits& limits) const {
@@ -360,7 +378,7 @@ void Roster::failed(Now now, const Endpoint& endpoint, Why why) {
       one.refused.add(one.way);
       if (way_of(one)) {
         one.not_before = now.mono;
-        one.follow_up = one.counted;
+        one.follow_up = !one.followed_up;
         return;
       }
       // All of them: from the first again, in a while.
@@ -384,8 +402,8 @@ void Roster::ban(const crypto::PublicKey& key, const IpAddress& address) {
   if (key != no_key && std::find(banned_keys_.begin(), banned_keys_.end(), key) == banned_keys_.end()) {
     if (banned_keys_.size() >= limits::max_bans) banned_keys_.erase(banned_keys_.begin());
     banned_keys_.push_back(key);
-    if (address.global() && (struck_.size() < limits::max_bans || struck_.contains(address)))
-      ++struck_[address];
+    const IpAddress host = address.host();
+    if (address.global() && (struck_.size() < limits::max_bans || struck_.contains(host))) ++struck_[host];
   }
   for (auto it = candidates_.begin(); it != candidates_.end();) {
     const auto entry = it++;
@@ -396,7 +414,7 @@ void Roster::ban(const crypto::PublicKey& key, const IpAddress& address) {
 bool Roster::banned(const crypto::PublicKey& key, const IpAddress& address) const {
   if (key != no_key && std::find(banned_keys_.begin(), banned_keys_.end(), key) != banned_keys_.end())
     return true;
-  const auto found = struck_.find(address);
+  const auto found = struck_.find(address.host());
   return found != struck_.end() && found->second >= limits::bans_per_address;
 }
 

@@ -5,9 +5,9 @@
 // failed.
 //
 // Which comes next is one ordered comparison (roster.cpp: Rank): trusted sources, then networks tried least,
-// then those with fewest failures; ties by chance. So 1,000 liars from 10 networks delay an honest peer by
-// few dials (A9). Candidates that were connected once are `proven`: they are members, no victims; dial limits
-// do not bind them.
+// then those with fewest failures; ties by BEP 40's priority, where we know how the world sees us, and by
+// chance. So 1,000 liars from 10 networks delay an honest peer by few dials (A9). Candidates that were
+// connected once are `proven`: they are members, no victims; dial limits do not bind them.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ struct Candidate {
   Instant not_before{};        // back-off
   crypto::PublicKey
       dialled_key{};             // while dialling: counted as up, so that no other endpoint of it is dialled
-  std::uint64_t tie = 0;         // by chance
+  std::uint64_t tie = 0;         // the lower first
   Way way = Way::native;         // in which it was dialled last
   Ways refused;                  // in which it took the stream and not the greeting
   bool follow_up = false;        // the next dial only offers another greeting
-  bool counted = false;          // the last dial, against the limits
+  bool followed_up = false;      // the last one did
   std::optional<Instant> moved;  // when it was last to go native
 };
 
@@ -89,6 +89,9 @@ class Roster {
   void peer_up(const crypto::PublicKey& key);
   void peer_down(const crypto::PublicKey& key);
 
+  // BEP 40's, as both ends see it; 0 while we do not know how the world sees us.
+  [[nodiscard]] std::uint32_t priority(const Endpoint& endpoint) const;
+
   // A peer that sent bad blocks. Its key never comes back; its address follows after limits::bans_per_address
   // keys, because a NAT shares one among the honest. Loopback and private addresses are never banned as such.
   void ban(const crypto::PublicKey& key, const IpAddress& address);
@@ -107,6 +110,7 @@ class Roster {
   [[nodiscard]] bool key_connected(const crypto::PublicKey& key) const;
   [[nodiscard]] Instant due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const;
   [[nodiscard]] bool make_room(const IpAddress& network);
+  [[nodiscard]] std::uint64_t tie_of(const Endpoint& endpoint);
   void set_state(Candidate& candidate, Candidate::State state);
   void back_off(Now now, Candidate& candidate);
   void touch() { dirty_ = true; }
@@ -125,7 +129,7 @@ class Roster {
   Table candidates_;
   std::map<IpAddress, Network> networks_;
   std::vector<crypto::PublicKey> banned_keys_;          // in order of banning
-  std::map<IpAddress, std::uint32_t> struck_;           // keys banned at an address
+  std::map<IpAddress, std::uint32_t> struck_;           // keys banned at a host
   std::map<crypto::PublicKey, std::uint32_t> keys_up_;  // connected or dialling, by key
   std::uint32_t dialling_ = 0;
   mutable bool dirty_ = true;

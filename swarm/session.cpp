@@ -178,7 +178,7 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
     }
     return;
   }
-  auto admission = entrance.received(in.stream, in.bytes, random);
+  auto admission = entrance.received(turn.now, in.stream, in.bytes, random);
   if (!admission.reply.empty()) {
     Buffer reply = pool.take(admission.reply.size());
     reply.append(admission.reply);

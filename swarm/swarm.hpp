@@ -175,11 +175,13 @@ class Swarm {
   void announce(Turn& turn);
   void look_up(Turn& turn);
   void find_peers(Turn& turn);  // asks and dials what the roster has
+  [[nodiscard]] bool may_dial(const Turn& turn) const;
   void dial(Turn& turn, const Candidate& candidate);
-  PeerHandle add_peer(Turn& turn, Peer&& peer);
+  [[nodiscard]] bool make_place(Turn& turn, const Endpoint& from);
   void established(Turn& turn, PeerHandle handle);
   bool prove(Turn& turn, PeerHandle handle);
   [[nodiscard]] bool keeps(Turn& turn, PeerHandle handle);  // of two connections to one peer, this one
+  [[nodiscard]] bool crowded(const Peer& fresh) const;
   void drop(Turn& turn, PeerHandle handle, Roster::Why why);
   void ban(Turn& turn, PeerHandle handle);
   [[nodiscard]] static AddressRules rules_of(const SessionConfig& config);
@@ -261,6 +263,7 @@ class Swarm {
   void hashes_overdue(Turn& turn, Peer& peer);
   void hashes_failed(Turn& turn, const wire::HashRequest& request);
   [[nodiscard]] std::vector<std::uint32_t> wanted_alike(std::uint32_t piece) const;
+  [[nodiscard]] bool may_hash(Instant now, const Peer& peer) const;
   void serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done);
   void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
 
@@ -316,6 +319,8 @@ class Swarm {
   Slab<Peer, PeerTag> peers_;
   std::vector<PeerHandle> dirty_;  // with messages to flush
   std::uint32_t up_ = 0;           // peers that are up
+  std::uint32_t outgoing_ = 0;     // peers that we dialled
+  Instant place_due_{};            // when the next idle one may make place
   std::map<storage::JobId, Pending> jobs_;
 
   // Downloading.

@@ -147,16 +147,21 @@ void Swarm::find_peers(Turn& turn) {
   if (stage_ == Stage::loading || ending()) return;
   while (const auto who = roster_.next_ask(turn.now, turn.dials.limits))
     turn.overlays.ask(turn.now, slot_, *who, announcer_.keys().current(turn.now.wall).key);
-  while (peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials) {
+  while (may_dial(turn)) {
     const auto candidate = roster_.next_dial(turn.now, turn.dials.limits);
     if (!candidate) break;
     dial(turn, *candidate);
   }
-  const bool open = peers_.size() < limits::wanted_peers && turn.dials.half_open < limits::half_open_dials;
   const Instant next = roster_.next_time(turn.dials.limits);
   // Where there is no room for more, a peer that leaves calls again; at the latest in a second.
   roster_wake_ =
-      next == never ? never : std::max(next, turn.now.mono + (open ? Duration{1000} : Duration{1'000'000}));
+      next == never ? never
+                    : std::max(next, turn.now.mono + (may_dial(turn) ? Duration{1000} : Duration{1'000'000}));
+}
+
+bool Swarm::may_dial(const Turn& turn) const {
+  const bool wanted = peers_.size() < limits::wanted_peers || outgoing_ < limits::reserved_dials;
+  return wanted && turn.dials.half_open < limits::half_open_dials;
 }
 
 void Swarm::dial(Turn& turn, const Candidate& candidate) {
@@ -170,6 +175,7 @@ void Swarm::dial(Turn& turn, const Candidate& candidate) {
   Peer& placed = *peers_.find(handle);
   placed.stream = turn.names.next_stream({slot_, handle});
   ++turn.dials.half_open;
+  ++outgoing_;
   turn.out.push_back(Dial{placed.stream, candidate.endpoint});
 }
 
@@ -199,15 +205,7 @@ void Swarm::connected(Turn& turn, PeerHandle handle) {
 
 void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admission) {
   const Endpoint& from = admission.from;
-  const auto of_address = [&] {
-    std::uint32_t count = 0;
-    peers_.for_each(
-        [&](PeerHandle, const Peer& each) { count += each.endpoint.address == from.address ? 1U : 0U; });
-    return count;
-  };
-  const bool closed = ending() || (admission.way() != Way::native && info_hashes().empty());
-  if (closed || peers_.size() >= limits::max_peers ||
-      (from.address.global() && of_address() >= limits::half_open_per_ip)) {
+  if (ending() || (admission.way() != Way::native && info_hashes().empty()) || !make_place(turn, from)) {
     turn.out.push_back(Close{stream});
     return;
   }
@@ -234,6 +232,40 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
   received(turn, handle, admission.bytes);
 }
 
+// Whether somebody who dialled us finds a place. Who is slow to greet goes first, then, now and then, who has
+// lain idle for long: of those the least by BEP 40.
+bool Swarm::make_place(Turn& turn, const Endpoint& from) {
+  const Instant now = turn.now.mono;
+  std::uint32_t half_open = 0, of_host = 0, least = 0;
+  PeerHandle oldest, idlest;
+  Instant since = never;
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (peer.direction != Direction::incoming) return;
+    if (!peer.proven) {
+      ++half_open;
+      of_host += peer.endpoint.address.host() == from.address.host() ? 1U : 0U;
+      if (peer.since < since) {
+        since = peer.since;
+        oldest = handle;
+      }
+      return;
+    }
+    const bool busy = peer.gave.rate(now) >= limits::least_gift || peer.took.rate(now) >= limits::least_gift;
+    if (busy || peer.since + limits::newcomer_for > now) return;
+    const std::uint32_t priority = roster_.priority(peer.endpoint);
+    if (idlest && priority >= least) return;
+    least = priority;
+    idlest = handle;
+  });
+  if (from.address.global() && of_host >= limits::half_open_per_host) return false;
+  if (half_open >= limits::half_open_accepted) drop(turn, oldest, Roster::Why::no_greeting);
+  if (peers_.size() < limits::max_peers) return true;
+  if (!idlest || place_due_ > now) return false;
+  place_due_ = now + limits::place_period;
+  drop(turn, idlest, Roster::Why::not_needed);
+  return true;
+}
+
 void Swarm::established(Turn& turn, PeerHandle handle) {
   Peer& peer = *peers_.find(handle);
   peer.key = name_of(peer);
@@ -253,10 +285,11 @@ void Swarm::established(Turn& turn, PeerHandle handle) {
     say_none(turn, handle, peer);
 }
 
-// Of two connections with one peer, one goes. False: it was this one.
+// Of two connections with one peer, one goes, and so does one that is too many from its host. False: it was
+// this one.
 bool Swarm::prove(Turn& turn, PeerHandle handle) {
   peers_.find(handle)->proven = true;
-  if (keeps(turn, handle)) return true;
+  if (keeps(turn, handle) && !crowded(*peers_.find(handle))) return true;
   drop(turn, handle, Roster::Why::not_needed);
   return false;
 }
@@ -282,6 +315,17 @@ bool Swarm::keeps(Turn& turn, PeerHandle handle) {
   return true;
 }
 
+// One host does not take many places by dialling us (A22).
+bool Swarm::crowded(const Peer& fresh) const {
+  if (fresh.direction == Direction::outgoing || !fresh.endpoint.address.global()) return false;
+  std::uint32_t others = 0;
+  peers_.for_each([&](PeerHandle, const Peer& peer) {
+    const bool same = peer.endpoint.address.host() == fresh.endpoint.address.host();
+    others += &peer != &fresh && peer.proven && same ? 1U : 0U;
+  });
+  return others >= limits::established_per_host;
+}
+
 // ---- leaving
 
 void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
@@ -291,6 +335,7 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   turn.names.forget(peer->stream);
   if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
   if (peer->up()) --up_;
+  if (peer->direction == Direction::outgoing) --outgoing_;
   if (!peer->choked_by_us && peer->interested_in_us) --busy_slots_;
   if (work_) {
     release(turn, handle, *peer, Pipeline::After::gone);

@@ -8,7 +8,8 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::uint32_t reads_for_one = 8;  // pieces hashed for one peer at the same time
+constexpr std::uint64_t pieces_on_credit = 16;  // of a content whose pieces are large
+constexpr std::uint32_t reads_for_one = 8;      // pieces hashed for one peer at the same time
 constexpr std::size_t most_kept =
     131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
 constexpr std::uint32_t leaf_tries =
@@ -298,6 +299,14 @@ void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
 
 // ---- serving
 
+// Who asks for hashes and takes no blocks does not keep our disk and processor busy.
+bool Swarm::may_hash(Instant now, const Peer& peer) const {
+  const std::uint64_t credit =
+      std::max<std::uint64_t>(limits::hashing_credit, pieces_on_credit * content_->piece_length);
+  const auto earned = static_cast<std::uint64_t>(seconds(now - peer.since) * limits::hashing_pace);
+  return peer.hashed < credit + 2 * peer.took.total() + earned;
+}
+
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
   if (!work_ || stage_ != Stage::running || !content_->v2 || !peer.wire->speech().hashes)
     return send(turn, handle, peer, wire::HashReject{message});
@@ -317,8 +326,10 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& mes
     if (auto hashes = work_->layers.answer_leaves(request, kept->second))
       return send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});
   }
-  if (peer.leaf_reads >= reads_for_one) return send(turn, handle, peer, wire::HashReject{message});
+  if (peer.leaf_reads >= reads_for_one || !may_hash(turn.now.mono, peer))
+    return send(turn, handle, peer, wire::HashReject{message});
   ++peer.leaf_reads;
+  peer.hashed += content_->piece_length;
   submit(turn, storage::HashJob{slot_, *piece},
          {.kind = Kind::serve_leaves, .peer = handle, .hashes = message, .piece = *piece});
 }

@@ -73,6 +73,12 @@ AddressClass classify_v6(const IpAddress& a) {
   return AddressClass::global;
 }
 
+IpAddress cut(const IpAddress& address, std::ptrdiff_t bytes) {
+  IpAddress out = address;
+  std::fill(out.bytes.begin() + bytes, out.bytes.end(), std::uint8_t{0});
+  return out;
+}
+
 }  // namespace
 
 IpAddress IpAddress::v4(std::uint32_t host_order) {
@@ -114,11 +120,9 @@ AddressClass IpAddress::classify() const {
   return family == Family::v4 ? classify_v4(*this) : classify_v6(*this);
 }
 
-IpAddress IpAddress::network() const {
-  IpAddress out = *this;
-  std::fill(out.bytes.begin() + (family == Family::v4 ? 3 : 6), out.bytes.end(), std::uint8_t{0});
-  return out;
-}
+IpAddress IpAddress::network() const { return cut(*this, family == Family::v4 ? 3 : 6); }
+
+IpAddress IpAddress::host() const { return cut(*this, family == Family::v4 ? 4 : 8); }
 
 std::string IpAddress::to_string() const {
   char text[INET6_ADDRSTRLEN] = {};

@@ -48,6 +48,7 @@ struct IpAddress {
   [[nodiscard]] AddressClass classify() const;
   [[nodiscard]] bool global() const { return classify() == AddressClass::global; }
   [[nodiscard]] IpAddress network() const;  // v4: /24, v6: /48. What diversity limits count by.
+  [[nodiscard]] IpAddress host() const;     // v4: itself, v6: /64. What limits of one party count by.
   [[nodiscard]] std::string to_string() const;
 };
 

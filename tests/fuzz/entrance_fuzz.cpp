@@ -74,7 +74,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!laid) lay_over(waits, at, input);
   for (std::size_t read = 0; read < waits.size();) {
     const std::size_t bytes = std::min(step, waits.size() - read);
-    Entrance::Admission admission = entrance.received(stream, ByteView{waits}.subspan(read, bytes), random);
+    Entrance::Admission admission =
+        entrance.received(now, stream, ByteView{waits}.subspan(read, bytes), random);
     read += bytes;
     std::vector<wire::Message> heard;
     if (dialler && !admission.reply.empty() && dialler->receive(now, admission.reply, heard))

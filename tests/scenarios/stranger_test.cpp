@@ -16,13 +16,13 @@ using swarm::StreamId;
 // done at once.
 class Alone {
  public:
-  Alone()
+  explicit Alone(std::uint64_t bytes = 8 * mib, std::uint32_t piece_length = 16 * kib)
       : machine_(0, {.native = false, .mainline = true, .mse = swarm::Obfuscation::off}, 1, pages_, pool_) {
     EXPECT_TRUE(machine_.start(own, Endpoint{}, wall()));
-    const Oracle oracle = Oracle::single("film", 8 * mib, 7);
+    const Oracle oracle = Oracle::single("film", bytes, 7);
     const auto path = oracle.plant(machine_);
     EXPECT_TRUE(path);
-    auto shared = machine_.import({*path}, "film", wall(), 16 * kib, storage::Format::hybrid);
+    auto shared = machine_.import({*path}, "film", wall(), piece_length, storage::Format::hybrid);
     EXPECT_TRUE(shared);
     content = shared->content;
     swarm::OpenContent open;
@@ -38,10 +38,11 @@ class Alone {
     std::unique_ptr<swarm::BtWire> codec;
     std::vector<wire::Message> heard;
     std::uint64_t got = 0;  // bytes that were written for it
+    bool reads = true;      // them
     bool closed = false;
   };
 
-  // Connected, and greeted by v2's name; `reads`: whether it takes what is written for it.
+  // Connected, and greeted by v2's name, if there is a place for it.
   Stranger& stranger(const Endpoint& from) {
     Stranger& one = strangers_.emplace_back();
     one.stream = swarm::accepted_stream + strangers_.size();
@@ -53,7 +54,7 @@ class Alone {
     one.codec = swarm::BtWire::make_dialler(params, pool_);
     feed(swarm::StreamAccepted{one.stream, from});
     send(one);
-    EXPECT_TRUE(one.codec->established());
+    EXPECT_TRUE(one.codec->established() || one.closed);
     return one;
   }
   void say(Stranger& one, wire::Message message) {
@@ -61,13 +62,23 @@ class Alone {
     one.codec->send(now(), std::move(message));
     send(one);
   }
+  // Then everybody is told of all pieces: nobody is the only seed.
+  void meet_a_seed() {
+    Stranger& seed = stranger(*Endpoint::parse("20.200.0.1:5000"));
+    say(seed, wire::Pieces{.form = wire::Pieces::Form::all});
+    run_for(swarm::limits::handshake_timeout + 2s);
+    EXPECT_TRUE(seed.closed) << "two seeds have nothing to say to each other";
+  }
   void run_for(Duration duration) {
-    for (const Instant end = mono_ + duration; machine_.session().next_wake() <= end;) {
+    const Instant end = mono_ + duration;
+    while (machine_.session().next_wake() <= end) {
       mono_ = std::max(mono_, machine_.session().next_wake());
       feed(swarm::Tick{});
     }
+    mono_ = end;
   }
 
+  [[nodiscard]] Now now() const { return {mono_, wall()}; }
   [[nodiscard]] swarm::ContentStatus status() { return machine_.session().contents(now()).at(0); }
 
   const Endpoint own = *Endpoint::parse("20.0.0.1:6881");
@@ -79,7 +90,6 @@ class Alone {
     return from_unix_ms(1'800'000'000'000) +
            std::chrono::duration_cast<std::chrono::milliseconds>(mono_ - start);
   }
-  [[nodiscard]] Now now() const { return {mono_, wall()}; }
 
   void send(Stranger& one) {
     std::vector<Buffer> frames;
@@ -112,6 +122,7 @@ class Alone {
       if (one.stream != write.stream) continue;
       one.got += write.bytes.view().size();
       EXPECT_TRUE(one.codec->receive(now(), write.bytes.view(), one.heard));
+      if (one.reads) feed(swarm::StreamWritable{one.stream, 0});
     }
     pool_.give(std::move(write.bytes));
   }
@@ -129,6 +140,7 @@ class Alone {
 TEST(Stranger, WhoReadsNoAnswersIsLeft) {
   Alone world;
   Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  one.reads = false;
   const storage::ContentFile& file = world.content->files.front();
   ASSERT_EQ(file.length, 8 * mib);
   for (int i = 0; i < 2'000 && !one.closed; ++i)
@@ -180,6 +192,153 @@ TEST(Stranger, WhoSaysHelloLateIsToldOfPeersThen) {
   world.say(silent, hello);
   world.run_for(90s);
   EXPECT_GT(told(silent), 0);
+}
+
+// Each from a network of its own.
+Endpoint far(std::uint32_t n) { return {IpAddress::v4(0x15000000 + (n << 12)), 5'000}; }
+
+std::uint32_t open_streams(const std::vector<Alone::Stranger*>& all) {
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(all, [](const Alone::Stranger* one) { return !one->closed; }));
+}
+
+// THREATS A22: idlers do not hold all places for ever, and do not lose them all at once to who comes in a
+// crowd.
+TEST(Stranger, WhoLiesIdleMakesPlaceForAnother) {
+  Alone world;
+  std::vector<Alone::Stranger*> idlers;
+  for (std::uint32_t n = 0; n < swarm::limits::max_peers + 10; ++n) {
+    idlers.push_back(&world.stranger(far(n)));
+    world.say(*idlers.back(), wire::Interested{});
+  }
+  EXPECT_EQ(open_streams(idlers), swarm::limits::max_peers);
+  EXPECT_TRUE(world.stranger(far(500)).closed) << "they are new";
+  world.run_for(swarm::limits::newcomer_for + 1s);
+  for (Alone::Stranger* one : idlers) world.say(*one, wire::KeepAlive{});
+  const std::uint32_t before = open_streams(idlers);
+  ASSERT_EQ(before, swarm::limits::max_peers);
+  Alone::Stranger& fresh = world.stranger(far(501));
+  EXPECT_FALSE(fresh.closed);
+  world.say(fresh, wire::Interested{});
+  EXPECT_TRUE(world.stranger(far(502)).closed) << "one in a while";
+  EXPECT_EQ(open_streams(idlers), before - 1);
+  world.run_for(swarm::limits::place_period);
+  EXPECT_FALSE(world.stranger(far(503)).closed);
+  EXPECT_EQ(open_streams(idlers), before - 2);
+}
+
+TEST(Stranger, WhoTakesWhatWeGiveKeepsItsPlace) {
+  Alone world;
+  world.meet_a_seed();
+  std::vector<Alone::Stranger*> all;
+  for (std::uint32_t n = 0; n < swarm::limits::max_peers; ++n) {
+    all.push_back(&world.stranger(far(n)));
+    world.say(*all.back(), wire::NotInterested{});
+  }
+  Alone::Stranger& takes = *all.front();
+  world.say(takes, wire::Interested{});
+  std::uint32_t piece = 0;
+  const auto take = [&] {
+    for (const Instant end = world.now().mono + swarm::limits::newcomer_for; world.now().mono < end;) {
+      world.say(takes, wire::Request{piece++ % 512, 0, storage::block_bytes});
+      world.run_for(1s);
+    }
+  };
+  take();
+  EXPECT_GT(takes.got, 4 * 16 * kib);
+  for (Alone::Stranger* one : all) world.say(*one, wire::KeepAlive{});
+  for (std::uint32_t n = 0; n < swarm::limits::max_peers - 1; ++n) {
+    Alone::Stranger& fresh = world.stranger(far(500 + n));
+    EXPECT_FALSE(fresh.closed) << n;
+    world.say(fresh, wire::NotInterested{});
+    for (std::uint32_t i = 0; i < 10; ++i) {
+      world.say(takes, wire::Request{piece++ % 512, 0, storage::block_bytes});
+      world.run_for(swarm::limits::place_period / 10);
+    }
+    if (n % 6 == 0)
+      for (Alone::Stranger* one : all) world.say(*one, wire::KeepAlive{});
+  }
+  EXPECT_FALSE(takes.closed);
+  EXPECT_LT(open_streams(all), swarm::limits::max_peers - 10);
+}
+
+// Whoever holds the places that are for those who dial us: we go on dialling of our own choice.
+TEST(Stranger, ACrowdAtTheDoorDoesNotKeepUsIn) {
+  Alone world;
+  std::vector<Alone::Stranger*> crowd;
+  for (std::uint32_t n = 0; n < swarm::limits::max_peers; ++n) {
+    crowd.push_back(&world.stranger(far(n)));
+    world.say(*crowd.back(), wire::Interested{});
+  }
+  wire::PeerExchange names;
+  for (std::uint32_t n = 0; n < 40; ++n) names.added.push_back({far(1'000 + n), std::nullopt, true});
+  world.say(*crowd.front(), names);
+  world.run_for(1s);
+  EXPECT_EQ(open_streams(crowd), swarm::limits::max_peers);
+  EXPECT_EQ(world.dialled.size(), 40U);  // and nobody was there
+}
+
+TEST(Stranger, OneHostTakesTwoPlaces) {
+  Alone world;
+  std::vector<Alone::Stranger*> same, elsewhere;
+  for (std::uint16_t port = 0; port < 5; ++port) {
+    same.push_back(&world.stranger({far(1).address, static_cast<std::uint16_t>(5'000 + port)}));
+    world.say(*same.back(), wire::Interested{});
+    elsewhere.push_back(&world.stranger(far(100 + port)));
+    world.say(*elsewhere.back(), wire::Interested{});
+  }
+  EXPECT_EQ(open_streams(same), swarm::limits::established_per_host);
+  EXPECT_EQ(open_streams(elsewhere), 5U);
+}
+
+// Who greets and then says nothing: few of a host, and few of all.
+TEST(Stranger, TheSilentTakeFewPlaces) {
+  Alone world;
+  std::vector<Alone::Stranger*> same, crowd;
+  for (std::uint16_t port = 0; port < 10; ++port)
+    same.push_back(&world.stranger({far(1).address, static_cast<std::uint16_t>(5'000 + port)}));
+  EXPECT_EQ(open_streams(same), swarm::limits::half_open_per_host);
+  for (std::uint32_t n = 0; n < 200; ++n) {
+    crowd.push_back(&world.stranger(far(100 + n)));
+    world.run_for(1ms);
+  }
+  EXPECT_EQ(open_streams(crowd), swarm::limits::half_open_accepted);
+  EXPECT_FALSE(crowd.back()->closed) << "the oldest goes, not who comes";
+  world.run_for(swarm::limits::handshake_timeout + 2s);
+  EXPECT_EQ(open_streams(crowd), 0U);
+}
+
+// Hashes of blocks cost us a read and a hash of the whole piece.
+TEST(Stranger, WhoAsksForHashesAndTakesNothingIsToldSoMany) {
+  constexpr std::uint32_t piece_length = 1 * mib, pieces = 80;
+  Alone world{std::uint64_t{pieces} * piece_length, piece_length};
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  const storage::ContentFile& file = world.content->files.front();
+  constexpr std::uint32_t blocks = piece_length / storage::block_bytes;
+  const auto ask = [&](std::uint32_t piece) {
+    const std::size_t before = one.heard.size();
+    world.say(one, wire::HashRequest{file.root, 0, piece * blocks, blocks, 0});
+    EXPECT_EQ(one.heard.size(), before + 1);
+    return std::holds_alternative<wire::Hashes>(one.heard.back());
+  };
+  std::uint32_t told = 0;
+  while (told < pieces && ask(told)) ++told;
+  EXPECT_EQ(told, swarm::limits::hashing_credit / piece_length);
+  EXPECT_TRUE(ask(0)) << "of those we know them by now";
+  world.run_for(std::chrono::seconds{piece_length / swarm::limits::hashing_pace});
+  EXPECT_TRUE(ask(told++)) << "a steady pace";
+  EXPECT_FALSE(ask(told));
+  world.say(one, wire::Interested{});
+  world.meet_a_seed();
+  while (ask(told)) ++told;
+  for (std::uint32_t block = 0; block < blocks; ++block)
+    world.say(one, wire::Request{0, block * storage::block_bytes, storage::block_bytes});
+  world.run_for(1s);
+  std::uint32_t more = 0;
+  while (ask(told + more)) ++more;
+  EXPECT_GE(more, 2U) << "who takes a piece may ask for two";
+  EXPECT_LE(more, 4U);
+  EXPECT_FALSE(one.closed);
 }
 
 }  // namespace

@@ -74,6 +74,8 @@ TEST(IpAddress, FromBytesUnmapsAndNetworksGroup) {
   EXPECT_EQ(IpAddress::from_bytes(mapped), IpAddress::v4(0x01020304));
   EXPECT_EQ(IpAddress::v4(0x01020304).network(), IpAddress::v4(0x01020300));
   EXPECT_EQ(IpAddress::parse("2a00:1:2:3:4:5:6:7").value().network().to_string(), "2a00:1:2::");
+  EXPECT_EQ(IpAddress::v4(0x01020304).host(), IpAddress::v4(0x01020304));
+  EXPECT_EQ(IpAddress::parse("2a00:1:2:3:4:5:6:7").value().host().to_string(), "2a00:1:2:3::");
   EXPECT_TRUE(IpAddress::v4(0).unspecified());
   EXPECT_TRUE(IpAddress::parse("::").value().unspecified());
   EXPECT_FALSE(IpAddress::v4(1).unspecified());

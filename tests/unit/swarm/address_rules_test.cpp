@@ -194,6 +194,31 @@ TEST(DialLimits, AVictimSeesThreeInTenMinutes) {
   EXPECT_EQ(dials.size(), 18U);
 }
 
+// Its owner has 2^64 addresses (THREATS A12).
+TEST(DialLimits, AHostOfIpv6IsItsSubnet) {
+  DialLimits limits;
+  Instant now{seconds{1000}};
+  for (const char* text : {"2a00:1:2:3::1", "2a00:1:2:3::2", "2a00:1:2:3:4::3"}) {
+    EXPECT_LE(limits.allowed_at(now, ip(text)), now) << text;
+    limits.dialled(now, ip(text));
+    now += seconds{10};
+  }
+  EXPECT_EQ(limits.allowed_at(now, ip("2a00:1:2:3::9")), Instant{seconds{1000}} + minutes{10});
+  EXPECT_LE(limits.allowed_at(now, ip("2a00:1:2:4::9")), now);
+}
+
+// Another greeting, at once: outside the gap, not outside the count.
+TEST(DialLimits, AFollowUpCounts) {
+  DialLimits limits;
+  const Instant now{seconds{1000}};
+  const IpAddress who = ip("8.8.8.8");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_LE(limits.allowed_at(now, who, DialLimits::Dial::follow_up), now);
+    limits.dialled(now, who);
+  }
+  EXPECT_EQ(limits.allowed_at(now, who, DialLimits::Dial::follow_up), now + minutes{10});
+}
+
 TEST(DialLimits, ANetworkSeesOneInTenSeconds) {
   DialLimits limits;
   const Instant now{seconds{1000}};

@@ -21,7 +21,7 @@ struct EntranceTest : testing::Test {
 
   void SetUp() override { entrance.tags().add(now.wall, 5, keys, ours); }
   Entrance::Admission say(StreamId stream, ByteView bytes) {
-    return entrance.received(stream, bytes, random);
+    return entrance.received(now, stream, bytes, random);
   }
   // The first flight of who dials for that content.
   Bytes greeting(const InfoHash& content, std::optional<MseMethods> methods = {}) {
@@ -126,10 +126,30 @@ TEST_F(EntranceTest, ThePolicyDecidesWhichHandshakesAreAnswered) {
     ASSERT_TRUE(each->accept(now, 1, {}) && each->accept(now, 2, {}));
   }
   const Bytes plain = greeting(ours_v1), hidden = greeting(ours_v1, MseMethods{});
-  EXPECT_EQ(strict.received(1, plain, random).verdict, Entrance::Verdict::refuse);
-  EXPECT_EQ(strict.received(2, hidden, random).verdict, Entrance::Verdict::wait);
-  EXPECT_EQ(open.received(1, plain, random).verdict, Entrance::Verdict::admit);
-  EXPECT_EQ(open.received(2, hidden, random).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(strict.received(now, 1, plain, random).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(strict.received(now, 2, hidden, random).verdict, Entrance::Verdict::wait);
+  EXPECT_EQ(open.received(now, 1, plain, random).verdict, Entrance::Verdict::admit);
+  EXPECT_EQ(open.received(now, 2, hidden, random).verdict, Entrance::Verdict::refuse);
+}
+
+// THREATS A31: what costs a key agreement is budgeted; what costs a look-up is not.
+TEST_F(EntranceTest, AHostMayMakeUsComputeSoOftenAndNoMore) {
+  entrance.info_hashes().set(6, {ours_v1});
+  const auto tag = to_vector(dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall));
+  const Bytes hidden = greeting(ours_v1, MseMethods{}), plain = greeting(ours_v1);
+  const auto verdict = [&](const Bytes& flight, const char* address) {
+    const StreamId stream = from(address);
+    const Entrance::Verdict out = say(stream, flight).verdict;
+    entrance.forget(stream);
+    return out;
+  };
+  for (std::uint32_t i = 0; i < limits::host_handshakes_at_once; ++i)
+    ASSERT_NE(verdict(i % 2 == 0 ? hidden : tag, "20.0.0.1"), Entrance::Verdict::refuse) << i;
+  for (const Bytes& flight : {hidden, tag}) EXPECT_EQ(verdict(flight, "20.0.0.1"), Entrance::Verdict::refuse);
+  EXPECT_EQ(verdict(plain, "20.0.0.1"), Entrance::Verdict::admit);
+  EXPECT_EQ(verdict(tag, "20.0.0.2"), Entrance::Verdict::admit);
+  now.mono += limits::host_handshake_gap;
+  EXPECT_EQ(verdict(tag, "20.0.0.1"), Entrance::Verdict::admit);
 }
 
 TEST_F(EntranceTest, AClosedContentIsUnknown) {
