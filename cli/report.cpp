@@ -91,7 +91,7 @@ void Report::failure(const Failure& failure) {
 }
 
 void Report::progress(std::string_view line) {
-  if (talk_ == Talk::quiet || form_ == Form::json) return;
+  if (talk_ == Talk::quiet) return;
   if (terminal_.live) {
     write(err_fd_, "\r" + std::string{line} + "\x1b[K");
     drawn_ = true;

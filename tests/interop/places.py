@@ -55,7 +55,7 @@ def more_addresses(place, count):
     first, second, _, last = place.address.split(".")
     addresses = [f"{first}.{second}.{number}.{last}" for number in range(count)]
     for address in addresses[1:] if place.namespace else []:  # all of 127/8 is there without asking
-        ip("addr", "add", f"{address}/8", "dev", "eth0", at=place.namespace)
+        ip("addr", "replace", f"{address}/8", "dev", "eth0", at=place.namespace)
     return addresses
 
 

@@ -68,6 +68,11 @@ TEST(Report, ATerminalsLineIsRedrawnAndClearedBeforeSentences) {
   EXPECT_EQ(spoken.err, "said\n\rhalf\x1b[K\r\x1b[Kshoal: wrong; do better.\n");
 }
 
+TEST(Report, PeopleSeeProgressBesideEventsToo) {
+  EXPECT_NE(speak(Form::json, Talk::usual, {.live = true}).err.find("\rhalf\x1b[K"), std::string::npos);
+  EXPECT_EQ(speak(Form::json, Talk::quiet, {.live = true}).err.find("half"), std::string::npos);
+}
+
 TEST(Report, ElsewhereProgressIsRareAndPlain) {
   Pipe out, err;
   {
