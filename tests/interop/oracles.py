@@ -179,13 +179,14 @@ def by_peer(world, maker, places, cells, seed_options, getter_options, size=FILE
 
 
 def by_dht(world, maker, places, cells):
-    dht = DhtNodes(world, "dht", places["dht"]).start()
+    way = cells[0].way
+    dht = DhtNodes(world, f"{way} nodes", places["dht"]).start()
     public, _ = dht.put_signed(bytes(32), b"signed", b"salt")
     check(dht.fetch_signed(public, b"salt", 5) == (b"signed", 1), "a signed item is not found again")
     check(dht.fetch(dht.put(b"plain"), 7) == b"plain", "an immutable item is not found again")
     say(f"{len(dht.addresses)} DHT nodes are up, with {len(dht.table())} in a table, and keep items")
     options = {"seed": Options(), "getter": Options()}
-    seeds, getters = start_all(world, places, "dht", options, cells, dht.endpoints)
+    seeds, getters = start_all(world, places, way, options, cells, dht.endpoints)
     for client in [*seeds.values(), *getters.values()]:
         if client.dht_size() is not None:
             client.wait_dht(4)
@@ -194,7 +195,7 @@ def by_dht(world, maker, places, cells):
         seed = seeds[cell.seed]
         for info_hash in filter(None, (cell.torrent["btih"], (cell.torrent["btmh"] or "")[:40])):
             dht.wait_announced(info_hash, seed.address, seed.port_of(cell.torrent["key"]), 2 * harness.DEADLINE)
-    say(f"dht: {len(cells)} contents are announced")
+    say(f"{way}: {len(cells)} contents are announced")
     for cell in cells:
         cell.key = getters[cell.getter].get(cell.torrent["magnet"], cell.torrent["out"])
         cell.started = time.monotonic()
