@@ -6,7 +6,7 @@ cells are those of oracles.py, where contents, names and limits are described, a
     python3 tests/interop/matrix.py PROGRAM [--only REGEX] [--full]
 
 Without --full: MSE preferred, all cells; required and off for single v1 files; and Transmission, which unchokes after
-10 to 25 s and looks up once in minutes, with MSE preferred alone. About 1 min. --full: everything, five times, about 25 min. Exit 1 if a cell failed.
+10 to 25 s and looks up once in minutes, with MSE preferred alone. About 1 min. --full: everything, five times, about 14 min. Exit 1 if a cell failed.
 """
 import re
 
