@@ -4,6 +4,7 @@
 
 #include "swarm/bt_wire.hpp"
 #include "swarm/limits.hpp"
+#include "swarm/peer_priority.hpp"
 #include "tests/scenarios/scenario.hpp"
 
 namespace shoal::sim {
@@ -35,6 +36,7 @@ class Alone {
 
   struct Stranger {
     StreamId stream = 0;
+    Endpoint from;
     std::unique_ptr<swarm::BtWire> codec;
     std::vector<wire::Message> heard;
     std::uint64_t got = 0;  // bytes that were written for it
@@ -46,6 +48,7 @@ class Alone {
   Stranger& stranger(const Endpoint& from) {
     Stranger& one = strangers_.emplace_back();
     one.stream = swarm::accepted_stream + strangers_.size();
+    one.from = from;
     swarm::BtParams params;
     params.info_hash = to_array<20>(ByteView{content->id}.first(20));
     params.accepted = {params.info_hash};
@@ -202,6 +205,14 @@ std::uint32_t open_streams(const std::vector<Alone::Stranger*>& all) {
       std::ranges::count_if(all, [](const Alone::Stranger* one) { return !one->closed; }));
 }
 
+// Whom BEP 40 values least, of those that are still connected.
+Alone::Stranger& least(const Alone& world, const std::vector<Alone::Stranger*>& all) {
+  const auto rank = [&](const Alone::Stranger* one) {
+    return std::pair{one->closed, swarm::peer_priority(world.own, one->from)};
+  };
+  return **std::ranges::min_element(all, {}, rank);
+}
+
 // THREATS A22: idlers do not hold all places for ever, and do not lose them all at once to who comes in a
 // crowd.
 TEST(Stranger, WhoLiesIdleMakesPlaceForAnother) {
@@ -217,8 +228,10 @@ TEST(Stranger, WhoLiesIdleMakesPlaceForAnother) {
   for (Alone::Stranger* one : idlers) world.say(*one, wire::KeepAlive{});
   const std::uint32_t before = open_streams(idlers);
   ASSERT_EQ(before, swarm::limits::max_peers);
+  const Alone::Stranger& goes = least(world, idlers);
   Alone::Stranger& fresh = world.stranger(far(501));
   EXPECT_FALSE(fresh.closed);
+  EXPECT_TRUE(goes.closed);
   world.say(fresh, wire::Interested{});
   EXPECT_TRUE(world.stranger(far(502)).closed) << "one in a while";
   EXPECT_EQ(open_streams(idlers), before - 1);
@@ -235,7 +248,7 @@ TEST(Stranger, WhoTakesWhatWeGiveKeepsItsPlace) {
     all.push_back(&world.stranger(far(n)));
     world.say(*all.back(), wire::NotInterested{});
   }
-  Alone::Stranger& takes = *all.front();
+  Alone::Stranger& takes = least(world, all);
   world.say(takes, wire::Interested{});
   std::uint32_t piece = 0;
   const auto take = [&] {
