@@ -7,10 +7,9 @@
 #include <string_view>
 
 #include "dht/base/check.hpp"
-#include "storage/file_hasher.hpp"
 #include "storage/merkle.hpp"
 #include "storage/names.hpp"
-#include "storage/row_hasher.hpp"
+#include "storage/piece_hasher.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -62,61 +61,44 @@ bool reuse(const Earlier* earlier, const SurveyedFile& file, std::uint32_t piece
   return true;
 }
 
-struct Hashing {
-  std::vector<HashTask> tasks;
-  std::vector<std::size_t> files;  // of each task
-  std::vector<std::vector<Sha256>> roots;
-};
-
-Hashing plan_hashing(const Survey& survey, const ImportOptions& options, std::uint32_t piece_length,
-                     Description& description, std::vector<Bytes>& layers) {
-  Hashing out;
+// What is to be hashed of each file; roots and layers of those that have not changed are taken over.
+std::vector<LocalFile> plan_hashing(const Survey& survey, const ImportOptions& options,
+                                    const Content& content, Description& description,
+                                    std::vector<Bytes>& layers) {
+  std::vector<LocalFile> out;
+  out.reserve(survey.files.size());
   for (std::size_t i = 0; i < survey.files.size(); ++i) {
     const SurveyedFile& file = survey.files[i];
-    if (file.kind == FileKind::symlink || file.stamp.size == 0) continue;
-    if (reuse(options.earlier, file, piece_length, description.files[i].root, layers[i])) continue;
-    out.roots.emplace_back(merkle::shape_of(file.stamp.size, piece_length).pieces);
-    out.tasks.push_back({file.disk_path, file.stamp.size, file.stamp.size, file.stamp, out.roots.back()});
-    out.files.push_back(i);
+    const bool link = file.kind == FileKind::symlink;
+    out.push_back({link ? std::string_view{} : file.disk_path, link ? 0 : file.stamp.size, file.stamp,
+                   content.v2 && !link && file.stamp.size > 0});
+    if (out.back().wanted &&
+        reuse(options.earlier, file, content.piece_length, description.files[i].root, layers[i]))
+      out.back().wanted = false;
   }
   return out;
 }
 
-// The file that could not be hashed, by index, and how.
-std::unexpected<PathError> not_hashed(const Survey& survey, std::size_t file, const HashOutcome& outcome) {
-  const std::string path = absolute(survey, survey.files[file]);
-  if (outcome.state == HashOutcome::State::failed) return std::unexpected(PathError{outcome.error, path});
-  return fail_at(path, Code::mismatch, "the file changed while it was hashed");
-}
-
-PathResult<void> collect(const Survey& survey, const Hashing& hashing, std::span<const HashOutcome> outcomes,
-                         std::uint32_t piece_length, Description& description, std::vector<Bytes>& layers) {
-  for (std::size_t t = 0; t < hashing.tasks.size(); ++t) {
-    const SurveyedFile& file = survey.files[hashing.files[t]];
-    if (outcomes[t].state != HashOutcome::State::hashed)
-      return not_hashed(survey, hashing.files[t], outcomes[t]);
-    const auto& roots = hashing.roots[t];
-    description.files[hashing.files[t]].root =
-        merkle::file_root(roots, merkle::shape_of(file.stamp.size, piece_length));
+// Roots and layers of the files that were hashed, and v1's hashes.
+PathResult<void> collect(const Survey& survey, const Content& content, std::span<const LocalFile> files,
+                         PieceHashes& hashes, Description& description, std::vector<Bytes>& layers) {
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    const SurveyedFile& file = survey.files[f];
+    const HashOutcome& outcome = hashes.files[f];
+    if (outcome.state == HashOutcome::State::failed)
+      return std::unexpected(PathError{outcome.error, absolute(survey, file)});
+    if (outcome.state == HashOutcome::State::changed)
+      return fail_at(absolute(survey, file), Code::mismatch, "the file changed while it was hashed");
+    if (!files[f].wanted) continue;
+    const auto roots = std::span{hashes.roots}.subspan(content.files[f].first_piece, content.files[f].pieces);
+    description.files[f].root =
+        merkle::file_root(roots, merkle::shape_of(file.stamp.size, content.piece_length));
     if (roots.size() < 2) continue;
-    Bytes& layer = layers[hashing.files[t]];
-    layer.resize(roots.size() * 32);
-    std::memcpy(layer.data(), roots.data(), layer.size());
+    layers[f].resize(roots.size_bytes());
+    std::memcpy(layers[f].data(), roots.data(), roots.size_bytes());
   }
+  description.v1_hashes = std::move(hashes.v1);
   return {};
-}
-
-// The hashes of v1, of a content that has every file where it will be.
-PathResult<Bytes> hash_v1(Folder& folder, const Survey& survey, const Content& content,
-                          const ImportOptions& options, Executor& executor) {
-  std::vector<RowFile> files;
-  files.reserve(survey.files.size());
-  for (const SurveyedFile& file : survey.files)
-    files.push_back({file.disk_path, file.stamp.size, file.stamp});
-  RowHashes row = hash_row(folder, content, files, executor, options.progress);
-  for (std::size_t f = 0; f < row.files.size(); ++f)
-    if (row.files[f].state != HashOutcome::State::untouched) return not_hashed(survey, f, row.files[f]);
-  return std::move(row.hashes);
 }
 
 }  // namespace
@@ -153,21 +135,16 @@ PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const Import
 
   Imported out;
   out.layers.resize(survey.files.size());
-  Hashing hashing;
-  if ((*possible)->v2) hashing = plan_hashing(survey, options, piece_length, description, out.layers);
+  const auto files = plan_hashing(survey, options, **possible, description, out.layers);
   if (options.progress != nullptr) {
     std::uint64_t total = (*possible)->v1 ? survey.bytes : 0;
-    for (const HashTask& task : hashing.tasks) total += task.length;
+    for (const LocalFile& file : files) total += (*possible)->v1 || !file.wanted ? 0 : file.present;
     options.progress->total_bytes.store(total, std::memory_order_relaxed);
   }
-  const auto outcomes = hash_files(**folder, hashing.tasks, piece_length, executor, options.progress);
-  PathResult<Bytes> v1_hashes;
-  if ((*possible)->v1) v1_hashes = hash_v1(**folder, survey, **possible, options, executor);
+  PieceHashes hashes = hash_pieces(**folder, **possible, files, executor, options.progress);
   if (options.progress != nullptr && options.progress->cancel.load())
     return fail_at(survey.folder, Code::cancelled, "the work was stopped");
-  if (!v1_hashes) return std::unexpected(v1_hashes.error());
-  description.v1_hashes = std::move(*v1_hashes);
-  if (auto ok = collect(survey, hashing, outcomes, piece_length, description, out.layers); !ok)
+  if (auto ok = collect(survey, **possible, files, hashes, description, out.layers); !ok)
     return std::unexpected(ok.error());
   auto content = make_content(description);
   if (!content) return std::unexpected(PathError{content.error(), survey.folder});

@@ -6,10 +6,9 @@
 #include <cstring>
 
 #include "dht/base/check.hpp"
-#include "storage/file_hasher.hpp"
 #include "storage/layout.hpp"
 #include "storage/merkle.hpp"
-#include "storage/row_hasher.hpp"
+#include "storage/piece_hasher.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -37,28 +36,8 @@ FileReport look_at(Folder& folder, const std::string& path, const ContentFile& f
   return {entry->stamp.size > file.length ? FileVerdict::too_long : FileVerdict::whole, 0, {}};
 }
 
-// What became of a file's pieces by the trees of v2; `hashed` of its roots were computed.
+// What became of a piece by one part of the content.
 enum class Judgement : std::uint8_t { bad, good, unknown };
-
-std::vector<Judgement> judge(const Content& content, const ContentFile& file, ByteView layer,
-                             std::span<const Sha256> roots, std::uint32_t hashed) {
-  const auto told = [](bool good) { return good ? Judgement::good : Judgement::bad; };
-  std::vector<Judgement> out(file.pieces, Judgement::bad);
-  if (file.pieces == 1) {
-    if (hashed == 1) out[0] = told(roots[0] == file.root);
-  } else if (!layer.empty()) {
-    SHOAL_CHECK(layer.size() == std::size_t{file.pieces} * 32);
-    for (std::uint32_t p = 0; p < hashed; ++p)
-      out[p] = told(std::memcmp(layer.data() + std::size_t{p} * 32, roots[p].data(), 32) == 0);
-  } else {
-    // Nothing tells of a single piece: v1 may.
-    const bool whole =
-        hashed == file.pieces &&
-        merkle::file_root(roots, merkle::shape_of(file.length, content.piece_length)) == file.root;
-    for (std::uint32_t p = 0; p < hashed; ++p) out[p] = whole ? Judgement::good : Judgement::unknown;
-  }
-  return out;
-}
 
 // What is found out of a content's files, and then of its pieces.
 struct Work {
@@ -96,59 +75,52 @@ void look_at_all(Work& work) {
   }
 }
 
-std::vector<HashTask> tree_tasks(const Work& work, std::vector<Sha256>& roots,
-                                 std::vector<std::uint32_t>& task_files) {
-  std::vector<HashTask> tasks;
-  roots.resize(work.content.pieces);
-  for (std::uint32_t f = 0; f < work.content.files.size(); ++f) {
-    const ContentFile& file = work.content.files[f];
-    if (!work.there[f]) continue;
-    tasks.push_back({work.paths[f], file.length, work.present(f), work.stamps[f],
-                     std::span{roots}.subspan(file.first_piece, file.pieces)});
-    task_files.push_back(f);
-  }
-  return tasks;
-}
-
-void judge_by_trees(Work& work, std::span<const HashTask> tasks, std::span<const std::uint32_t> task_files,
-                    std::span<const HashOutcome> outcomes) {
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    const ContentFile& file = work.content.files[task_files[t]];
-    if (outcomes[t].state == HashOutcome::State::failed) {
-      work.report.files[task_files[t]] = {FileVerdict::unreadable, file.pieces, outcomes[t].error};
-      continue;
-    }
-    const bool all = tasks[t].present == file.length;
-    std::uint32_t hashed =
-        all ? file.pieces : static_cast<std::uint32_t>(tasks[t].present / work.content.piece_length);
-    if (outcomes[t].state == HashOutcome::State::changed) hashed = 0;
-    const ByteView layer = work.layers.empty() ? ByteView{} : ByteView{work.layers[task_files[t]]};
-    const auto judged = judge(work.content, file, layer, tasks[t].roots, hashed);
-    std::ranges::copy(judged, work.by_trees.begin() + file.first_piece);
+// The pieces of a file by the trees of v2.
+void judge_by_tree(Work& work, std::uint32_t f, const PieceHashes& hashes) {
+  const ContentFile& file = work.content.files[f];
+  if (file.pieces == 0) return;
+  const auto told = [](bool good) { return good ? Judgement::good : Judgement::bad; };
+  const auto roots = std::span{hashes.roots}.subspan(file.first_piece, file.pieces);
+  const ByteView layer = work.layers.empty() ? ByteView{} : ByteView{work.layers[f]};
+  SHOAL_CHECK(layer.empty() || layer.size() == roots.size_bytes());
+  bool whole = true;
+  for (std::uint32_t p = 0; p < file.pieces; ++p) whole = whole && hashes.hashed.test(file.first_piece + p);
+  whole = whole &&
+          merkle::file_root(roots, merkle::shape_of(file.length, work.content.piece_length)) == file.root;
+  for (std::uint32_t p = 0; p < file.pieces; ++p) {
+    Judgement& judgement = work.by_trees[file.first_piece + p];
+    if (!hashes.hashed.test(file.first_piece + p))
+      judgement = Judgement::bad;
+    else if (whole || file.pieces == 1)
+      judgement = told(whole);
+    else if (!layer.empty())
+      judgement = told(std::memcmp(layer.data() + std::size_t{p} * 32, roots[p].data(), 32) == 0);
+    else
+      judgement = Judgement::unknown;  // nothing tells of a single piece: v1 may
   }
 }
 
-// Per piece, and what is wrong with a file.
-std::vector<Judgement> judge_by_row(Work& work, RowHashes& row) {
-  const Content& content = work.content;
+// The pieces by v1's hashes.
+std::vector<Judgement> judge_by_row(const Content& content, const PieceHashes& hashes) {
   std::vector<Judgement> out(content.pieces, Judgement::bad);
   for (std::uint32_t p = 0; p < content.pieces; ++p) {
     constexpr std::size_t size = Sha1{}.size();
-    const ByteView found = ByteView{row.hashes}.subspan(p * size, size);
-    if (row.hashed.test(p) && std::ranges::equal(found, content.v1_hash(p))) out[p] = Judgement::good;
+    const ByteView found = ByteView{hashes.v1}.subspan(p * size, size);
+    if (hashes.hashed.test(p) && std::ranges::equal(found, content.v1_hash(p))) out[p] = Judgement::good;
   }
-  for (std::uint32_t f = 0; f < content.files.size(); ++f) {
-    const HashOutcome& outcome = row.files[f];
-    if (outcome.state == HashOutcome::State::untouched) continue;
-    const ContentFile& file = content.files[f];
-    for (std::uint32_t p = file.first_piece; p < file.first_piece + file.pieces; ++p) {
-      out[p] = Judgement::bad;
-      row.hashed.reset(p);  // who changes meanwhile tells nothing of the content
-    }
+  return out;
+}
+
+// Who changes meanwhile, or cannot be read, tells nothing of the content.
+void set_aside(Work& work, PieceHashes& hashes) {
+  for (std::uint32_t f = 0; f < work.content.files.size(); ++f) {
+    const ContentFile& file = work.content.files[f];
+    const HashOutcome& outcome = hashes.files[f];
+    if (outcome.state == HashOutcome::State::fine) continue;
+    for (std::uint32_t p = 0; p < file.pieces; ++p) hashes.hashed.reset(file.first_piece + p);
     if (outcome.state == HashOutcome::State::failed)
       work.report.files[f] = {FileVerdict::unreadable, file.pieces, outcome.error};
   }
-  return out;
 }
 
 void count_good(Work& work, std::span<const Judgement> by_row, const Bitfield& in_row) {
@@ -193,28 +165,22 @@ PathResult<VerifyReport> verify_content(Vfs& vfs, const std::string& folder_path
   look_at_all(work);
   work.report.good = Bitfield{content.pieces};
   work.by_trees.assign(content.pieces, Judgement::bad);
-  std::vector<Sha256> roots;
-  std::vector<std::uint32_t> task_files;
-  std::vector<HashTask> tasks;
-  if (content.v2) tasks = tree_tasks(work, roots, task_files);
-  std::vector<RowFile> row_files;
+  std::vector<LocalFile> files;
   std::uint64_t total = 0;
-  for (const HashTask& task : tasks) total += task.to_hash(content.piece_length);
-  for (std::uint32_t f = 0; content.v1 && f < content.files.size(); ++f) {
-    row_files.push_back({work.there[f] ? std::string_view{work.paths[f]} : std::string_view{},
-                         work.present(f), work.stamps[f]});
-    total += work.present(f);
+  for (std::uint32_t f = 0; f < content.files.size(); ++f) {
+    files.push_back({work.there[f] ? std::string_view{work.paths[f]} : std::string_view{}, work.present(f),
+                     work.stamps[f]});
+    total += files.back().present;
   }
   if (progress != nullptr) progress->total_bytes.store(total, std::memory_order_relaxed);
-  const auto outcomes = hash_files(**folder, tasks, content.piece_length, executor, progress);
-  RowHashes row;
-  if (content.v1) row = hash_row(**folder, content, row_files, executor, progress);
+  PieceHashes hashes = hash_pieces(**folder, content, files, executor, progress);
   if (progress != nullptr && progress->cancel.load())
     return fail_at(folder_path, Code::cancelled, "the work was stopped");
-  judge_by_trees(work, tasks, task_files, outcomes);
+  set_aside(work, hashes);
+  for (std::uint32_t f = 0; content.v2 && f < content.files.size(); ++f) judge_by_tree(work, f, hashes);
   std::vector<Judgement> by_row;
-  if (content.v1) by_row = judge_by_row(work, row);
-  count_good(work, by_row, row.hashed);
+  if (content.v1) by_row = judge_by_row(content, hashes);
+  count_good(work, by_row, hashes.hashed);
   work.report.paths = std::move(work.paths);
   work.report.stamps = std::move(work.stamps);
   return std::move(work.report);

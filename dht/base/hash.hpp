@@ -1,5 +1,6 @@
-// SHA-1 and SHA-256: one message at a time (OpenSSL), or many at once (ipsec-mb's multi-buffer jobs where the
-// processor has them, OpenSSL elsewhere). Both paths give the same bytes and are tested against each other.
+// SHA-1 and SHA-256: one message at a time (OpenSSL), or SHA-256 of many at once (ipsec-mb's multi-buffer
+// jobs where the processor has them, OpenSSL elsewhere). Both paths give the same bytes and are tested
+// against each other. SHA-1 of many long messages at once: sha1_lanes.hpp.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ using Sha256 = ByteArray<32>;
 [[nodiscard]] Sha256 sha256(ByteView message);
 [[nodiscard]] Sha256 sha256_pair(const Sha256& left, const Sha256& right);  // of the 64 bytes left || right
 
-// Incremental SHA-1, for pieces of v1 contents that span blocks.
+// Incremental SHA-1.
 class Sha1Stream {
  public:
   Sha1Stream();
@@ -31,12 +32,12 @@ class Sha1Stream {
   void* context_;
 };
 
-// `best`: what is fastest here for the messages at hand. `portable`: OpenSSL alone. `multi_buffer`: ipsec-mb
-// for every message it can take even where that is slower, so that tests and benchmarks reach it; OpenSSL
-// where it is absent.
+// `best`: what is fastest here for the messages at hand. `portable`: OpenSSL alone. `multi_buffer`: many
+// messages side by side even where that is slower, as far as the processor can, so that tests and benchmarks
+// reach it.
 enum class HashPath : std::uint8_t { best, portable, multi_buffer };
 
-// Hashes many independent messages at once. One object a thread; not thread safe.
+// SHA-256 of many independent messages at once. One object a thread; not thread safe.
 class BlockHasher {
  public:
   explicit BlockHasher(HashPath path = HashPath::best);
@@ -47,7 +48,6 @@ class BlockHasher {
   // digests[i] = hash of messages[i]; the two spans have the same size. The messages may have different
   // lengths.
   void sha256(std::span<const ByteView> messages, std::span<Sha256> digests);
-  void sha1(std::span<const ByteView> messages, std::span<Sha1> digests);
   [[nodiscard]] bool multi_buffer() const;
   [[nodiscard]] const char* name() const;  // which implementation works, for reports
 

@@ -349,6 +349,24 @@ TEST(Importer, CanBeStopped) {
   EXPECT_LE(reads, 6);
 }
 
+TEST(Importer, AHybridIsReadOnce) {
+  const TempFolder temp;
+  temp.file("s/a", pattern(300'000));
+  temp.file("s/b", pattern(70'000));
+  int reads = 0;
+  WatchedVfs vfs{[&](const std::string& what) -> Result<void> {
+    if (what.starts_with("read ")) ++reads;
+    return {};
+  }};
+  HashProgress progress;
+  const ImportOptions options{
+      .salt = {}, .format = Format::hybrid, .piece_length = 65536, .progress = &progress};
+  ASSERT_TRUE(import_with(vfs, {temp.path("s")}, options));
+  EXPECT_EQ(reads, 19 + 5);  // blocks
+  EXPECT_EQ(progress.done_bytes.load(), 370'000U);
+  EXPECT_EQ(progress.total_bytes.load(), 370'000U);
+}
+
 TEST(Importer, BoundsAreJudgedBeforeAnythingIsHashed) {
   const TempFolder temp;
   std::string deep = "deep";
