@@ -130,13 +130,14 @@ struct Host::State {
   bool ticked = false;  // the last input was a tick
   bool in_turn = false;
   std::vector<swarm::Output> outputs;
-  std::deque<swarm::Input> waiting;  // commands given during a turn
+  std::deque<swarm::Input> waiting;  // commands given, and jobs done, during a turn
   swarm::CommandId last_command = 0;
   std::function<void()> on_closed;
   SteadyPoint close_deadline;
-  std::deque<std::pair<storage::JobId, storage::Job>> jobs_waiting;  // the pool's queue is full
+  std::deque<storage::DiskPool::Item> jobs_waiting;  // until the end of the batch, or until the pool has room
   std::vector<storage::DiskPool::Completion> completions;
   std::shared_ptr<int> life = std::make_shared<int>();
+  storage::Disk* files = nullptr;
   std::optional<storage::DiskPool> disk;  // last: its workers post to the others
 
   State(Reactor& r, HostConfig&& c, OnAnswer&& answer)
@@ -192,6 +193,7 @@ void Host::State::start(net::Bound&& bound, storage::Disk& target) {
   std::vector<Interface> lan;
   if (wanted.lan_discovery) lan = lan_interfaces(interfaces, config.address);
   wanted.lan_discovery = !lan.empty();
+  files = &target;
   disk.emplace(target, storage::DiskPool::Options{.workers = config.disk_workers, .queue = 1024},
                [this, gone = std::weak_ptr{life}] {
                  boost::asio::post(io, [this, gone] {
@@ -233,6 +235,7 @@ void Host::State::settle() {
     streams.flush();
     if (streams.inputs().empty()) break;
   }
+  if (!jobs_waiting.empty()) disk->submit(jobs_waiting);
   arm();
   check_closed();
 }
@@ -252,19 +255,23 @@ void Host::State::arm() {
   });
 }
 
-// The pool's queue is bounded. The session bounds what it asks for by bytes; what goes beyond the queue waits
-// here.
+// What needs no waiting is done at once: the block goes on its way while it is in this processor's cache, and
+// nobody is woken for it. Other jobs go to the pool together, so that it can do them together; but a worker
+// is not kept waiting for more than it takes at once. The pool's queue is bounded: the session bounds what it
+// asks for by bytes, and what goes beyond the queue waits here.
 void Host::State::perform(swarm::DiskJob& out) {
-  if (!jobs_waiting.empty() || !disk->try_submit(out.job, out.what))
-    jobs_waiting.emplace_back(out.job, std::move(out.what));
+  if (auto done = files->run_now(out.what)) {
+    waiting.push_back(swarm::DiskDone{out.job, std::move(*done)});
+    return;
+  }
+  jobs_waiting.push_back({out.job, std::move(out.what)});
+  if (jobs_waiting.size() == storage::Disk::max_batch) disk->submit(jobs_waiting);
 }
 
 void Host::State::drain_disk() {
   completions.clear();
   disk->drain(completions);
   for (auto& [job, done] : completions) turn(swarm::DiskDone{job, std::move(done)});
-  while (!jobs_waiting.empty() && disk->try_submit(jobs_waiting.front().first, jobs_waiting.front().second))
-    jobs_waiting.pop_front();
   settle();
 }
 

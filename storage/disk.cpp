@@ -1,5 +1,5 @@
 // Disk: the hub. Which job goes where, slots and their locks, and the jobs that only talk to the catalog. The
-// work is in disk_attach, disk_io, disk_commit, disk_files.
+// work is in disk_attach, disk_read, disk_write, disk_hash, disk_commit, disk_files.
 #include "storage/disk.hpp"
 
 #include <algorithm>
@@ -23,24 +23,31 @@ Done Disk::run(Job job, Worker& worker) {
 
 void Disk::run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker) {
   SHOAL_CHECK(jobs.size() == done.size());
-  const auto is_write = [](const Job& job) { return std::holds_alternative<WriteJob>(job); };
-  for (std::size_t at = 0; at < jobs.size();) {
+  const auto run_of = [&]<class Kind>(std::size_t at, std::in_place_type_t<Kind>) {
     std::size_t count = 0;
-    while (count < max_batch && at + count < jobs.size() && is_write(jobs[at + count])) ++count;
-    if (count > 0) {
-      write_blocks(jobs.subspan(at, count), done.subspan(at, count), worker);
-      at += count;
-      continue;
+    while (count < max_batch && at + count < jobs.size() && std::holds_alternative<Kind>(jobs[at + count]))
+      ++count;
+    return count;
+  };
+  for (std::size_t at = 0; at < jobs.size();) {
+    if (const std::size_t writes = run_of(at, std::in_place_type<WriteJob>); writes > 0) {
+      write_blocks(jobs.subspan(at, writes), done.subspan(at, writes), worker);
+      at += writes;
+    } else if (const std::size_t reads = run_of(at, std::in_place_type<ReadJob>); reads > 0) {
+      read_blocks(jobs.subspan(at, reads), done.subspan(at, reads), worker);
+      at += reads;
+    } else {
+      done[at] = std::visit(
+          [&](auto& job) -> Done {
+            using Kind = std::remove_reference_t<decltype(job)>;
+            if constexpr (std::is_same_v<Kind, WriteJob> || std::is_same_v<Kind, ReadJob>)
+              return failed(detached);  // not reached: these went the other ways
+            else
+              return perform(job, worker);
+          },
+          jobs[at]);
+      ++at;
     }
-    done[at] = std::visit(
-        [&](auto& job) -> Done {
-          if constexpr (std::is_same_v<std::remove_reference_t<decltype(job)>, WriteJob>)
-            return failed(detached);  // not reached: writes went the other way
-          else
-            return perform(job, worker);
-        },
-        jobs[at]);
-    ++at;
   }
 }
 

@@ -55,14 +55,22 @@ class Disk {
     std::uint64_t offset = 0;  // in the file
     ByteView bytes;
   };
+  // A part of a block to be read, as it lies in one file.
+  struct ReadPart {
+    std::size_t item = 0;  // of the batch
+    std::uint32_t file = 0;
+    std::uint64_t offset = 0;  // in the file
+    MutableBytes into;
+  };
   // What a worker keeps for itself between jobs. One a thread.
   struct Worker {
     BlockHasher hasher;
     Sha1Stream stream;
     Bytes scratch;
     std::vector<WritePart> parts;
+    std::vector<ReadPart> reads;
   };
-  // Write jobs that run_batch hashes at once: as many as the multi-buffer hasher has lanes.
+  // Read or write jobs that run_batch takes at once: as many as the multi-buffer hasher has lanes.
   static constexpr std::size_t max_batch = 16;
 
   // All must outlive it. `gate` guards this object alone; the catalog has its own.
@@ -74,8 +82,11 @@ class Disk {
   // Runs one job to its end; a failure is in the result.
   [[nodiscard]] Done run(Job job, Worker& worker);
   // done[i] is what came of jobs[i]; the spans have the same size. Blocks to write are hashed together, at
-  // most max_batch at once, and neighbours on the disk go there in one call.
+  // most max_batch at once, and neighbours on the disk are read and written in one call.
   void run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker);
+  // Does at once what needs no waiting: a read of bytes that are in memory, from a file that is open. For a
+  // thread that must not wait for a disk. nullopt: run it elsewhere, it is as it was.
+  [[nodiscard]] std::optional<Done> run_now(Job& job);
 
  private:
   using SlotPtr = std::shared_ptr<Slot>;
@@ -93,7 +104,6 @@ class Disk {
   [[nodiscard]] Done perform(LoadJob& job, Worker& worker);
   [[nodiscard]] Done perform(AttachJob& job, Worker& worker);
   [[nodiscard]] Done perform(SaveLayersJob& job, Worker& worker);
-  [[nodiscard]] Done perform(ReadJob& job, Worker& worker);
   [[nodiscard]] Done perform(HashJob& job, Worker& worker);
   [[nodiscard]] Done perform(CommitJob& job, Worker& worker);
   [[nodiscard]] Done perform(DetachJob& job, Worker& worker);
@@ -108,15 +118,17 @@ class Disk {
   [[nodiscard]] Fault file_changed(Slot& slot, std::uint32_t file, const FileStamp& expected);
   [[nodiscard]] Result<void> settle_forgotten(Slot& slot, std::uint32_t file);
 
-  // disk_io.cpp: blocks and pieces
+  // disk_read.cpp, disk_write.cpp: blocks
+  struct ReadItem;
+  void read_blocks(std::span<Job> jobs, std::span<Done> done, Worker& worker);
+  [[nodiscard]] bool prepare_read(ReadItem& item, std::size_t index, std::vector<ReadPart>& parts);
+  [[nodiscard]] Outcome<void> read_run(std::span<ReadItem> items, std::span<const ReadPart> run);
   struct WriteBatch;
   void write_blocks(std::span<Job> jobs, std::span<Done> done, Worker& worker);
   void check_writes(WriteBatch& batch);
   void mark_first_writes(WriteBatch& batch);
   void write_runs(WriteBatch& batch, std::vector<WritePart>& parts);
   [[nodiscard]] bool keeps(Slot& slot, std::uint32_t file);
-  [[nodiscard]] Outcome<void> read_extent(Slot& slot, std::uint32_t piece, const Extent& extent,
-                                          MutableBytes into);
   // disk_hash.cpp: pieces as they lie there
   struct PieceFile;
   using PieceFiles = std::vector<PieceFile>;

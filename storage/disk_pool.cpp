@@ -43,17 +43,24 @@ void DiskPool::shut_down() {
   threads_.clear();
 }
 
-bool DiskPool::try_submit(JobId id, Job& job) {
-  Lane& lane = is_slow(job) ? slow_ : quick_;
+void DiskPool::submit(std::deque<Item>& jobs) {
+  std::size_t quick = 0, slow = 0;
   {
     const std::lock_guard hold{mutex_};
     SHOAL_CHECK(!closing_);
-    if (lane.waiting.size() >= options_.queue) return false;
-    lane.waiting.push_back({id, std::move(job)});
-    outstanding_.fetch_add(1, std::memory_order_relaxed);
+    while (!jobs.empty()) {
+      const bool waits = is_slow(jobs.front().job);
+      Lane& lane = waits ? slow_ : quick_;
+      if (lane.waiting.size() >= options_.queue) break;
+      lane.waiting.push_back(std::move(jobs.front()));
+      jobs.pop_front();
+      ++(waits ? slow : quick);
+    }
+    outstanding_.fetch_add(quick + slow, std::memory_order_relaxed);
   }
-  lane.changed.notify_one();
-  return true;
+  if (quick > 1) quick_.changed.notify_all();
+  if (quick == 1) quick_.changed.notify_one();
+  if (slow > 0) slow_.changed.notify_one();
 }
 
 void DiskPool::drain(std::vector<Completion>& out) {
@@ -79,31 +86,41 @@ void DiskPool::deliver(std::vector<Completion>& finished) {
   if (first) notify_();
 }
 
-// Takes the job that waits longest and, if it is a write, those writes that follow it at once.
+// The job that waits longest and, if it is a read or a write, its share of those of its kind that follow it
+// at once: the other workers are to have some, too.
+void DiskPool::take(Lane& lane, std::vector<Item>& into) const {
+  const std::size_t workers = threads_.size() > 1 ? threads_.size() - 1 : 1;
+  const std::size_t share = std::min(Disk::max_batch, (lane.waiting.size() + workers - 1) / workers);
+  const std::size_t kind = lane.waiting.front().job.index();
+  const bool together = std::holds_alternative<WriteJob>(lane.waiting.front().job) ||
+                        std::holds_alternative<ReadJob>(lane.waiting.front().job);
+  do {
+    into.push_back(std::move(lane.waiting.front()));
+    lane.waiting.pop_front();
+  } while (together && into.size() < share && !lane.waiting.empty() &&
+           lane.waiting.front().job.index() == kind);
+}
+
 void DiskPool::work(Lane& lane) {
   Disk::Worker worker;
-  std::vector<JobId> ids;
+  std::vector<Item> taken;
   std::vector<Job> jobs;
   std::vector<Done> done;
   std::vector<Completion> finished;
   for (;;) {
-    ids.clear();
-    jobs.clear();
+    taken.clear();
     {
       std::unique_lock hold{mutex_};
       lane.changed.wait(hold, [&] { return closing_ || !lane.waiting.empty(); });
       if (lane.waiting.empty()) return;  // closing, and nothing is left
-      do {
-        ids.push_back(lane.waiting.front().id);
-        jobs.push_back(std::move(lane.waiting.front().job));
-        lane.waiting.pop_front();
-      } while (jobs.size() < Disk::max_batch && std::holds_alternative<WriteJob>(jobs.back()) &&
-               !lane.waiting.empty() && std::holds_alternative<WriteJob>(lane.waiting.front().job));
+      take(lane, taken);
     }
+    jobs.clear();
+    for (Item& item : taken) jobs.push_back(std::move(item.job));
     done.clear();
     done.resize(jobs.size());
     disk_.run_batch(jobs, done, worker);
-    for (std::size_t i = 0; i < done.size(); ++i) finished.emplace_back(ids[i], std::move(done[i]));
+    for (std::size_t i = 0; i < done.size(); ++i) finished.emplace_back(taken[i].id, std::move(done[i]));
     deliver(finished);
   }
 }

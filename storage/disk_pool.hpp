@@ -1,8 +1,8 @@
 // DiskPool: the threads that run disk jobs, and the two crossings to them: a bounded queue of jobs in, a
 // mailbox of completions out. The only file of storage with threads. It knows nothing of what a job does,
-// but for three facts: writes that wait together are hashed together; commits and other work that waits for
-// the disk rather than for a processor has a thread of its own, so that an fsync holds up no transfer; and
-// jobs of each of the two queues start in the order in which they came.
+// but for three facts: reads, and writes, that wait together are done together; commits and other work that
+// waits for the disk rather than for a processor has a thread of its own, so that an fsync holds up no
+// transfer; and jobs of each of the two queues start in the order in which they came.
 #pragma once
 
 #include <atomic>
@@ -25,6 +25,7 @@ namespace shoal::storage {
 class MutexGate final : public Gate {
  public:
   void lock() override { mutex_.lock(); }
+  [[nodiscard]] bool try_lock() override { return mutex_.try_lock(); }
   void unlock() override { mutex_.unlock(); }
 
  private:
@@ -49,8 +50,12 @@ class DiskPool {
   DiskPool(const DiskPool&) = delete;
   DiskPool& operator=(const DiskPool&) = delete;
 
-  // False where the queue is full; the job is untouched then.
-  [[nodiscard]] bool try_submit(JobId id, Job& job);
+  struct Item {
+    JobId id = 0;
+    Job job;
+  };
+  // Takes from the front of `jobs` as many as there is room for.
+  void submit(std::deque<Item>& jobs);
   // Moves all completions to the end of `out`, in the order in which they came.
   void drain(std::vector<Completion>& out);
   // Finishes what is queued; no submit afterwards. drain() still gives the rest.
@@ -59,15 +64,12 @@ class DiskPool {
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.load(std::memory_order_relaxed); }
 
  private:
-  struct Item {
-    JobId id = 0;
-    Job job;
-  };
   struct Lane {  // a queue and those who wait at it
     std::deque<Item> waiting;
     std::condition_variable changed;
   };
   void work(Lane& lane);
+  void take(Lane& lane, std::vector<Item>& into) const;
   void deliver(std::vector<Completion>& finished);
 
   Disk& disk_;

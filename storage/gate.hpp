@@ -7,11 +7,13 @@ namespace shoal::storage {
 struct Gate {
   virtual ~Gate() = default;
   virtual void lock() = 0;  // not recursive
+  [[nodiscard]] virtual bool try_lock() = 0;
   virtual void unlock() = 0;
 };
 
 struct OpenGate final : Gate {
   void lock() override {}
+  [[nodiscard]] bool try_lock() override { return true; }
   void unlock() override {}
 };
 

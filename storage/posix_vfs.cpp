@@ -1,4 +1,4 @@
-// The POSIX file system (posix_vfs.hpp). Sources: openat2(2), renameat2(2), fdatasync(2).
+// The POSIX file system (posix_vfs.hpp). Sources: openat2(2), renameat2(2).
 //
 // How a path is kept inside its root. Kernel: openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, in one
 // step, so no rename of a folder in between can move us out. Walk: one openat with O_NOFOLLOW a component;
@@ -8,18 +8,13 @@
 //
 // Things planted in our way: O_NONBLOCK makes a FIFO or device return at once, and only regular files are
 // taken.
-//
-// A failed fdatasync leaves pages that Linux calls clean although the disk lacks them; they are dropped from
-// the cache, so that hashing again reads what the disk really has.
 #include "storage/posix_vfs.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <limits>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,50 +22,21 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "dht/base/check.hpp"
+#include "storage/posix_file.hpp"
 
 namespace shoal::storage {
 namespace {
 
 // RESOLVE_BENEATH gives EAGAIN when a rename raced with it (openat2(2)); so many times in a row is an attack.
 constexpr int resolve_rounds = 1000;
-constexpr std::size_t gather_parts = 16;  // spans of one pwritev; Disk::max_batch
-
-std::unexpected<Error> os_fail(int os_errno) { return std::unexpected(error_of(os_errno)); }
 
 // Of calls that make a name; there EINVAL means the name (open(2), mkdir(2), rename(2)).
 std::unexpected<Error> name_fail(int os_errno) {
   if (os_errno != EINVAL) return os_fail(os_errno);
   return fail(Code::unsupported, "the file system does not take this name", os_errno);
-}
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool valid() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_ = -1;
-};
-
-FileStamp stamp_of(const struct stat& seen) {
-  return {static_cast<std::uint64_t>(seen.st_size),
-          std::int64_t{seen.st_mtim.tv_sec} * 1'000'000'000 + seen.st_mtim.tv_nsec,
-          static_cast<std::uint64_t>(seen.st_ino)};
 }
 
 Entry entry_of(const struct stat& seen) {
@@ -83,103 +49,6 @@ Entry entry_of(const struct stat& seen) {
   out.stamp = stamp_of(seen);
   return out;
 }
-
-Result<off_t> offset_of(std::uint64_t offset, std::size_t size) {
-  constexpr auto limit = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
-  if (offset > limit || size > limit - offset)
-    return fail(Code::too_large, "the file would be too large", EFBIG);
-  return static_cast<off_t>(offset);
-}
-
-class PosixFile final : public File {
- public:
-  explicit PosixFile(Descriptor fd) : fd_(std::move(fd)) {}
-
-  Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
-    if (auto start = offset_of(offset, out.size()); !start) return std::unexpected(start.error());
-    std::size_t done = 0;
-    while (done < out.size()) {
-      const ssize_t got =
-          ::pread(fd_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return os_fail(errno);
-      if (got == 0) break;
-      done += static_cast<std::size_t>(got);
-    }
-    return done;
-  }
-
-  Result<void> write_at(std::uint64_t offset, ByteView bytes) override {
-    if (auto start = offset_of(offset, bytes.size()); !start) return std::unexpected(start.error());
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t put =
-          ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return os_fail(errno);
-      if (put == 0) return os_fail(ENOSPC);  // no progress and no reason: do not spin
-      done += static_cast<std::size_t>(put);
-    }
-    return {};
-  }
-
-  // A short write is finished span by span: it is rare, and then speed does not matter.
-  Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> parts) override {
-    while (!parts.empty()) {
-      std::array<iovec, gather_parts> vectors;
-      const std::size_t count = std::min(parts.size(), vectors.size());
-      std::size_t total = 0;
-      for (std::size_t i = 0; i < count; ++i) {
-        vectors[i] = {const_cast<std::uint8_t*>(parts[i].data()), parts[i].size()};
-        total += parts[i].size();
-      }
-      if (auto start = offset_of(offset, total); !start) return std::unexpected(start.error());
-      ssize_t put = 0;
-      do put = ::pwritev(fd_.get(), vectors.data(), static_cast<int>(count), static_cast<off_t>(offset));
-      while (put < 0 && errno == EINTR);
-      if (put < 0) return os_fail(errno);
-      if (static_cast<std::size_t>(put) != total) return File::write_gather(offset, parts);
-      offset += total;
-      parts = parts.subspan(count);
-    }
-    return {};
-  }
-
-  Result<void> resize(std::uint64_t size) override {
-    const auto length = offset_of(size, 0);
-    if (!length) return std::unexpected(length.error());
-    while (::ftruncate(fd_.get(), *length) != 0)
-      if (errno != EINTR) return os_fail(errno);
-    return {};
-  }
-
-  Result<void> sync() override {
-    while (::fdatasync(fd_.get()) != 0) {
-      if (errno == EINTR) continue;
-      const int failed = errno;
-      ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
-      return os_fail(failed);
-    }
-    return {};
-  }
-
-  Result<FileStamp> stamp() override {
-    struct stat seen{};
-    if (::fstat(fd_.get(), &seen) != 0) return os_fail(errno);
-    return stamp_of(seen);
-  }
-
-  Result<void> set_executable() override {
-    struct stat seen{};
-    if (::fstat(fd_.get(), &seen) != 0) return os_fail(errno);
-    const mode_t mode = (seen.st_mode & 07777) | ((seen.st_mode & 0444) >> 2);  // for whoever may read
-    if (::fchmod(fd_.get(), mode) != 0) return os_fail(errno);
-    return {};
-  }
-
- private:
-  Descriptor fd_;
-};
 
 struct Parent {
   Descriptor owned;
@@ -229,7 +98,7 @@ class PosixFolder final : public Folder {
     if (S_ISDIR(seen.st_mode)) return fail(Code::exists, "a folder lies where a file should be", EISDIR);
     if (!S_ISREG(seen.st_mode)) return fail(Code::unsafe, "what lies there is no regular file");
     if (seen.st_dev != device_) crossed_.store(true, std::memory_order_relaxed);
-    return std::make_unique<PosixFile>(std::move(*fd));
+    return posix_file(std::move(*fd));
   }
 
   Result<void> make_folders(std::string_view path) override {

@@ -50,6 +50,25 @@ class File {
   virtual ~File() = default;
   // Reads out.size() bytes at the offset; fewer only at the end of the file. Returns the count.
   [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) = 0;
+  // The same of what is in memory, for callers that may not wait for a disk: Code::busy where some of it is
+  // not, or where that cannot be told.
+  [[nodiscard]] virtual Result<std::size_t> read_cached(std::uint64_t offset, MutableBytes out) {
+    static_cast<void>(offset);
+    static_cast<void>(out);
+    return fail(Code::busy, "it may have to be read from the disk");
+  }
+  // Into several spans one after the other from `offset` on; one system call where there is one for it.
+  [[nodiscard]] virtual Result<std::size_t> read_scatter(std::uint64_t offset,
+                                                         std::span<const MutableBytes> parts) {
+    std::size_t done = 0;
+    for (const MutableBytes part : parts) {
+      const auto got = read_at(offset + done, part);
+      if (!got) return got;
+      done += *got;
+      if (*got < part.size()) break;
+    }
+    return done;
+  }
   [[nodiscard]] virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;  // all or an error
   // Several spans one after the other from `offset` on; one system call where there is one for it.
   [[nodiscard]] virtual Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> parts) {

@@ -257,6 +257,8 @@ class Child:
                  stored=alert.num_success)
         elif isinstance(alert, (lt.dht_immutable_item_alert, lt.dht_mutable_item_alert)):
             self._item(number, alert)
+        elif isinstance(alert, lt.torrent_finished_alert):
+            emit("finished", session=number, torrent=self.torrents.index(alert.handle))
         elif isinstance(alert, lt.peer_log_alert):
             emit("peer_log", session=number, host=alert.endpoint[0], port=alert.endpoint[1], text=alert.message())
         elif isinstance(alert, lt.dht_pkt_alert):

@@ -37,7 +37,9 @@ class PoolTest : public testing::Test {
   }
   JobId submit(DiskPool& pool, Job job) {
     const JobId id = next_++;
-    while (!pool.try_submit(id, job)) collect(pool);
+    std::deque<DiskPool::Item> one;
+    one.push_back({id, std::move(job)});
+    for (pool.submit(one); !one.empty(); pool.submit(one)) collect(pool);
     return id;
   }
   // Waits for at least one notice, and takes what is there.
@@ -144,14 +146,14 @@ TEST_F(PoolTest, AFullQueueRefusesAndLeavesTheJob) {
   std::vector<JobId> ids;
   for (std::uint32_t round = 0; round < 50; ++round)
     for (std::uint32_t block = 0; block < 64; ++block) {
-      Job job = fixture::write_job(made, 0, block);
-      const JobId id = next_++;
-      while (!workers->try_submit(id, job)) {
+      ids.push_back(next_++);
+      std::deque<DiskPool::Item> one;
+      one.push_back({ids.back(), fixture::write_job(made, 0, block)});
+      for (workers->submit(one); !one.empty(); workers->submit(one)) {
         ++refused;
-        ASSERT_EQ(std::get<WriteJob>(job).bytes.size(), block_bytes);
+        ASSERT_EQ(std::get<WriteJob>(one.front().job).bytes.size(), block_bytes);
         collect(*workers);
       }
-      ids.push_back(id);
     }
   for (const JobId id : ids) ASSERT_TRUE(wait(*workers, id));
   EXPECT_GT(refused, 0);

@@ -49,8 +49,8 @@ class TempFolder {
   std::string path_;
 };
 
-// Called before each open, read or list, with "open PATH", "read PATH", "list PATH"; an error stands for the
-// operation's own.
+// Called before each open, read or list, with "open PATH", "read PATH", "cached PATH" (a read of what is in
+// memory), "list PATH"; an error stands for the operation's own.
 using Meanwhile = std::function<Result<void>(const std::string& what)>;
 
 class WatchedFile final : public File {
@@ -59,6 +59,10 @@ class WatchedFile final : public File {
       : file_(std::move(file)), path_(std::move(path)), meanwhile_(meanwhile) {}
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
     if (auto ok = meanwhile_("read " + path_); !ok) return std::unexpected(ok.error());
+    return file_->read_at(offset, out);
+  }
+  Result<std::size_t> read_cached(std::uint64_t offset, MutableBytes out) override {
+    if (auto ok = meanwhile_("cached " + path_); !ok) return std::unexpected(ok.error());
     return file_->read_at(offset, out);
   }
   Result<void> write_at(std::uint64_t offset, ByteView bytes) override {

@@ -94,6 +94,39 @@ TEST_P(PosixVfsTest, MoreSpansThanOneCallTakes) {
   EXPECT_EQ(read_text(real("f")), std::string(3, '\0') + expected);
 }
 
+TEST_P(PosixVfsTest, ReadsIntoSeveralSpans) {
+  temp_.file("root/f", as_bytes(std::string(40, 'a') + std::string(40, 'b') + std::string(40, 'c')));
+  auto file = root_->open("f", OpenMode::read);
+  ASSERT_TRUE(file);
+  std::vector<Bytes> pieces(25, Bytes(4));
+  std::vector<MutableBytes> parts(pieces.begin(), pieces.end());
+  ASSERT_EQ((*file)->read_scatter(10, parts), 100U);
+  std::string read;
+  for (const Bytes& piece : pieces) read += as_text(piece);
+  EXPECT_EQ(read, std::string(30, 'a') + std::string(40, 'b') + std::string(30, 'c'));
+  EXPECT_EQ((*file)->read_scatter(60, parts), 60U) << "as far as the file goes";
+  EXPECT_EQ(as_text(pieces[5]), "cccc");
+  EXPECT_EQ((*file)->read_scatter(120, parts), 0U);
+  EXPECT_EQ((*file)->read_scatter(std::uint64_t{1} << 63, parts).error().code, Code::too_large);
+}
+
+// What was just written is in memory; where the file system cannot say so, nobody waits for it.
+TEST_P(PosixVfsTest, ReadsWhatIsInMemory) {
+  temp_.file("root/f", as_bytes("hello"));
+  auto file = root_->open("f", OpenMode::read);
+  ASSERT_TRUE(file);
+  Bytes out(5);
+  if (const auto got = (*file)->read_cached(0, out)) {
+    EXPECT_EQ(*got, 5U);
+    EXPECT_EQ(as_text(out), "hello");
+  } else {
+    EXPECT_EQ(got.error().code, Code::busy);
+  }
+  Bytes more(6);
+  const auto beyond = (*file)->read_cached(0, more);
+  EXPECT_TRUE(beyond ? *beyond == 5 : beyond.error().code == Code::busy);
+}
+
 TEST_P(PosixVfsTest, ModesSayWhatMustExist) {
   EXPECT_EQ(open_code("f", OpenMode::read), Code::not_found);
   EXPECT_EQ(open_code("f", OpenMode::write), Code::not_found);

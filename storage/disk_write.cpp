@@ -1,8 +1,5 @@
-// Disk: reading and writing payload. No gate is held meanwhile.
-//
-// A read of a finished file asks for its stamp after the bytes were read: a change that came before the end
-// of the read shows in it. A block of v1 may lie in several files and in padding, which is zeros and is
-// nowhere.
+// Disk: writing blocks. No gate is held meanwhile. A block of v1 may lie in several files and in padding,
+// which is nowhere.
 #include <algorithm>
 #include <array>
 #include <tuple>
@@ -12,64 +9,6 @@
 #include "storage/disk_slot.hpp"
 
 namespace shoal::storage {
-
-// ---- reading
-
-Done Disk::perform(ReadJob& job, Worker&) {
-  const SlotPtr slot = slot_of(job.slot);
-  if (!slot) return failed(detached, std::move(job.into));
-  const Content& content = *slot->content;
-  const std::uint32_t size = job.piece >= content.pieces ? 0 : content.readable_bytes(job.piece);
-  if (job.begin > size || job.length > size - job.begin) return failed(out_of_range, std::move(job.into));
-  job.into.clear();
-  SHOAL_CHECK(job.into.room() >= std::size_t{job.lead} + job.length);
-  job.into.extend(std::size_t{job.lead} + job.length);
-  const MutableBytes into = job.into.span().subspan(job.lead);
-  std::uint32_t next = job.begin;
-  Outcome<void> read;
-  const auto pad_to = [&](std::uint32_t place) {
-    std::fill_n(into.begin() + (next - job.begin), place - next, std::uint8_t{0});
-    next = place;
-  };
-  content.visit_extents(job.piece, job.begin, job.length, [&](const Extent& extent) {
-    if (!read) return;
-    pad_to(extent.begin);
-    read = read_extent(*slot, job.piece, extent, into.subspan(extent.begin - job.begin, extent.length));
-    next += extent.length;
-  });
-  if (!read) return failed(std::move(read.error()), std::move(job.into));
-  pad_to(job.begin + job.length);
-  return ReadDone{std::move(job.into)};
-}
-
-Disk::Outcome<void> Disk::read_extent(Slot& slot, std::uint32_t piece, const Extent& extent,
-                                      MutableBytes into) {
-  auto lease = acquire(slot, extent.file, Access::read);
-  if (!lease) return std::unexpected(std::move(lease.error()));
-  const bool final = lease->state.place == DiskFile::Place::final;
-  FileStamp expected = lease->state.stamp;
-  if (lease->state.changed) {
-    bool verified = false;
-    {
-      GateHold hold{gate_};
-      verified = lease->recheck.has_value() && slot.have.test(piece);
-    }
-    if (!verified) return std::unexpected(slot.fault(altered_file, extent.file));
-    expected = *lease->recheck;
-  }
-  const auto got = lease->file().read_at(extent.offset, into);
-  if (!got) return std::unexpected(slot.fault(got.error(), extent.file));
-  if (final) {
-    const auto stamp = lease->file().stamp();
-    if (!stamp) return std::unexpected(slot.fault(stamp.error(), extent.file));
-    if (*stamp != expected) return std::unexpected(file_changed(slot, extent.file, expected));
-  }
-  if (*got != into.size())
-    return std::unexpected(slot.fault({Code::mismatch, "the file is shorter than it was"}, extent.file));
-  return {};
-}
-
-// ---- writing
 
 // Up to max_batch write jobs on their way to the disk.
 struct Disk::WriteBatch {
