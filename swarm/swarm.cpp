@@ -71,6 +71,7 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
   announce(turn);
   if (!is_private()) turn.overlays.bootstrap(turn.now, open_.hints);
   look_up(turn);
+  find_peers(turn);
   if (content_) return;
   // Who dialled us while the disk was asked has greeted us already.
   peers_.for_each([&](PeerHandle handle, Peer& peer) {

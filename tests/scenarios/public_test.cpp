@@ -64,6 +64,24 @@ TEST_P(PublicContent, GoesFromOneToTheOtherInBitTorrentsDialectAlone) {
   EXPECT_TRUE(world.stop(getter) && world.stop(sharer));
 }
 
+// Somebody waits who named an address: it is dialled before the DHT has said anything.
+TEST_P(PublicContent, IsAskedForAtOnceWhereTheUserSaid) {
+  for (const Obfuscation mse : {Obfuscation::off, Obfuscation::require}) {
+    World world{6};
+    const MachineId sharer = start(world, bittorrent_alone(mse));
+    const auto content = offer(world, sharer, folder, GetParam());
+    ASSERT_TRUE(content);
+    MachineConfig known = bittorrent_alone(mse);
+    known.bootstrap = {world.endpoint(sharer)};
+    const MachineId getter = start(world, known);
+    world.run_for(1s);
+    const Instant asked = world.now();
+    world.open(getter, named(content->id, {world.endpoint(sharer)}));
+    EXPECT_TRUE(world.run_until([&] { return world.told(getter, content->id, What::metadata).has_value(); }, 30s));
+    EXPECT_LT(world.now() - asked, 1s);
+  }
+}
+
 // A magnet link may name a hybrid by v1's hash, or by v2's cut short.
 TEST_P(PublicContent, IsTheSameUnderEachOfItsNames) {
   for (const bool of_v1 : {true, false}) {
