@@ -7,6 +7,7 @@
 //       a bare sender and a bare receiver, two processes over loopback, with no protocol: read, seal, send a
 //       block; receive and open it, hash it on a second thread, write it. MB/s and CPU seconds per GiB of
 //       each side.
+//   limits warm BYTES                      takes so much memory and gives it back (see sides.py)
 //
 // The primitives are those that shoal uses (dht/base), so that what remains between limit and figure is
 // shoal's own.
@@ -28,6 +29,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -337,6 +339,14 @@ void transfer(std::string_view kind, const char* from, const char* to) {
               static_cast<double>(size) / took / 1e6, cpu_of(of_sender) / gib, cpu_of(of_receiver) / gib);
 }
 
+// ---- memory
+
+void warm(std::size_t bytes) {
+  void* const at =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  SHOAL_CHECK(at != MAP_FAILED);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -348,9 +358,12 @@ int main(int count, char** arguments) {
     hash_file(arguments[2], arguments[3]);
   } else if (what == "transfer" && count == 5) {
     transfer(arguments[2], arguments[3], arguments[4]);
+  } else if (what == "warm" && count == 3) {
+    warm(std::strtoull(arguments[2], nullptr, 10));
   } else {
-    std::fputs("usage: limits primitives | hash v1|v2|hybrid FILE | transfer aes|chacha|plain FILE OUT\n",
-               stderr);
+    std::fputs(
+        "usage: limits primitives | hash v1|v2|hybrid FILE | transfer aes|chacha|plain FILE OUT | warm BYTES\n",
+        stderr);
     return 2;
   }
   return 0;
