@@ -23,7 +23,7 @@
 namespace shoal::cli::net {
 namespace {
 
-constexpr std::size_t read_bytes = 256 * 1024;  // of one StreamReceived (io.hpp)
+constexpr std::size_t read_bytes = 64 * 1024;  // of one StreamReceived (io.hpp)
 constexpr int reads_per_event = 4;
 constexpr std::size_t gather_parts = 64;  // of one writev: a megabyte of blocks
 constexpr int accepts_per_event = 32;

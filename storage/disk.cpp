@@ -25,7 +25,8 @@ void Disk::run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker) 
   SHOAL_CHECK(jobs.size() == done.size());
   const auto run_of = [&]<class Kind>(std::size_t at, std::in_place_type_t<Kind>) {
     std::size_t count = 0;
-    while (count < max_batch && at + count < jobs.size() && std::holds_alternative<Kind>(jobs[at + count]))
+    while (count < max_batch && at + count < jobs.size() && std::holds_alternative<Kind>(jobs[at + count]) &&
+           together(jobs[at + count]))
       ++count;
     return count;
   };
@@ -36,6 +37,9 @@ void Disk::run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker) 
     } else if (const std::size_t reads = run_of(at, std::in_place_type<ReadJob>); reads > 0) {
       read_blocks(jobs.subspan(at, reads), done.subspan(at, reads), worker);
       at += reads;
+    } else if (const std::size_t rows = run_of(at, std::in_place_type<HashJob>); rows > 0) {
+      hash_rows(jobs.subspan(at, rows), done.subspan(at, rows), worker);
+      at += rows;
     } else {
       done[at] = std::visit(
           [&](auto& job) -> Done {

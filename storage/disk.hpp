@@ -29,6 +29,8 @@
 #include <vector>
 
 #include "dht/base/hash.hpp"
+#include "dht/base/sha1_lanes.hpp"
+#include "storage/block_buffer.hpp"
 #include "storage/catalog.hpp"
 #include "storage/gate.hpp"
 #include "storage/job.hpp"
@@ -66,11 +68,12 @@ class Disk {
   struct Worker {
     BlockHasher hasher;
     Sha1Stream stream;
-    Bytes scratch;
+    Sha1Lanes lanes;
+    std::unique_ptr<BlockBuffer[]> blocks;  // max_batch, once something was hashed
     std::vector<WritePart> parts;
     std::vector<ReadPart> reads;
   };
-  // Read or write jobs that run_batch takes at once: as many as the multi-buffer hasher has lanes.
+  // Jobs of a kind that run_batch takes at once: as many as the multi-buffer hashers have lanes.
   static constexpr std::size_t max_batch = 16;
 
   // All must outlive it. `gate` guards this object alone; the catalog has its own.
@@ -81,8 +84,9 @@ class Disk {
 
   // Runs one job to its end; a failure is in the result.
   [[nodiscard]] Done run(Job job, Worker& worker);
-  // done[i] is what came of jobs[i]; the spans have the same size. Blocks to write are hashed together, at
-  // most max_batch at once, and neighbours on the disk are read and written in one call.
+  // done[i] is what came of jobs[i]; the spans have the same size. Blocks to write, and pieces of which only
+  // the row is wanted, are hashed together, at most max_batch at once, and neighbours on the disk are read and
+  // written in one call.
   void run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker);
   // Does at once what needs no waiting: a read of bytes that are in memory, from a file that is open. For a
   // thread that must not wait for a disk. nullopt: run it elsewhere, it is as it was.
@@ -126,6 +130,7 @@ class Disk {
   struct WriteBatch;
   void write_blocks(std::span<Job> jobs, std::span<Done> done, Worker& worker);
   void check_writes(WriteBatch& batch);
+  static void mark_blocks(WriteBatch& batch, Worker& worker);
   void mark_first_writes(WriteBatch& batch);
   void write_runs(WriteBatch& batch, std::vector<WritePart>& parts);
   [[nodiscard]] bool keeps(Slot& slot, std::uint32_t file);
@@ -136,6 +141,9 @@ class Disk {
   [[nodiscard]] Outcome<std::uint32_t> read_piece(Slot& slot, std::uint32_t piece, std::uint32_t begin,
                                                   MutableBytes into);
   [[nodiscard]] Outcome<HashDone> hash_piece(Slot& slot, std::uint32_t piece, Worker& worker);
+  class RowBatch;
+  void hash_rows(std::span<Job> jobs, std::span<Done> done, Worker& worker);
+  [[nodiscard]] Done settled(Slot& slot, const PieceFiles& files, HashDone&& hashed);
   [[nodiscard]] Outcome<void> settle_hashed(Slot& slot, std::uint32_t piece, const PieceFiles& files);
   [[nodiscard]] std::optional<FileStamp> note_hashed(Slot& slot, std::uint32_t piece, std::uint32_t file,
                                                      const FileStamp& stamp);

@@ -4,6 +4,7 @@
 // change of a finished file meanwhile shows in them.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "dht/base/check.hpp"
 #include "storage/disk_lease.hpp"
@@ -14,6 +15,11 @@ namespace {
 
 // Read and hashed at once: all lanes of the multi-buffer hasher full, and in the second-level cache.
 constexpr std::uint32_t hash_chunk_bytes = Disk::max_batch * block_bytes;
+
+MutableBytes room(Disk::Worker& worker) {
+  if (!worker.blocks) worker.blocks = std::make_unique_for_overwrite<BlockBuffer[]>(Disk::max_batch);
+  return {worker.blocks[0].bytes.data(), hash_chunk_bytes};
+}
 
 }  // namespace
 
@@ -83,13 +89,12 @@ Disk::Outcome<HashDone> Disk::hash_piece(Slot& slot, std::uint32_t piece, Worker
   const Content& content = *slot.content;
   const std::uint32_t size = content.piece_bytes(piece);
   const std::uint32_t row_size = content.v1 ? content.v1_piece_bytes(piece) : size;
-  HashDone out{piece, {}, {}};
+  HashDone out{.piece = piece};
   out.leaves.reserve(content.blocks_in(piece));
-  worker.scratch.resize(hash_chunk_bytes);
   Sha1Stream& stream = worker.stream;
   for (std::uint32_t begin = 0; begin < row_size; begin += hash_chunk_bytes) {
     const auto want = std::min(hash_chunk_bytes, row_size - begin);
-    const MutableBytes chunk = MutableBytes{worker.scratch}.first(want);
+    const MutableBytes chunk = room(worker).first(want);
     const auto got = read_piece(slot, piece, begin, chunk);
     if (!got) {
       static_cast<void>(stream.finish());  // it starts anew
@@ -105,6 +110,8 @@ Disk::Outcome<HashDone> Disk::hash_piece(Slot& slot, std::uint32_t piece, Worker
     }
     out.leaves.resize(out.leaves.size() + count);
     worker.hasher.sha256({messages.data(), count}, std::span{out.leaves}.last(count));
+    for (std::size_t i = 0; i < count && !content.v2; ++i)
+      out.marks.push_back(mark_of(content, messages[i]));
     if (content.v1) stream.update(chunk.first(*got));
     if (*got == want) continue;
     if (content.v1) static_cast<void>(stream.finish());  // it starts anew
@@ -145,20 +152,105 @@ Disk::Outcome<void> Disk::settle_hashed(Slot& slot, std::uint32_t piece, const P
   return {};
 }
 
+// The piece was hashed, which counts only if its files stayed as they were.
+Done Disk::settled(Slot& slot, const PieceFiles& files, HashDone&& hashed) {
+  if (auto same = settle_hashed(slot, hashed.piece, files); !same) return failed(std::move(same.error()));
+  GateHold hold{gate_};
+  slot.lost.erase(hashed.piece);
+  return std::move(hashed);
+}
+
 Done Disk::perform(HashJob& job, Worker& worker) {
   const SlotPtr slot = slot_of(job.slot);
   if (!slot) return failed(detached);
   if (job.piece >= slot->content->pieces) return failed(out_of_range);
   const auto files = open_piece(*slot, job.piece);
-  if (!files && files.error().error.code == Code::not_found) return HashDone{job.piece, {}, {}};
+  if (!files && files.error().error.code == Code::not_found) return HashDone{.piece = job.piece};
   if (!files) return failed(files.error());
   auto hashed = hash_piece(*slot, job.piece, worker);
   if (!hashed) return failed(std::move(hashed.error()));
-  if (auto settled = settle_hashed(*slot, job.piece, *files); !settled)
-    return failed(std::move(settled.error()));
-  GateHold hold{gate_};
-  slot->lost.erase(job.piece);
-  return std::move(*hashed);
+  return settled(*slot, *files, std::move(*hashed));
+}
+
+// ---- rows
+
+// Up to max_batch pieces whose SHA-1 is computed side by side, a lane each, in stretches of a block.
+class Disk::RowBatch {
+ public:
+  RowBatch(Disk& disk, Worker& worker) : disk_(disk), worker_(worker), blocks_(room(worker)) {}
+
+  void add(const HashJob& job, Done& done) {
+    Row row{.piece = job.piece, .slot = disk_.slot_of(job.slot), .done = &done};
+    if (!row.slot) return void(done = failed(detached));
+    const Content& content = *row.slot->content;
+    if (job.piece >= content.pieces || !content.v1) return void(done = failed(out_of_range));
+    auto files = disk_.open_piece(*row.slot, job.piece);
+    if (!files && files.error().error.code == Code::not_found) return void(done = nothing(row));
+    if (!files) return void(done = failed(std::move(files.error())));
+    row.files = std::move(*files);
+    row.size = content.v1_piece_bytes(job.piece);
+    rows_[count_++] = std::move(row);
+  }
+
+  void run() {
+    for (bool any = count_ > 0; any;) {
+      any = false;
+      for (std::size_t i = 0; i < count_; ++i)
+        if (rows_[i].done != nullptr) any = step(i) || any;
+      worker_.lanes.advance(parts_);
+    }
+  }
+
+ private:
+  struct Row {
+    std::uint32_t piece = 0, size = 0, read = 0;
+    SlotPtr slot{};
+    PieceFiles files{};
+    Done* done = nullptr;  // null: it is there
+  };
+  static HashDone nothing(const Row& row) { return {.piece = row.piece, .what = HashJob::What::row}; }
+
+  // Gives the lane its next block, if it has used up the last. False: the row has ended.
+  bool step(std::size_t i) {
+    Row& row = rows_[i];
+    if (parts_[i].size() >= Sha1Lanes::block) return true;
+    if (row.read == row.size) {
+      HashDone found = nothing(row);
+      found.v1 = worker_.lanes.finish(i, parts_[i]);
+      return end(i, disk_.settled(*row.slot, row.files, std::move(found)));
+    }
+    const MutableBytes into =
+        blocks_.subspan(i * block_bytes, std::min(block_bytes, row.size - row.read));
+    auto got = disk_.read_piece(*row.slot, row.piece, row.read, into);
+    if (got && *got == into.size()) {
+      parts_[i] = into;
+      row.read += *got;
+      return true;
+    }
+    worker_.lanes.forget(i);
+    if (!got) return end(i, failed(std::move(got.error())));
+    return end(i, disk_.settled(*row.slot, row.files, nothing(row)));
+  }
+
+  bool end(std::size_t i, Done&& done) {
+    *std::exchange(rows_[i].done, nullptr) = std::move(done);
+    parts_[i] = {};
+    return false;
+  }
+
+  Disk& disk_;
+  Worker& worker_;
+  MutableBytes blocks_;
+  std::array<Row, max_batch> rows_{};
+  std::array<ByteView, Sha1Lanes::count> parts_{};
+  std::size_t count_ = 0;
+};
+
+void Disk::hash_rows(std::span<Job> jobs, std::span<Done> done, Worker& worker) {
+  static_assert(max_batch <= Sha1Lanes::count);
+  RowBatch batch{*this, worker};
+  for (std::size_t i = 0; i < jobs.size(); ++i) batch.add(std::get<HashJob>(jobs[i]), done[i]);
+  batch.run();
 }
 
 }  // namespace shoal::storage

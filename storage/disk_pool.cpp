@@ -92,13 +92,12 @@ void DiskPool::take(Lane& lane, std::vector<Item>& into) const {
   const std::size_t workers = threads_.size() > 1 ? threads_.size() - 1 : 1;
   const std::size_t share = std::min(Disk::max_batch, (lane.waiting.size() + workers - 1) / workers);
   const std::size_t kind = lane.waiting.front().job.index();
-  const bool together = std::holds_alternative<WriteJob>(lane.waiting.front().job) ||
-                        std::holds_alternative<ReadJob>(lane.waiting.front().job);
+  const bool many = together(lane.waiting.front().job);
   do {
     into.push_back(std::move(lane.waiting.front()));
     lane.waiting.pop_front();
-  } while (together && into.size() < share && !lane.waiting.empty() &&
-           lane.waiting.front().job.index() == kind);
+  } while (many && into.size() < share && !lane.waiting.empty() &&
+           lane.waiting.front().job.index() == kind && together(lane.waiting.front().job));
 }
 
 void DiskPool::work(Lane& lane) {

@@ -15,7 +15,7 @@ struct Disk::WriteBatch {
   struct Item {
     WriteJob* job = nullptr;
     SlotPtr slot;
-    Sha256 leaf{};
+    BlockMark mark{};
     Done* done = nullptr;
     std::optional<Fault> fault{};
   };
@@ -29,16 +29,21 @@ void Disk::write_blocks(std::span<Job> jobs, std::span<Done> done, Worker& worke
   for (std::size_t i = 0; i < jobs.size(); ++i)
     batch.items[batch.size++] = {std::get_if<WriteJob>(&jobs[i]), nullptr, {}, &done[i], {}};
   check_writes(batch);
-  std::array<ByteView, max_batch> messages;
-  std::array<Sha256, max_batch> leaves;
-  for (std::size_t i = 0; i < batch.size; ++i) messages[i] = batch.items[i].job->bytes.view();
-  if (batch.size == 1)
-    leaves[0] = sha256(messages[0]);
-  else if (batch.size > 1)
-    worker.hasher.sha256({messages.data(), batch.size}, {leaves.data(), batch.size});
-  for (std::size_t i = 0; i < batch.size; ++i) batch.items[i].leaf = leaves[i];
+  mark_blocks(batch, worker);
   mark_first_writes(batch);
   write_runs(batch, worker.parts);
+}
+
+void Disk::mark_blocks(WriteBatch& batch, Worker& worker) {
+  std::array<ByteView, max_batch> messages;
+  std::array<Sha256, max_batch> leaves;
+  std::size_t count = 0;
+  for (const WriteBatch::Item& item : batch.all())
+    if (item.slot->content->v2) messages[count++] = item.job->bytes.view();
+  worker.hasher.sha256({messages.data(), count}, {leaves.data(), count});
+  count = 0;
+  for (WriteBatch::Item& item : batch.all())
+    item.mark = item.slot->content->v2 ? leaves[count++] : mark_of(*item.slot->content, item.job->bytes.view());
 }
 
 // Answers those that cannot be written, and keeps the others, those of a content together.
@@ -145,7 +150,7 @@ void Disk::write_runs(WriteBatch& batch, std::vector<WritePart>& parts) {
     if (item.fault)
       *item.done = failed(std::move(*item.fault), std::move(item.job->bytes));
     else
-      *item.done = WriteDone{item.job->block, item.leaf, std::move(item.job->bytes)};
+      *item.done = WriteDone{item.job->block, item.mark, std::move(item.job->bytes)};
   }
 }
 

@@ -76,9 +76,18 @@ struct WriteJob {
   Buffer bytes;  // its view() is the block
   enum class First : std::uint8_t { no, yes } first = First::no;
 };
+// What a block's bytes were when they came: SHA-256 where the content has a v2 part, with v1 alone a checksum,
+// which tells a fault of the disk and says nothing against a peer.
+using BlockMark = Sha256;
+[[nodiscard]] BlockMark mark_of(const Content& content, ByteView block);
 // Hashes a piece as it lies on the disk. Done: HashDone.
 struct HashJob {
+  enum class What : std::uint8_t {
+    all,
+    row  // SHA-1 alone, of a content that v1 describes; several that follow each other go side by side
+  };
   std::uint32_t slot = 0, piece = 0;
+  What what = What::all;
 };
 // Makes written and verified pieces durable: data, then folders, then have-bits. Files of which every piece
 // is now committed are renamed to their final name. Done: Committed.
@@ -110,6 +119,9 @@ struct SaveSequenceJob {
 using Job = std::variant<LoadJob, AttachJob, SaveLayersJob, ReadJob, WriteJob, HashJob, CommitJob, DetachJob,
                          SaveContactsJob, SaveSequenceJob>;
 
+// Whether it is worth while to run it with others of its kind.
+[[nodiscard]] bool together(const Job& job);
+
 // ---- completions
 // ----------------------------------------------------------------------------------------------
 
@@ -133,13 +145,15 @@ struct ReadDone {
 };
 struct WriteDone {
   BlockRef block;
-  Sha256 leaf{};  // SHA-256 of the block's bytes
+  BlockMark mark{};  // of the block's bytes
   Buffer spent;   // the job's buffer, for the pool
 };
 struct HashDone {
   std::uint32_t piece = 0;
-  std::vector<Sha256> leaves;  // of each block; fewer than the piece has where the file is short
-  std::optional<Sha1> v1;      // of the piece as v1 has it, where the content does and all of it is there
+  HashJob::What what{};
+  std::vector<Sha256> leaves{};     // of `all`: of each block; fewer than the piece has where the file is short
+  std::vector<BlockMark> marks{};   // as many; empty where the leaves are the marks
+  std::optional<Sha1> v1{};  // of the piece as v1 has it, where the content does and all of it is there
 };
 struct Committed {
   std::vector<std::uint32_t> pieces;

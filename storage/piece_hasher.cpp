@@ -10,6 +10,7 @@
 
 #include "dht/base/check.hpp"
 #include "dht/base/sha1_lanes.hpp"
+#include "storage/block_buffer.hpp"
 #include "storage/merkle.hpp"
 
 namespace shoal::storage {
@@ -17,13 +18,6 @@ namespace {
 
 constexpr std::size_t digest_bytes = Sha1{}.size();
 constexpr std::size_t leaves_at_once = 4096;  // trees are hashed together, once they have so many
-
-// Aligned, because the kernel's copy to a place a few bytes behind the source's within a page takes three
-// times as long on some processors (Zen 3: 2.2 GB/s in place of 7.5), and that is where malloc puts large
-// buffers: at 16.
-struct alignas(64) BlockBuffer {
-  std::array<std::uint8_t, block_bytes> bytes;
-};
 
 struct Fault {
   std::uint32_t file = 0;

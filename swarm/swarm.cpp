@@ -281,6 +281,7 @@ void Swarm::tick(Turn& turn) {
   if (stage_ == Stage::running) {
     if (choke_clock_.next() <= turn.now.mono) choke_round(turn, choke_clock_.due(turn.now.mono));
     commit_if_due(turn);
+    if (check_due_ <= turn.now.mono) check_next(turn);
     fill_all(turn);
     if (serve_due_ <= turn.now.mono) serve_due_ = never;  // the session will ask for blocks
   }
@@ -294,6 +295,7 @@ Instant Swarm::next_wake() const {
   if (stage_ == Stage::running) {
     if (up_ > 0) first = std::min(first, choke_clock_.next());
     if (!committing_ && !no_space_) first = std::min(first, commit_due_);
+    first = std::min(first, check_due_);
     if (!upload_turns_.empty()) first = std::min(first, serve_due_);
   }
   return first;

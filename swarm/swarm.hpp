@@ -242,6 +242,10 @@ class Swarm {
   void accept(Turn& turn, std::uint32_t piece);
   void tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece);
   void check_next(Turn& turn);
+  [[nodiscard]] bool more_rows_come(Turn& turn);
+  [[nodiscard]] storage::HashJob::What check_of(std::uint32_t piece) const;
+  void check(Turn& turn, std::uint32_t piece, storage::HashJob::What what);
+  [[nodiscard]] bool right_by_row(const storage::HashDone& done) const;
   void checked(Turn& turn, storage::HashDone& done);
   void fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const storage::HashDone& done);
   void blame_suspects(Turn& turn, const Suspects& suspects, std::span<const Sha256> right);
@@ -336,6 +340,7 @@ class Swarm {
   std::uint32_t commit_failures_ = 0;  // in a row
   std::deque<std::uint32_t> to_check_;
   std::uint32_t checking_ = 0;
+  Instant check_due_ = never;  // those of to_check_ that wait for others are hashed then
   bool no_space_ = false;
   Instant space_retry_ = never;
   std::vector<storage::WriteJob> waiting_writes_;  // for room on the disk

@@ -128,7 +128,7 @@ void Swarm::check_failed(Turn& turn, std::uint32_t piece, storage::JobFailure& f
       !changed && failure.error.code != Code::not_found && failure.error.code != Code::cancelled;
   if (running && broken && ++check_failures_ >= most_check_failures)
     return fail(turn, failure.error, std::move(failure.path));
-  storage::HashDone nothing{piece, {}, {}};
+  storage::HashDone nothing{.piece = piece};
   checked(turn, nothing);
 }
 
@@ -146,8 +146,7 @@ void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure
     file_changed(turn, pending.piece, failure.path);
     // The disk writes over a changed file only when it has seen what lies there: without this a file that
     // changes again while it is fetched anew would be asked for, and refused, for ever.
-    ++checking_;
-    submit(turn, storage::HashJob{slot_, pending.piece}, {.kind = Kind::check, .piece = pending.piece});
+    check(turn, pending.piece, storage::HashJob::What::all);
   } else if (failure.error.code != Code::cancelled && stage_ == Stage::running)
     fail(turn, failure.error, std::move(failure.path));
 }

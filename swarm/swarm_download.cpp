@@ -134,11 +134,11 @@ void Swarm::written(Turn& turn, const Pending& pending, storage::WriteDone& done
   turn.pool.give(std::move(done.spent));
   const BlockRef block{pending.piece, pending.request.begin / storage::block_bytes};
   const LeavesWanted* known = truth_of(block.piece);
-  if (known != nullptr && known->truth[block.block] != done.leaf) {
+  if (known != nullptr && known->truth[block.block] != done.mark) {
     wasted_ += pending.bytes;
     work_->map.write_failed(block);
     blame(turn, pending.peer, 1);
-  } else if (work_->map.written(block, done.leaf) == PieceMap::Progress::piece_complete) {
+  } else if (work_->map.written(block, done.mark) == PieceMap::Progress::piece_complete) {
     judge(turn, block.piece);
   }
   if (no_space_ && space_retry_ == never && writing_bytes_ == 0 && waiting_writes_.empty() && !committing_) {

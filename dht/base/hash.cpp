@@ -15,6 +15,7 @@
 #include "dht/base/hash.hpp"
 
 #include <openssl/sha.h>
+#include <xxhash.h>
 #ifdef SHOAL_X86_64
 #define NO_COMPAT_IMB_API_053  // its old names are macros that collide with OpenSSL's SHA1 and SHA256
 #include <intel-ipsec-mb.h>
@@ -39,6 +40,8 @@ Sha1 sha1(ByteView message) {
   SHA1_Final(out.data(), &context);
   return out;
 }
+
+std::uint64_t checksum(ByteView bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 Sha256 sha256(ByteView message) {
   SHA256_CTX context;

@@ -175,7 +175,7 @@ class Engine {
       for (std::uint32_t block = 0; block < made_.content->blocks_in(piece); ++block) {
         auto done = life_.get<WriteDone>(write_job(made_, piece, block));
         if (!done) return fail(done.error());
-        EXPECT_EQ(done->leaf, sha256(block_of(made_, piece, block)));
+        EXPECT_EQ(done->mark, mark_of(*made_.content, block_of(made_, piece, block)));
         EXPECT_EQ(done->spent.size(), block_of(made_, piece, block).size());
       }
       written.push_back(piece);

@@ -162,7 +162,7 @@ TEST_F(DiskTest, ABatchIsHashedAndWrittenLikeSingleJobs) {
     ASSERT_TRUE(done[i]) << i;
     const auto& written = std::get<WriteDone>(*done[i]);
     EXPECT_EQ(written.block, order[i]);
-    EXPECT_EQ(written.leaf, sha256(fixture::block_of(made, order[i].piece, order[i].block)));
+    EXPECT_EQ(written.mark, sha256(fixture::block_of(made, order[i].piece, order[i].block)));
     EXPECT_TRUE(equal(written.spent.view(), fixture::block_of(made, order[i].piece, order[i].block)));
   }
   EXPECT_TRUE(std::holds_alternative<HashDone>(*done[9]));

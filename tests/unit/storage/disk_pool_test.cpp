@@ -100,7 +100,7 @@ TEST_F(PoolTest, ManyContentsAtOnceFromManyThreads) {
   for (const auto& [id, what] : writes) {
     const Done done = wait(*workers, id);
     ASSERT_TRUE(done) << done.error().error.rule;
-    EXPECT_EQ(std::get<WriteDone>(*done).leaf,
+    EXPECT_EQ(std::get<WriteDone>(*done).mark,
               sha256(fixture::block_of(contents[what.first], what.second.piece, what.second.block)));
   }
   // Commits, reads and hashes all at once.

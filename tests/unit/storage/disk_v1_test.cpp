@@ -64,6 +64,86 @@ TEST_F(DiskV1, ADownloadEndsWithTheFiles) {
   }
 }
 
+TEST_F(DiskV1, RowsAreHashedSideBySide) {
+  const auto row = [](std::uint32_t piece) { return HashJob{0, piece, HashJob::What::row}; };
+  for (const Format format : {Format::v1, Format::hybrid, Format::v2}) {
+    const Made made = shared_pieces(format);
+    const std::string out = temp_.path("rows" + std::to_string(static_cast<int>(format)));
+    Life life{state_, nullptr};
+    Engine engine{life, made, out};
+    ASSERT_TRUE(engine.start());
+    ASSERT_TRUE(engine.download(1)) << engine.failure->error.rule;
+    std::vector<Job> jobs;
+    const std::uint32_t pieces = made.content->pieces;
+    for (std::uint32_t piece = 0; piece <= pieces; ++piece) jobs.emplace_back(row(piece));
+    jobs.emplace_back(HashJob{0, 0});
+    for (std::uint32_t piece = pieces; piece-- > 0;) jobs.emplace_back(row(piece));
+    std::vector<Done> done(jobs.size());
+    Disk::Worker worker;
+    life.disk().run_batch(jobs, done, worker);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const HashJob& asked = std::get<HashJob>(jobs[i]);
+      if (asked.piece == pieces || (format == Format::v2 && asked.what == HashJob::What::row)) {
+        EXPECT_EQ(done[i].error().error.code, Code::malformed);
+        continue;
+      }
+      const auto& found = std::get<HashDone>(*done[i]);
+      EXPECT_EQ(found.piece, asked.piece);
+      EXPECT_EQ(found.what, asked.what);
+      EXPECT_EQ(found.leaves.empty(), asked.what == HashJob::What::row);
+      ASSERT_EQ(found.v1.has_value(), made.content->v1.has_value());
+      if (found.v1) {
+        EXPECT_TRUE(equal(*found.v1, made.content->v1_hash(asked.piece)));
+      }
+    }
+    ASSERT_TRUE(life.run(DetachJob{0, 0, 0}));
+  }
+}
+
+// What is not all there has no row, and spoils none of those beside it.
+TEST_F(DiskV1, ARowThatEndsEarlyIsNone) {
+  const Made made = shared_pieces();
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start());
+  for (const std::uint32_t piece : {0U, 1U, 2U})
+    for (std::uint32_t block = 0; block < made.content->blocks_in(piece); ++block)
+      ASSERT_TRUE(life.run(fixture::write_job(made, piece, block)));
+  std::vector<Job> jobs;
+  for (const std::uint32_t piece : {3U, 0U, 4U, 1U, 2U})
+    jobs.emplace_back(HashJob{0, piece, HashJob::What::row});
+  std::vector<Done> done(jobs.size());
+  Disk::Worker worker;
+  life.disk().run_batch(jobs, done, worker);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto& found = std::get<HashDone>(*done[i]);
+    EXPECT_EQ(found.v1.has_value(), found.piece < 3);
+    if (found.v1) {
+      EXPECT_TRUE(equal(*found.v1, made.content->v1_hash(found.piece)));
+    }
+  }
+}
+
+// With v1 alone a block's mark is no hash of v2; it tells what lies there from what came.
+TEST_F(DiskV1, MarksTellBlocksApart) {
+  const Made made = shared_pieces();
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start());
+  std::vector<BlockMark> marks;
+  for (std::uint32_t block = 0; block < 2; ++block) {
+    const auto written = life.get<WriteDone>(fixture::write_job(made, 0, block));
+    ASSERT_TRUE(written);
+    marks.push_back(written->mark);
+  }
+  EXPECT_NE(marks[0], marks[1]);
+  EXPECT_NE(marks[0], sha256(fixture::block_of(made, 0, 0)));
+  const auto hashed = life.get<HashDone>(HashJob{0, 0});
+  ASSERT_TRUE(hashed);
+  EXPECT_EQ(hashed->marks, marks);
+  EXPECT_EQ(hashed->leaves[1], sha256(fixture::block_of(made, 0, 1)));
+}
+
 TEST_F(DiskV1, AReadMayCrossFilesAndPadding) {
   const Made made = shared_pieces();
   finish(made);
