@@ -365,6 +365,7 @@ class Swarm {
   Instant serve_due_ = never;           // a place in service falls free then at the latest
   UploadSlots slots_;
   ChokeClock choke_clock_;
+  Instant choked_at_{};  // the last round that found somebody interested
   Instant slots_due_{};
   std::int32_t busy_slots_ = 0;  // peers that are unchoked and interested
   PeerHandle optimistic_;

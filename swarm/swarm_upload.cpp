@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint32_t seed_turn_pieces =
     4;  // a turn at a seed brings so many whole pieces, see ChokerInput
-constexpr std::chrono::milliseconds slot_refill{50};  // several changes make one round
+constexpr std::chrono::milliseconds slot_refill{50};  // between rounds: several changes make one
 constexpr std::uint64_t drained_below = 8192;         // bytes with the host: the next may begin
 
 }  // namespace
@@ -185,6 +185,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     each.connected_for = turn.now.mono - peer.since;
     each.in_state_for = turn.now.mono - peer.choke_changed;
     peers.push_back(each);
+    if (peer.interested_in_us) choked_at_ = turn.now.mono;
     if (peer.interested_in_us && peer.choked_by_us) ++uplink.waiting;
   });
   ChokerInput input;
@@ -240,7 +241,7 @@ void Swarm::interest_changed(Turn& turn, Peer& peer, bool interested) {
   peer.interested_in_us = interested;
   if (!peer.choked_by_us) busy_slots_ += interested ? 1 : -1;
   const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots());
-  if (slot_free && (interested ? peer.choked_by_us : true)) choke_clock_.soon(turn.now.mono + slot_refill);
+  if (slot_free && (interested ? peer.choked_by_us : true)) choke_clock_.soon(std::max(turn.now.mono, choked_at_ + slot_refill));
 }
 
 void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
