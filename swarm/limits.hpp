@@ -74,6 +74,10 @@ inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer ma
 inline constexpr std::uint32_t rejects_before_demotion = 16;  // of what it advertised (A24)
 inline constexpr std::uint32_t strikes_before_ban = 3;        // unrequested blocks, nonsense (A25)
 inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is exact (A21)
+// Pieces' worth of right blocks. Before that, the hashes of a piece's blocks are asked for ahead, and a false
+// block is known when it comes; afterwards, when the piece is whole and wrong. To hash every piece for others
+// would cost a seed a fifth of its processor time.
+inline constexpr std::uint32_t proving_pieces = 8;
 
 inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
 inline constexpr Duration service_moment = milliseconds{50};  // or as many as get a piece within that time

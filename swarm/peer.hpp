@@ -95,6 +95,7 @@ struct Peer {
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint64_t hashed = 0;      // bytes of pieces that were
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
+  std::uint64_t good_blocks = 0;  // of pieces that were right
 
   [[nodiscard]] bool up() const { return stage == Stage::up; }
   [[nodiscard]] std::uint32_t hashes_outstanding() const {

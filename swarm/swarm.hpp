@@ -255,6 +255,7 @@ class Swarm {
 
   // swarm_hashes.cpp
   [[nodiscard]] bool for_blocks(const wire::HashRequest& request) const;
+  [[nodiscard]] bool nobody_tells(std::uint32_t piece) const;
   void ask_hashes(Turn& turn);
   bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred = {});
   void want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred = {},

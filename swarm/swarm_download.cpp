@@ -33,10 +33,12 @@ void Swarm::fill(Turn& turn, PeerHandle handle, Peer& peer) {
   if (peer.choking_us || !peer.known_to_picker) return;
   const std::uint32_t room = peer.pipeline.room();
   if (room == 0) return;
+  const std::uint64_t proving_blocks =
+      std::uint64_t{limits::proving_pieces} * content_->piece_length / storage::block_bytes;
   blocks_.clear();
   work_->picker.pick({handle, room, peer.pipeline.outstanding(), peer.pipeline.rate(turn.now.mono)}, blocks_);
   for (const BlockRef block : blocks_) {
-    want_leaves(turn, block.piece, LeavesWanted::Why::ahead, handle);
+    if (peer.good_blocks < proving_blocks) want_leaves(turn, block.piece, LeavesWanted::Why::ahead, handle);
     peer.pipeline.requested(turn.now.mono, block);
     send(turn, handle, peer,
          wire::Request{block.piece, block.block * storage::block_bytes,

@@ -12,6 +12,7 @@ constexpr std::uint64_t pieces_on_credit = 16;  // of a content whose pieces are
 constexpr std::uint32_t reads_for_one = 8;      // pieces hashed for one peer at the same time
 constexpr std::size_t most_kept =
     131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
+constexpr std::uint32_t most_hash_rejects = 2;  // of a peer: then others are asked, and it no more
 constexpr std::uint32_t leaf_tries =
     3;  // peers asked for the hashes of a piece's blocks before it is begun anew
 
@@ -46,7 +47,7 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
     if (!peer.up() || !peer.known_to_picker || !peer.wire->speech().hashes) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
     if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
-    const std::uint32_t load = peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / 2;
+    const std::uint32_t load = peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / most_hash_rejects;
     if (load < best_load) {
       best = handle;
       best_load = load;
@@ -60,21 +61,26 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
   return true;
 }
 
-void Swarm::ask_hashes(Turn& turn) {
-  bool anybody = false, speaks = false;
-  peers_.for_each([&](PeerHandle, const Peer& peer) {
-    if (!peer.up()) return;
-    anybody = true;
-    speaks = speaks || peer.wire->speech().hashes;
+// Whether of those who have the piece none tells the hashes of its blocks: they do not know them (a hybrid's
+// peers under v1's name), or refused too often.
+bool Swarm::nobody_tells(std::uint32_t piece) const {
+  bool has = false, tells = false;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    if (!peer.up() || !peer.known_to_picker || !work_->picker.has(handle, piece)) return;
+    has = true;
+    tells = tells || (peer.wire->speech().hashes && peer.hash_rejects < most_hash_rejects);
   });
+  return has && !tells;
+}
+
+void Swarm::ask_hashes(Turn& turn) {
   std::vector<std::uint32_t> hopeless;
   for (auto& [piece, wanted] : leaves_wanted_) {
     if (wanted.asked || wanted.truth.size() >= content_->blocks_in(piece)) continue;
     const auto request =
         work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     wanted.asked = request && ask(turn, to_wire(*request), piece);
-    // Whom we are connected with may know no hashes at all (a hybrid's peers under v1's name).
-    if (!wanted.asked && anybody && !speaks && wanted.why != LeavesWanted::Why::ahead)
+    if (!wanted.asked && wanted.why != LeavesWanted::Why::ahead && nobody_tells(piece))
       hopeless.push_back(piece);
   }
   for (const std::uint32_t piece : hopeless) give_up_leaves(turn, piece);
@@ -282,14 +288,17 @@ void Swarm::blame(Turn& turn, PeerHandle sender, std::uint32_t blocks) {
   if (peer->bad_blocks >= limits::bad_blocks_before_ban) ban(turn, sender);
 }
 
-// Nobody tells: the piece is fetched anew, and nobody is blamed.
-void Swarm::give_up_leaves(Turn&, std::uint32_t piece) {
+// Nobody tells: the piece is fetched anew. Of several who sent its blocks nobody is blamed.
+void Swarm::give_up_leaves(Turn& turn, std::uint32_t piece) {
   auto node = leaves_wanted_.extract(piece);
+  const std::vector<PeerHandle> senders = work_->map.senders(piece);
   switch (node.mapped().why) {
     case LeavesWanted::Why::ahead:
       break;  // the piece is judged as a whole
     case LeavesWanted::Why::failed:
       work_->map.reset(piece);
+      if (!senders.empty() && std::ranges::count(senders, senders.front()) == std::ssize(senders))
+        blame(turn, senders.front(), 1);
       break;
     case LeavesWanted::Why::salvage:
       work_->map.restore(piece, {}, {});

@@ -52,6 +52,8 @@ Swarm::Truth Swarm::by_trees(std::uint32_t piece, std::span<const Sha256> leaves
 }
 
 void Swarm::accept(Turn& turn, std::uint32_t piece) {
+  for (const PeerHandle sender : work_->map.senders(piece))
+    if (Peer* peer = peers_.find(sender)) ++peer->good_blocks;
   work_->map.verified(piece);
   leaves_wanted_.erase(piece);
   to_commit_.push_back(piece);

@@ -168,6 +168,63 @@ TEST(Swarming, ACorrupterIsBannedAfterTwoBadBlocksAndNobodyElse) {
   }
 }
 
+// A sharer hashes pieces for who does not know it yet, and none once enough of what it gave was right.
+TEST(Swarming, AProvedPeerIsAskedForNoHashesOfBlocks) {
+  Crowd crowd{28, 8 * mib, {8 * mib, 0}, {with_rates(mib, 0)}};
+  ASSERT_TRUE(crowd.content);
+  std::uint64_t hashed = 0;
+  crowd.world.machine(crowd.seed).after_job = [&](const JobNote& note, storage::Done&) {
+    hashed += note.kind == JobNote::Kind::hash ? 1 : 0;
+  };
+  crowd.get_all();
+  ASSERT_TRUE(
+      crowd.world.run_until([&] { return all_finished(crowd.world, crowd.getters, *crowd.content); }, 60s));
+  EXPECT_GE(hashed, swarm::limits::proving_pieces);
+  EXPECT_LE(hashed, crowd.content->pieces / 2) << "of " << crowd.content->pieces;
+}
+
+// Who gives right blocks until it is trusted, and false ones from then on, is found by its first false pieces.
+TEST(Swarming, ATurncoatIsBannedAndCostsLittle) {
+  for (const std::uint64_t number : {31U, 32U, 33U}) {
+    Crowd crowd{number, 32 * mib, {2 * mib, 0}, std::vector(2, with_rates(2 * mib, 0))};
+    ASSERT_TRUE(crowd.content);
+    World& world = crowd.world;
+    const MachineId turncoat = crowd.getters.back(), getter = crowd.getters.front();
+    world.get(turncoat, crowd.content->id, {world.endpoint(crowd.seed)});
+    ASSERT_TRUE(world.run_until([&] { return finished(world, turncoat, *crowd.content); }, 60s));
+    world.machine(turncoat).after_job = [&](const JobNote& note, storage::Done& done) {
+      if (note.kind != JobNote::Kind::read || !done || crowd.received(getter) < 12 * mib) return;
+      std::get<storage::ReadDone>(*done).data.span()[note.lead + note.length / 2] ^= 1;
+    };
+    world.get(getter, crowd.content->id, {world.endpoint(crowd.seed), world.endpoint(turncoat)});
+    ASSERT_TRUE(world.run_until([&] { return finished(world, getter, *crowd.content); }, 120s))
+        << standing(world, getter, *crowd.content);
+    expect_right(world, getter, *crowd.content, crowd.oracle);
+    const auto status = world.status(getter, crowd.content->id);
+    EXPECT_EQ(status->banned, 1U);
+    EXPECT_LE(status->wasted, crowd.content->bytes / 8);
+    RecordProperty("wasted" + std::to_string(number), std::to_string(status->wasted));
+  }
+}
+
+// It alone has the content, lies, and tells no hashes.
+TEST(Swarming, WhoAloneGivesFalsePiecesIsBannedThoughNobodyTellsOfTheirBlocks) {
+  World world{34};
+  const Oracle oracle = Oracle::single("film", 4 * mib, 7);
+  const MachineId liar = start(world), getter = start(world);
+  const auto content = share(world, liar, oracle);
+  ASSERT_TRUE(content);
+  world.machine(liar).after_job = [](const JobNote& note, storage::Done& done) {
+    if (!done) return;
+    if (auto* read = std::get_if<storage::ReadDone>(&*done)) read->data.span()[note.lead + note.length / 2] ^= 1;
+    if (note.kind == JobNote::Kind::hash)
+      done = std::unexpected(storage::JobFailure{{Code::io, "it will not tell"}, {}, {}});
+  };
+  world.get(getter, content->id, {world.endpoint(liar)});
+  EXPECT_TRUE(world.run_until([&] { return world.status(getter, content->id)->banned == 1; }, 60s))
+      << standing(world, getter, *content);
+}
+
 // Equal files have equal hashes, so one question serves the same piece of each: bad blocks in several of them
 // at once are found in all, and none waits for an answer that was given to another.
 TEST(Swarming, BadBlocksOfEqualFilesAreFoundInEach) {
