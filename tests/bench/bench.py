@@ -11,11 +11,13 @@ import json
 import os
 import random
 
-from sides import GIB, MIB, Bench, check, main, run, write_random
+from sides import GIB, MIB, Bench, check, main, run, write_random  # first: it finds the others' modules
 from on_disk import Create, CreateSmall, Verify
 from over_loopback import Crash, Crowd, Sparse, Transfer
+from scale import Asked
 
-CASES = {"P1": Create, "P1-small": CreateSmall, "P2-P5": Transfer, "P5": Sparse, "P6": Crowd, "P9": Verify, "P10": Crash}
+CASES = {"P1": Create, "P1-small": CreateSmall, "P2-P5": Transfer, "P5": Sparse, "P6": Crowd, "P8": Asked,
+         "P9": Verify, "P10": Crash}
 
 
 def show(case, options):
@@ -32,7 +34,7 @@ def show(case, options):
 def body(world, options):
     if options.smoke:
         options.rounds = 1
-    bench = Bench(world, os.path.abspath(options.limits), os.path.abspath(options.libtorrent_create))
+    bench = Bench(world, options.programs)
     world.tmpfs("mem", size="14g")
     bench.size = 16 * MIB if options.smoke else int(options.size * GIB)
     bench.big = world.path("mem", "source", "big.bin")
@@ -51,8 +53,7 @@ def body(world, options):
 
 
 def arguments(parser):
-    parser.add_argument("limits")
-    parser.add_argument("libtorrent_create")
+    parser.add_argument("programs", help="the folder of tests/bench's own programs")
     parser.add_argument("--only", default="")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=float, default=2, help="GiB of the large content")

@@ -71,9 +71,14 @@ def limit(program, *arguments):
 class Bench:
     """What all cases share: the world, the programs, fresh folders in memory."""
 
-    def __init__(self, world, limits, libtorrent_create):
-        self.world, self.limits, self.libtorrent_create = world, limits, libtorrent_create
+    def __init__(self, world, programs):
+        self.world, self.programs = world, os.path.abspath(programs)
+        self.limits, self.libtorrent_create = self.program("limits"), self.program("libtorrent_create")
         self.count = 0
+
+    def program(self, name):
+        """One of those that tests/bench builds."""
+        return os.path.join(self.programs, name)
 
     def fresh(self, name):
         self.count += 1
@@ -131,10 +136,13 @@ class Bench:
             found = os.path.join(out, os.path.basename(path))
             check(os.path.getsize(found) == os.path.getsize(path), f"{found} has another size")
         for process in processes:
-            process.kill()
-            self.world.processes.remove(process)
+            self.end(process)
         for out in outs:
             shutil.rmtree(out)
+
+    def end(self, process):
+        process.kill()
+        self.world.processes.remove(process)
 
     def libtorrent(self, name, encryption="off", **settings):
         client = Libtorrent(self.world, self.unique(name), "127.0.0.1",
