@@ -59,6 +59,7 @@ struct Description {
 [[nodiscard]] Result<ContentPtr> make_content(const Description& description);
 
 // Power of two for a new content, see the .cpp for why.
-[[nodiscard]] std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file);
+[[nodiscard]] std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file,
+                                                Format format);
 
 }  // namespace shoal::storage

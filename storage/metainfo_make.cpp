@@ -164,13 +164,15 @@ Result<ContentPtr> make_content(const Description& description) {
 // than their spreading sooner brings (50 equal peers, 100 MB, in `shoal simulate swarm`: the last at 1.12 of
 // the bound with 256 KiB, 1.11 with 128, 1.15 with 64); above 4 MiB a leech would wait long for its first
 // piece to give away. Only a content that would have more than 131,072 pieces goes further, so that have-bits
-// stay at 16 KiB a peer.
-std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file) {
+// stay at 16 KiB a peer. A hybrid pads each file to whole pieces for v1: there pieces are no longer than the
+// largest file, which makes no more of them.
+std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file, Format format) {
   constexpr std::uint64_t pieces_wanted = 2048, pieces_many = 131'072;
   std::uint32_t length = 128 * 1024;
   while (length < 4U << 20 && largest_file / length >= pieces_wanted && largest_file > length * pieces_wanted)
     length *= 2;
   while (length < max_piece_length && total_bytes / length > pieces_many) length *= 2;
+  while (format == Format::hybrid && length > min_piece_length && length / 2 >= largest_file) length /= 2;
   return length;
 }
 

@@ -28,10 +28,7 @@ Result<off_t> offset_of(std::uint64_t offset, std::size_t size) {
 
 class PosixFile final : public File {
  public:
-  explicit PosixFile(Descriptor fd) : fd_(std::move(fd)) {
-    struct statfs system{};
-    in_memory_ = ::fstatfs(fd_.get(), &system) == 0 && system.f_type == TMPFS_MAGIC;
-  }
+  explicit PosixFile(Descriptor fd) : fd_(std::move(fd)) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
     if (auto start = offset_of(offset, out.size()); !start) return std::unexpected(start.error());
@@ -63,7 +60,8 @@ class PosixFile final : public File {
 
   // A short write is finished span by span: it is rare, and then speed does not matter.
   Result<std::size_t> read_cached(std::uint64_t offset, MutableBytes out) override {
-    if (in_memory_) return read_at(offset, out);
+    if (!in_memory_) in_memory_ = lies_in_memory();
+    if (*in_memory_) return read_at(offset, out);
     if (auto start = offset_of(offset, out.size()); !start) return std::unexpected(start.error());
     const iovec part{out.data(), out.size()};
     const ssize_t got = ::preadv2(fd_.get(), &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
@@ -152,7 +150,13 @@ class PosixFile final : public File {
 
  private:
   Descriptor fd_;
-  bool in_memory_ = false;  // of a file system that has no disk; it lacks RWF_NOWAIT
+  // Of a file system that has no disk; it lacks RWF_NOWAIT.
+  [[nodiscard]] bool lies_in_memory() const {
+    struct statfs system{};
+    return ::fstatfs(fd_.get(), &system) == 0 && system.f_type == TMPFS_MAGIC;
+  }
+
+  std::optional<bool> in_memory_;  // asked once, by the thread of read_cached
 };
 
 }  // namespace

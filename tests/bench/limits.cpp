@@ -2,7 +2,8 @@
 // measures one thing and prints one JSON object.
 //
 //   limits primitives                      GB/s of hashes, AEADs and memcpy on one core
-//   limits hash v1|v2|hybrid FILE          reading and hashing the file on all cores, with nothing around it
+//   limits hash v1|v2|hybrid PATH          reading and hashing a file, or all files of a folder, on all cores, with
+//       nothing around it
 //   limits transfer aes|chacha|plain FILE OUT
 //       a bare sender and a bare receiver, two processes over loopback, with no protocol: read, seal, send a
 //       block; receive and open it, hash it on a second thread, write it. MB/s and CPU seconds per GiB of
@@ -19,9 +20,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -111,42 +114,100 @@ void primitives() {
 
 // ---- reading and hashing
 
-void hash_file(std::string_view form, const char* path) {
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
-  struct stat seen{};
-  SHOAL_CHECK(file >= 0 && ::fstat(file, &seen) == 0);
-  const auto size = static_cast<std::size_t>(seen.st_size);
-  const bool by_sha1 = form != "v2", by_sha256 = form != "v1";
-  constexpr std::size_t stretch = std::size_t{16} << 20;  // a lane goes through a sixteenth of it
-  std::atomic<std::size_t> next{0};
-  const auto begin = Clock::now();
-  const auto work = [&] {
-    shoal::BlockHasher hasher;
-    shoal::Sha1Lanes lanes;
-    const auto blocks = std::make_unique<std::array<Block, at_once>>();
+// A run of bytes that one lane goes through: a file, or a part of a large one.
+struct Stretch {
+  std::string path;
+  std::size_t begin = 0, size = 0;
+};
+
+std::vector<Stretch> stretches_of(const char* path) {
+  constexpr std::size_t longest = std::size_t{1} << 20;
+  std::vector<Stretch> out;
+  const auto add = [&](const std::filesystem::path& file, std::size_t size) {
+    for (std::size_t at = 0; at < size; at += longest)
+      out.push_back({file.string(), at, std::min(longest, size - at)});
+  };
+  if (std::filesystem::is_regular_file(path)) {
+    add(path, std::filesystem::file_size(path));
+    return out;
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path))
+    if (entry.is_regular_file()) add(entry.path(), entry.file_size());
+  return out;
+}
+
+// One worker: a stretch in each lane, a block of each at a time.
+class LimitHasher {
+ public:
+  LimitHasher(std::string_view form, const std::vector<Stretch>& all, std::atomic<std::size_t>& next)
+      : by_sha1_(form != "v2"), by_sha256_(form != "v1"), all_(all), next_(next) {}
+
+  void run() {
+    std::array<ByteView, at_once> parts;
+    std::array<ByteView, at_once> blocks;
     std::array<shoal::Sha256, at_once> digests;
     for (;;) {
-      const std::size_t from = next.fetch_add(stretch);
-      if (from >= size) return;
-      for (std::size_t at = 0; at < stretch / at_once; at += block_bytes) {
-        std::array<ByteView, at_once> views;
-        for (std::size_t i = 0; i < at_once; ++i) {
-          auto& bytes = (*blocks)[i].bytes;
-          const ssize_t got = ::pread(file, bytes.data(), block_bytes,
-                                      static_cast<off_t>(from + i * (stretch / at_once) + at));
-          SHOAL_CHECK(got >= 0);
-          views[i] = ByteView{bytes}.first(static_cast<std::size_t>(got));
-        }
-        if (by_sha256) hasher.sha256(views, digests);
-        if (by_sha1) lanes.advance(views);
+      std::size_t count = 0;
+      for (std::size_t i = 0; i < at_once; ++i) {
+        if (parts[i].size() >= shoal::Sha1Lanes::block) continue;
+        parts[i] = refill(i);
+        if (!parts[i].empty()) blocks[count++] = parts[i];
       }
+      if (by_sha256_) hasher_.sha256({blocks.data(), count}, {digests.data(), count});
+      if (std::ranges::all_of(parts, [](ByteView part) { return part.empty(); })) return;
+      if (by_sha1_)
+        lanes_.advance(parts);
+      else
+        parts.fill({});
     }
+  }
+
+ private:
+  struct Lane {
+    int file = -1;
+    std::size_t at = 0, left = 0;
   };
+  // The lane's next block; of a stretch that has ended, the next one's first.
+  ByteView refill(std::size_t i) {
+    Lane& lane = of_[i];
+    if (lane.left == 0) {
+      if (lane.file >= 0) ::close(lane.file);
+      lanes_.forget(i);
+      lane.file = -1;
+      const std::size_t mine = next_.fetch_add(1);
+      if (mine >= all_.size()) return {};
+      lane = {::open(all_[mine].path.c_str(), O_RDONLY | O_CLOEXEC), all_[mine].begin, all_[mine].size};
+      SHOAL_CHECK(lane.file >= 0);
+    }
+    const MutableBytes into = MutableBytes{(*blocks_)[i].bytes}.first(std::min(lane.left, block_bytes));
+    SHOAL_CHECK(::pread(lane.file, into.data(), into.size(), static_cast<off_t>(lane.at)) ==
+                static_cast<ssize_t>(into.size()));
+    lane.at += into.size();
+    lane.left -= into.size();
+    return into;
+  }
+
+  bool by_sha1_, by_sha256_;
+  const std::vector<Stretch>& all_;
+  std::atomic<std::size_t>& next_;
+  shoal::BlockHasher hasher_;
+  shoal::Sha1Lanes lanes_;
+  std::unique_ptr<std::array<Block, at_once>> blocks_ = std::make_unique<std::array<Block, at_once>>();
+  std::array<Lane, at_once> of_;
+};
+
+void hash_path(std::string_view form, const char* path) {
+  const auto begin = Clock::now();
+  const std::vector<Stretch> all = stretches_of(path);
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] { LimitHasher{form, all, next}.run(); };
   std::vector<std::thread> threads;
   for (unsigned i = 1; i < std::max(1U, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
   const double took = seconds_since(begin);
+  std::size_t size = 0;
+  for (const Stretch& each : all) size += each.size;
   std::printf("{\"seconds\":%.4f,\"gb_s\":%.3f}\n", took, static_cast<double>(size) / took / 1e9);
 }
 
@@ -355,14 +416,14 @@ int main(int count, char** arguments) {
   if (what == "primitives" && count == 2) {
     primitives();
   } else if (what == "hash" && count == 4) {
-    hash_file(arguments[2], arguments[3]);
+    hash_path(arguments[2], arguments[3]);
   } else if (what == "transfer" && count == 5) {
     transfer(arguments[2], arguments[3], arguments[4]);
   } else if (what == "warm" && count == 3) {
     warm(std::strtoull(arguments[2], nullptr, 10));
   } else {
     std::fputs(
-        "usage: limits primitives | hash v1|v2|hybrid FILE | transfer aes|chacha|plain FILE OUT | warm BYTES\n",
+        "usage: limits primitives | hash v1|v2|hybrid PATH | transfer aes|chacha|plain FILE OUT | warm BYTES\n",
         stderr);
     return 2;
   }

@@ -406,17 +406,23 @@ TEST(Metainfo, MakesTheBytesThatLibtorrentMakes) {
 
 TEST(Metainfo, PieceLengthsOfNewContents) {
   constexpr std::uint64_t mib = 1 << 20, gib = std::uint64_t{1} << 30, tib = gib << 10;
-  EXPECT_EQ(choose_piece_length(0, 0), 128U << 10);
-  EXPECT_EQ(choose_piece_length(256 * mib, 256 * mib), 128U << 10);
-  EXPECT_EQ(choose_piece_length(256 * mib + 1, 256 * mib + 1), 256U << 10);
-  EXPECT_EQ(choose_piece_length(512 * mib, 512 * mib), 256U << 10);
-  EXPECT_EQ(choose_piece_length(512 * mib + 1, 512 * mib + 1), 512U << 10);
-  EXPECT_EQ(choose_piece_length(2 * gib, 2 * gib), 1U << 20);
-  EXPECT_EQ(choose_piece_length(2 * gib + 1, 2 * gib + 1), 2U << 20);
-  EXPECT_EQ(choose_piece_length(100 * gib, mib), 1U << 20) << "many small files: have-bits decide";
-  EXPECT_EQ(choose_piece_length(100 * gib, 100 * gib), 4U << 20);
-  EXPECT_EQ(choose_piece_length(tib, tib), 8U << 20);
-  EXPECT_EQ(choose_piece_length(max_content_bytes, max_content_bytes), max_piece_length);
+  EXPECT_EQ(choose_piece_length(0, 0, Format::v2), 128U << 10);
+  EXPECT_EQ(choose_piece_length(256 * mib, 256 * mib, Format::v2), 128U << 10);
+  EXPECT_EQ(choose_piece_length(256 * mib + 1, 256 * mib + 1, Format::v2), 256U << 10);
+  EXPECT_EQ(choose_piece_length(512 * mib, 512 * mib, Format::v2), 256U << 10);
+  EXPECT_EQ(choose_piece_length(512 * mib + 1, 512 * mib + 1, Format::v2), 512U << 10);
+  EXPECT_EQ(choose_piece_length(2 * gib, 2 * gib, Format::v2), 1U << 20);
+  EXPECT_EQ(choose_piece_length(2 * gib + 1, 2 * gib + 1, Format::v2), 2U << 20);
+  EXPECT_EQ(choose_piece_length(100 * gib, mib, Format::v2), 1U << 20) << "many small files: have-bits decide";
+  EXPECT_EQ(choose_piece_length(100 * gib, 100 * gib, Format::v2), 4U << 20);
+  EXPECT_EQ(choose_piece_length(tib, tib, Format::v2), 8U << 20);
+  EXPECT_EQ(choose_piece_length(max_content_bytes, max_content_bytes, Format::v2), max_piece_length);
+  // Of a hybrid no more is padding than must be.
+  EXPECT_EQ(choose_piece_length(gib, 65'536, Format::hybrid), 64U << 10);
+  EXPECT_EQ(choose_piece_length(gib, 65'537, Format::hybrid), 128U << 10);
+  EXPECT_EQ(choose_piece_length(1000, 10, Format::hybrid), min_piece_length);
+  EXPECT_EQ(choose_piece_length(0, 0, Format::hybrid), min_piece_length);
+  EXPECT_EQ(choose_piece_length(2 * gib, 2 * gib, Format::hybrid), 1U << 20);
 }
 
 // To who asks for hashes by root (BEP 52) such files would be one; a downloader that took the answer for one
