@@ -85,8 +85,8 @@ class Disk {
   // Runs one job to its end; a failure is in the result.
   [[nodiscard]] Done run(Job job, Worker& worker);
   // done[i] is what came of jobs[i]; the spans have the same size. Blocks to write, and pieces of which only
-  // the row is wanted, are hashed together, at most max_batch at once, and neighbours on the disk are read and
-  // written in one call.
+  // the row is wanted, are hashed together, at most max_batch at once, and neighbours on the disk are read
+  // and written in one call.
   void run_batch(std::span<Job> jobs, std::span<Done> done, Worker& worker);
   // Does at once what needs no waiting: a read of bytes that are in memory, from a file that is open. For a
   // thread that must not wait for a disk. nullopt: run it elsewhere, it is as it was.

@@ -110,8 +110,7 @@ Disk::Outcome<HashDone> Disk::hash_piece(Slot& slot, std::uint32_t piece, Worker
     }
     out.leaves.resize(out.leaves.size() + count);
     worker.hasher.sha256({messages.data(), count}, std::span{out.leaves}.last(count));
-    for (std::size_t i = 0; i < count && !content.v2; ++i)
-      out.marks.push_back(mark_of(content, messages[i]));
+    for (std::size_t i = 0; i < count && !content.v2; ++i) out.marks.push_back(mark_of(content, messages[i]));
     if (content.v1) stream.update(chunk.first(*got));
     if (*got == want) continue;
     if (content.v1) static_cast<void>(stream.finish());  // it starts anew
@@ -219,8 +218,7 @@ class Disk::RowBatch {
       found.v1 = worker_.lanes.finish(i, parts_[i]);
       return end(i, disk_.settled(*row.slot, row.files, std::move(found)));
     }
-    const MutableBytes into =
-        blocks_.subspan(i * block_bytes, std::min(block_bytes, row.size - row.read));
+    const MutableBytes into = blocks_.subspan(i * block_bytes, std::min(block_bytes, row.size - row.read));
     auto got = disk_.read_piece(*row.slot, row.piece, row.read, into);
     if (got && *got == into.size()) {
       parts_[i] = into;

@@ -96,8 +96,8 @@ void DiskPool::take(Lane& lane, std::vector<Item>& into) const {
   do {
     into.push_back(std::move(lane.waiting.front()));
     lane.waiting.pop_front();
-  } while (many && into.size() < share && !lane.waiting.empty() &&
-           lane.waiting.front().job.index() == kind && together(lane.waiting.front().job));
+  } while (many && into.size() < share && !lane.waiting.empty() && lane.waiting.front().job.index() == kind &&
+           together(lane.waiting.front().job));
 }
 
 void DiskPool::work(Lane& lane) {

@@ -43,7 +43,8 @@ void Disk::mark_blocks(WriteBatch& batch, Worker& worker) {
   worker.hasher.sha256({messages.data(), count}, {leaves.data(), count});
   count = 0;
   for (WriteBatch::Item& item : batch.all())
-    item.mark = item.slot->content->v2 ? leaves[count++] : mark_of(*item.slot->content, item.job->bytes.view());
+    item.mark =
+        item.slot->content->v2 ? leaves[count++] : mark_of(*item.slot->content, item.job->bytes.view());
 }
 
 // Answers those that cannot be written, and keeps the others, those of a content together.

@@ -123,9 +123,9 @@ bool unchanged(const Survey& now, const Content& content, std::span<const FileSt
 
 PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const ImportOptions& options,
                                     Executor& executor) {
-  const std::uint32_t piece_length = options.piece_length != 0
-                                         ? options.piece_length
-                                         : choose_piece_length(survey.bytes, survey.largest_file, options.format);
+  const std::uint32_t piece_length =
+      options.piece_length != 0 ? options.piece_length
+                                : choose_piece_length(survey.bytes, survey.largest_file, options.format);
   Description description = describe(survey, options, piece_length);
   // Every bound is judged before anything is hashed, which may take hours.
   const auto possible = make_content(description);

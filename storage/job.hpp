@@ -76,8 +76,8 @@ struct WriteJob {
   Buffer bytes;  // its view() is the block
   enum class First : std::uint8_t { no, yes } first = First::no;
 };
-// What a block's bytes were when they came: SHA-256 where the content has a v2 part, with v1 alone a checksum,
-// which tells a fault of the disk and says nothing against a peer.
+// What a block's bytes were when they came: SHA-256 where the content has a v2 part, with v1 alone a
+// checksum, which tells a fault of the disk and says nothing against a peer.
 using BlockMark = Sha256;
 [[nodiscard]] BlockMark mark_of(const Content& content, ByteView block);
 // Hashes a piece as it lies on the disk. Done: HashDone.
@@ -146,14 +146,14 @@ struct ReadDone {
 struct WriteDone {
   BlockRef block;
   BlockMark mark{};  // of the block's bytes
-  Buffer spent;   // the job's buffer, for the pool
+  Buffer spent;      // the job's buffer, for the pool
 };
 struct HashDone {
   std::uint32_t piece = 0;
   HashJob::What what{};
-  std::vector<Sha256> leaves{};     // of `all`: of each block; fewer than the piece has where the file is short
-  std::vector<BlockMark> marks{};   // as many; empty where the leaves are the marks
-  std::optional<Sha1> v1{};  // of the piece as v1 has it, where the content does and all of it is there
+  std::vector<Sha256> leaves{};  // of `all`: of each block; fewer than the piece has where the file is short
+  std::vector<BlockMark> marks{};  // as many; empty where the leaves are the marks
+  std::optional<Sha1> v1{};        // of the piece as v1 has it, where the content does and all of it is there
 };
 struct Committed {
   std::vector<std::uint32_t> pieces;

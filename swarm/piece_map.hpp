@@ -80,8 +80,8 @@ class PieceMap {
   void release(PeerHandle peer, BlockRef block);
 
   // ---- pieces
-  // Leaves (marks, of v1 alone) of a complete piece, one a block; empty if it has no detail (checking()). Valid until the next
-  // change.
+  // Leaves (marks, of v1 alone) of a complete piece, one a block; empty if it has no detail (checking()).
+  // Valid until the next change.
   [[nodiscard]] std::span<const Sha256> leaves(std::uint32_t piece) const;
   // Who sent its blocks, as many; nobody: it lay on the disk before this run.
   [[nodiscard]] std::vector<PeerHandle> senders(std::uint32_t piece) const;

@@ -47,7 +47,8 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
     if (!peer.up() || !peer.known_to_picker || !peer.wire->speech().hashes) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
     if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
-    const std::uint32_t load = peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / most_hash_rejects;
+    const std::uint32_t load =
+        peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / most_hash_rejects;
     if (load < best_load) {
       best = handle;
       best_load = load;

@@ -19,7 +19,7 @@ constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: 
 constexpr std::uint32_t rows_at_once = 32;   // of those of which only the row is wanted
 constexpr std::uint32_t rows_together = 8;   // side by side these take a third of the time
 constexpr std::chrono::milliseconds rows_wait{50};
-constexpr std::size_t most_suspects = 16;    // pieces that failed, of which it is remembered who sent what
+constexpr std::size_t most_suspects = 16;  // pieces that failed, of which it is remembered who sent what
 
 constexpr Error contradicts_itself{
     Code::mismatch, "the v1 and the v2 part of this torrent describe different bytes; get another one", 0};
@@ -123,7 +123,8 @@ void Swarm::checked(Turn& turn, storage::HashDone& done) {
   const std::uint32_t piece = done.piece;
   const bool waited = work_->map.state(piece) == PieceState::complete;
   if (waited && done.what == storage::HashJob::What::row) {
-    if (!right_by_row(done)) return check(turn, piece, storage::HashJob::What::all);  // what is wrong with it?
+    if (!right_by_row(done))
+      return check(turn, piece, storage::HashJob::What::all);  // what is wrong with it?
     const auto marks = work_->map.leaves(piece);
     if (content_->v2) done.leaves.assign(marks.begin(), marks.end());
   }

@@ -241,7 +241,8 @@ void Swarm::interest_changed(Turn& turn, Peer& peer, bool interested) {
   peer.interested_in_us = interested;
   if (!peer.choked_by_us) busy_slots_ += interested ? 1 : -1;
   const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots());
-  if (slot_free && (interested ? peer.choked_by_us : true)) choke_clock_.soon(std::max(turn.now.mono, choked_at_ + slot_refill));
+  if (slot_free && (interested ? peer.choked_by_us : true))
+    choke_clock_.soon(std::max(turn.now.mono, choked_at_ + slot_refill));
 }
 
 void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {

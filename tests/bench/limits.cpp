@@ -2,7 +2,8 @@
 // measures one thing and prints one JSON object.
 //
 //   limits primitives                      GB/s of hashes, AEADs and memcpy on one core
-//   limits hash v1|v2|hybrid PATH          reading and hashing a file, or all files of a folder, on all cores, with
+//   limits hash v1|v2|hybrid PATH          reading and hashing a file, or all files of a folder, on all
+//   cores, with
 //       nothing around it
 //   limits transfer aes|chacha|plain FILE OUT
 //       a bare sender and a bare receiver, two processes over loopback, with no protocol: read, seal, send a
@@ -423,7 +424,8 @@ int main(int count, char** arguments) {
     warm(std::strtoull(arguments[2], nullptr, 10));
   } else {
     std::fputs(
-        "usage: limits primitives | hash v1|v2|hybrid PATH | transfer aes|chacha|plain FILE OUT | warm BYTES\n",
+        "usage: limits primitives | hash v1|v2|hybrid PATH | transfer aes|chacha|plain FILE OUT | warm "
+        "BYTES\n",
         stderr);
     return 2;
   }

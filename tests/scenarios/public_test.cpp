@@ -77,7 +77,8 @@ TEST_P(PublicContent, IsAskedForAtOnceWhereTheUserSaid) {
     world.run_for(1s);
     const Instant asked = world.now();
     world.open(getter, named(content->id, {world.endpoint(sharer)}));
-    EXPECT_TRUE(world.run_until([&] { return world.told(getter, content->id, What::metadata).has_value(); }, 30s));
+    EXPECT_TRUE(
+        world.run_until([&] { return world.told(getter, content->id, What::metadata).has_value(); }, 30s));
     EXPECT_LT(world.now() - asked, 1s);
   }
 }

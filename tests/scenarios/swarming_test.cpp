@@ -183,7 +183,8 @@ TEST(Swarming, AProvedPeerIsAskedForNoHashesOfBlocks) {
   EXPECT_LE(hashed, crowd.content->pieces / 2) << "of " << crowd.content->pieces;
 }
 
-// Who gives right blocks until it is trusted, and false ones from then on, is found by its first false pieces.
+// Who gives right blocks until it is trusted, and false ones from then on, is found by its first false
+// pieces.
 TEST(Swarming, ATurncoatIsBannedAndCostsLittle) {
   for (const std::uint64_t number : {31U, 32U, 33U}) {
     Crowd crowd{number, 32 * mib, {2 * mib, 0}, std::vector(2, with_rates(2 * mib, 0))};
@@ -216,7 +217,8 @@ TEST(Swarming, WhoAloneGivesFalsePiecesIsBannedThoughNobodyTellsOfTheirBlocks) {
   ASSERT_TRUE(content);
   world.machine(liar).after_job = [](const JobNote& note, storage::Done& done) {
     if (!done) return;
-    if (auto* read = std::get_if<storage::ReadDone>(&*done)) read->data.span()[note.lead + note.length / 2] ^= 1;
+    if (auto* read = std::get_if<storage::ReadDone>(&*done))
+      read->data.span()[note.lead + note.length / 2] ^= 1;
     if (note.kind == JobNote::Kind::hash)
       done = std::unexpected(storage::JobFailure{{Code::io, "it will not tell"}, {}, {}});
   };

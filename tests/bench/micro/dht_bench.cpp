@@ -96,8 +96,7 @@ BENCHMARK_CAPTURE(codec_round_trip, mainline, Dialect::mainline);
 // Of a network of 200; strangers on a local network ask it, so that no budget of theirs ends.
 void node_answers(benchmark::State& state, Dialect dialect) {
   LittleWorld world{1, dialect};
-  for (std::uint32_t i = 0; i < 200; ++i)
-    world.add({IpAddress::v4((10U << 24) + i + 1), 4000}, Scope::local);
+  for (std::uint32_t i = 0; i < 200; ++i) world.add({IpAddress::v4((10U << 24) + i + 1), 4000}, Scope::local);
   for (std::size_t i = 1; i < world.size(); ++i) world.bootstrap(i, {world.at(0).at});
   world.run(120s);
   Random random{{}};

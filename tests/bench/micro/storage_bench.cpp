@@ -35,7 +35,8 @@ void verify_proof(benchmark::State& state) {
   const auto uncles = merkle::build_proof(all, 0, first, count, height - 6);
   const auto hashes = std::span{all}.subspan(first, count);
   for (auto _ : state)
-    if (!merkle::verify_proof(root, height, 0, first, hashes, uncles)) state.SkipWithError("the proof is right");
+    if (!merkle::verify_proof(root, height, 0, first, hashes, uncles))
+      state.SkipWithError("the proof is right");
 }
 BENCHMARK(verify_proof);
 

@@ -16,7 +16,8 @@ constexpr std::uint32_t blocks_a_piece = 16;
 // written, and with its last block the piece is right. What is there is forgotten again, so that it never
 // ends.
 void pick_and_arrive(benchmark::State& state) {
-  const auto pieces = static_cast<std::uint32_t>(state.range(0)), peers = static_cast<std::uint32_t>(state.range(1));
+  const auto pieces = static_cast<std::uint32_t>(state.range(0)),
+             peers = static_cast<std::uint32_t>(state.range(1));
   const auto content = test::make_content(blocks_a_piece * storage::block_bytes,
                                           {std::uint64_t{pieces} * blocks_a_piece * storage::block_bytes});
   std::optional<PieceMap> map;
@@ -61,13 +62,15 @@ BENCHMARK(pick_and_arrive)->Args({1000, 50})->Args({10'000, 100})->Args({100'000
 // A HAVE of each peer in turn.
 void peer_has(benchmark::State& state) {
   constexpr std::uint32_t pieces = 100'000, peers = 500;
-  const auto content = test::make_content(storage::block_bytes, {std::uint64_t{pieces} * storage::block_bytes});
+  const auto content =
+      test::make_content(storage::block_bytes, {std::uint64_t{pieces} * storage::block_bytes});
   PieceMap map{content, Bitfield{pieces}};
   Picker picker{map, test::make_random(1)};
   for (std::uint32_t peer = 0; peer < peers; ++peer) picker.add_peer_empty(make_peer(peer));
   std::uint64_t i = 0;
   for (auto _ : state) {
-    const auto peer = static_cast<std::uint32_t>(i % peers), piece = static_cast<std::uint32_t>(i / peers % pieces);
+    const auto peer = static_cast<std::uint32_t>(i % peers),
+               piece = static_cast<std::uint32_t>(i / peers % pieces);
     benchmark::DoNotOptimize(picker.peer_has(make_peer(peer), (piece * 7919) % pieces));
     ++i;
   }

@@ -413,7 +413,8 @@ TEST(Metainfo, PieceLengthsOfNewContents) {
   EXPECT_EQ(choose_piece_length(512 * mib + 1, 512 * mib + 1, Format::v2), 512U << 10);
   EXPECT_EQ(choose_piece_length(2 * gib, 2 * gib, Format::v2), 1U << 20);
   EXPECT_EQ(choose_piece_length(2 * gib + 1, 2 * gib + 1, Format::v2), 2U << 20);
-  EXPECT_EQ(choose_piece_length(100 * gib, mib, Format::v2), 1U << 20) << "many small files: have-bits decide";
+  EXPECT_EQ(choose_piece_length(100 * gib, mib, Format::v2), 1U << 20)
+      << "many small files: have-bits decide";
   EXPECT_EQ(choose_piece_length(100 * gib, 100 * gib, Format::v2), 4U << 20);
   EXPECT_EQ(choose_piece_length(tib, tib, Format::v2), 8U << 20);
   EXPECT_EQ(choose_piece_length(max_content_bytes, max_content_bytes, Format::v2), max_piece_length);
