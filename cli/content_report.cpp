@@ -176,11 +176,4 @@ std::string ContentReport::line(const swarm::ContentStatus& status) const {
   return progress_line(status, name_, report_.columns(), report_.colour());
 }
 
-std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now,
-                                              const storage::ContentId& id) {
-  for (swarm::ContentStatus& status : session.contents(now))
-    if (status.id == id) return std::move(status);
-  return std::nullopt;
-}
-
 }  // namespace shoal::cli

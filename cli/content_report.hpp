@@ -43,8 +43,4 @@ class ContentReport {
   bool told_no_contact_ = false;
 };
 
-// The status of a content, if the session still has it.
-[[nodiscard]] std::optional<swarm::ContentStatus> status_of(const swarm::Session& session, Now now,
-                                                            const storage::ContentId& id);
-
 }  // namespace shoal::cli

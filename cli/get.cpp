@@ -78,7 +78,7 @@ class Getting final : public Duty {
  private:
   // The last known one where the session has let go of the content already.
   std::optional<swarm::ContentStatus> look() {
-    if (auto now = status_of(peer_.host().session(), peer_.host().now(), id_)) seen_ = std::move(*now);
+    if (auto now = peer_.host().session().content(peer_.host().now(), id_)) seen_ = std::move(*now);
     return seen_;
   }
 

@@ -5,7 +5,9 @@
 // find us.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -136,7 +138,9 @@ class Shares final : public Duty {
       open.seed.until = swarm::SeedUntil::forever;
       open.is_public = !share.content->sealed;
       const swarm::CommandId id = peer_.host().command(std::move(open));
-      reports_.try_emplace(id, room_.report, Doing::reading_share, share.content->name, share.folder);
+      const auto report =
+          reports_.try_emplace(id, room_.report, Doing::reading_share, share.content->name, share.folder);
+      report_of_.emplace(share.content->id, &report.first->second);
       of_.emplace(id, &share);
     }
   }
@@ -146,7 +150,7 @@ class Shares final : public Duty {
     const auto found = reports_.find(answer.command);
     if (event == nullptr || found == reports_.end()) return;
     ContentReport& report = found->second;
-    const auto status = status_of(peer_.host().session(), peer_.host().now(), event->id);
+    const auto status = peer_.host().session().content(peer_.host().now(), event->id);
     report.event(*event, status.value_or(swarm::ContentStatus{}));
     using What = swarm::ContentEvent::What;
     if (event->what == What::announced && !told_[answer.command]) {
@@ -164,22 +168,37 @@ class Shares final : public Duty {
 
   void second() override {
     const swarm::ContentStatus* busiest = nullptr;
-    const auto all = peer_.host().session().contents(peer_.host().now());
+    const std::vector<swarm::ContentStatus> all = changed();
     for (const swarm::ContentStatus& status : all) {
-      if (ContentReport* report = report_of(status.id)) report->progress(status);
+      ContentReport* report = report_of(status.id);
+      if (report == nullptr) continue;
+      report->progress(status);
       if (busiest == nullptr || status.up_rate > busiest->up_rate) busiest = &status;
     }
-    if (busiest == nullptr) return;
-    if (ContentReport* report = report_of(busiest->id)) room_.report.progress(report->line(*busiest));
+    if (busiest != nullptr) room_.report.progress(report_of(busiest->id)->line(*busiest));
   }
 
   Farewell interrupted() override { return {Exit::done, "stopping"}; }
 
  private:
   ContentReport* report_of(const storage::ContentId& id) {
-    for (auto& [command, report] : reports_)
-      if (of_.at(command)->content->id == id) return &report;
-    return nullptr;
+    const auto found = report_of_.find(id);
+    return found == report_of_.end() ? nullptr : found->second;
+  }
+
+  // Those that are active, and those that were a second ago: of thousands that lie idle there is no news.
+  std::vector<swarm::ContentStatus> changed() {
+    const swarm::Session& session = peer_.host().session();
+    const Now now = peer_.host().now();
+    std::vector<swarm::ContentStatus> out = session.contents(now, swarm::Session::Which::active);
+    std::set<storage::ContentId> before = std::exchange(active_, {});
+    for (const swarm::ContentStatus& status : out) {
+      active_.insert(status.id);
+      before.erase(status.id);
+    }
+    for (const storage::ContentId& id : before)
+      if (auto status = session.content(now, id)) out.push_back(std::move(*status));
+    return out;
   }
 
   void print_link(const Shared& share) {
@@ -222,6 +241,8 @@ class Shares final : public Duty {
   PeerProcess& peer_;
   std::vector<Shared> shares_;
   std::map<swarm::CommandId, ContentReport> reports_;
+  std::map<storage::ContentId, ContentReport*> report_of_;
+  std::set<storage::ContentId> active_;  // a second ago
   std::map<swarm::CommandId, const Shared*> of_;
   std::map<swarm::CommandId, bool> told_, copied_;
   std::size_t copies_left_;

@@ -25,6 +25,10 @@ ByteArray<N> derive(ByteView secret, std::string_view label, ByteView subject, s
   return crypto::blake2b<N>(message, secret);
 }
 
+crypto::SymmetricKey tag_key(const ContentId& content, Epoch epoch) {
+  return derive<32>(content, "shoal tag", {}, epoch);
+}
+
 }  // namespace
 
 Key key_of(const crypto::PublicKey& swarm_key) {
@@ -41,19 +45,19 @@ EpochKeys derive_epoch(const ContentId& content, Epoch epoch) {
   out.key = key_of(out.swarm.public_key);
   out.box = derive<32>(content, "shoal box", {}, epoch);
   out.psk = derive<32>(content, "shoal psk", {}, epoch);
-  out.tag = derive<32>(content, "shoal tag", {}, epoch);
+  out.tag = tag_key(content, epoch);
   return out;
 }
 
-SwarmKeys::SwarmKeys(const ContentId& content) : content_(content) {
+Days::Days(const ContentId& content) {
   const auto raw = derive<8>(content, "shoal day", {}, 0);
   offset_ms_ =
       static_cast<std::int64_t>(load_be<std::uint64_t>(raw.data()) % static_cast<std::uint64_t>(day_ms));
 }
 
-Epoch SwarmKeys::epoch_at(WallTime wall) const { return floor_div(unix_ms(wall) + offset_ms_, day_ms); }
+Epoch Days::epoch_at(WallTime wall) const { return floor_div(unix_ms(wall) + offset_ms_, day_ms); }
 
-Epochs SwarmKeys::epochs_at(WallTime wall) const {
+Epochs Days::epochs_at(WallTime wall) const {
   Epochs out;
   out.values[0] = epoch_at(wall);
   const std::int64_t since_border = floor_mod(unix_ms(wall) + offset_ms_, day_ms);
@@ -65,13 +69,15 @@ Epochs SwarmKeys::epochs_at(WallTime wall) const {
   return out;
 }
 
-WallTime SwarmKeys::next_change(WallTime wall) const {
+WallTime Days::next_change(WallTime wall) const {
   const std::int64_t since_border = floor_mod(unix_ms(wall) + offset_ms_, day_ms);
   const std::int64_t next = since_border < overlap_ms            ? overlap_ms
                             : since_border < day_ms - overlap_ms ? day_ms - overlap_ms
                                                                  : day_ms;
   return wall + std::chrono::milliseconds{next - since_border};
 }
+
+SwarmKeys::SwarmKeys(const ContentId& content) : content_(content), days_(content) {}
 
 const EpochKeys& SwarmKeys::of(Epoch epoch) {
   for (const auto& known : known_)
@@ -107,20 +113,24 @@ ByteArray<16> slot_salt(const EpochKeys& keys, std::uint32_t slot) {
 
 std::int64_t hour_of(WallTime wall) { return floor_div(unix_ms(wall), hour_ms); }
 
-ChannelTag channel_tag(const EpochKeys& keys, const crypto::PublicKey& responder, std::int64_t hour) {
-  return derive<16>(keys.tag, "shoal channel", responder, hour);
+ChannelTag channel_tag(const crypto::SymmetricKey& tag_key, const crypto::PublicKey& responder,
+                       std::int64_t hour) {
+  return derive<16>(tag_key, "shoal channel", responder, hour);
 }
 
 ChannelTag dial_tag(const EpochKeys& current, const crypto::PublicKey& responder, WallTime wall) {
-  return channel_tag(current, responder, hour_of(wall));
+  return channel_tag(current.tag, responder, hour_of(wall));
 }
 
-std::vector<AcceptedTag> accepted_tags(SwarmKeys& keys, const crypto::PublicKey& responder, WallTime wall) {
+std::vector<AcceptedTag> accepted_tags(const ContentId& content, const Days& days,
+                                       const crypto::PublicKey& responder, WallTime wall) {
   std::vector<AcceptedTag> out;
   out.reserve(6);
-  for (const Epoch epoch : keys.epochs_at(wall))
+  for (const Epoch epoch : days.epochs_at(wall)) {
+    const crypto::SymmetricKey key = tag_key(content, epoch);
     for (const std::int64_t hour : {hour_of(wall) - 1, hour_of(wall), hour_of(wall) + 1})
-      out.push_back({channel_tag(keys.of(epoch), responder, hour), epoch});
+      out.push_back({channel_tag(key, responder, hour), epoch});
+  }
   return out;
 }
 

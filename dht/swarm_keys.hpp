@@ -62,23 +62,36 @@ struct Epochs {
 // One key pair and six hashes: cache it (SwarmKeys does).
 [[nodiscard]] EpochKeys derive_epoch(const ContentId& content, Epoch epoch);
 
+// Where a content's days begin, and so which epochs are in use when. Eight bytes.
+class Days {
+ public:
+  explicit Days(const ContentId& content);
+
+  [[nodiscard]] Epoch epoch_at(WallTime wall) const;
+  [[nodiscard]] Epochs epochs_at(WallTime wall) const;  // which to publish under, read, and accept
+  // The next time at which `epochs_at` gives another answer; later than `wall`.
+  [[nodiscard]] WallTime next_change(WallTime wall) const;
+
+ private:
+  std::int64_t offset_ms_;
+};
+
 // The keys of one content with the epochs in use kept. Remembers the last three epochs asked for.
 class SwarmKeys {
  public:
   explicit SwarmKeys(const ContentId& content);
 
   [[nodiscard]] const ContentId& content() const { return content_; }
-  [[nodiscard]] Epoch epoch_at(WallTime wall) const;
-  [[nodiscard]] Epochs epochs_at(WallTime wall) const;  // which to publish under, read, and accept
-  // The next time at which `epochs_at` gives another answer; later than `wall`.
-  [[nodiscard]] WallTime next_change(WallTime wall) const;
+  [[nodiscard]] Epoch epoch_at(WallTime wall) const { return days_.epoch_at(wall); }
+  [[nodiscard]] Epochs epochs_at(WallTime wall) const { return days_.epochs_at(wall); }
+  [[nodiscard]] WallTime next_change(WallTime wall) const { return days_.next_change(wall); }
   // The reference is good until three other epochs have been asked for.
   [[nodiscard]] const EpochKeys& of(Epoch epoch);
   [[nodiscard]] const EpochKeys& current(WallTime wall) { return of(epoch_at(wall)); }
 
  private:
   ContentId content_;
-  std::int64_t offset_ms_;                         // where this content's day begins
+  Days days_;
   std::array<std::optional<EpochKeys>, 3> known_;  // a ring: the current epoch and both neighbours
   std::size_t next_ = 0;
 };
@@ -105,18 +118,19 @@ struct AnnouncerKeys {
 // The peer channel's tag: which responder, in which swarm, at which hour of Unix time. To others it is noise.
 using ChannelTag = ByteArray<16>;
 [[nodiscard]] std::int64_t hour_of(WallTime wall);
-[[nodiscard]] ChannelTag channel_tag(const EpochKeys& keys, const crypto::PublicKey& responder,
+// `tag_key`: EpochKeys::tag.
+[[nodiscard]] ChannelTag channel_tag(const crypto::SymmetricKey& tag_key, const crypto::PublicKey& responder,
                                      std::int64_t hour);
 // What the dialler sends: current epoch, current hour.
 [[nodiscard]] ChannelTag dial_tag(const EpochKeys& current, const crypto::PublicKey& responder,
                                   WallTime wall);
 // What a responder accepts: every epoch of `epochs_at`, hours -1, 0, +1: 3 or 6 tags. To be put into a table
-// by tag.
+// by tag. A hash each, and one an epoch: for a content that is asked for rarely nothing else is derived.
 struct AcceptedTag {
   ChannelTag tag{};
   Epoch epoch = 0;  // whose PSK opens the first message
 };
-[[nodiscard]] std::vector<AcceptedTag> accepted_tags(SwarmKeys& keys, const crypto::PublicKey& responder,
-                                                     WallTime wall);
+[[nodiscard]] std::vector<AcceptedTag> accepted_tags(const ContentId& content, const Days& days,
+                                                     const crypto::PublicKey& responder, WallTime wall);
 
 }  // namespace shoal::dht

@@ -47,8 +47,8 @@ void Entrance::look(Now now, Waiting& waiting, Random& random, Admission& out) {
       break;
     case Opening::native:
       if (!budget_.take(now.mono, waiting.from.address)) break;
-      out.keys = *tags_.find(waiting.bytes);
-      out.content = out.keys->content;
+      out.content = tags_.find(waiting.bytes)->content;
+      out.epoch = tags_.find(waiting.bytes)->epoch;
       out.verdict = Verdict::admit;
       out.bytes = std::move(waiting.bytes);
       break;

@@ -32,13 +32,13 @@ class Entrance {
   enum class Verdict : std::uint8_t { wait, admit, refuse };
   struct Admission {
     Verdict verdict = Verdict::refuse;
-    std::uint32_t content = 0;            // whose, as TagTable and InfoHashTable name it
-    std::optional<TagTable::Entry> keys;  // native: they open the first message
-    std::optional<Mse> mse;               // obfuscated: done
+    std::uint32_t content = 0;        // whose, as TagTable and InfoHashTable name it
+    std::optional<dht::Epoch> epoch;  // native: whose keys open the first message
+    std::optional<Mse> mse;           // obfuscated: done
     Endpoint from;
     Bytes bytes;  // all that came so far and is not read yet: native, the tag first; else of the stream
     Bytes reply;  // to be said at once, whatever the verdict
-    [[nodiscard]] Way way() const { return keys ? Way::native : mse ? Way::obfuscated : Way::plain; }
+    [[nodiscard]] Way way() const { return epoch ? Way::native : mse ? Way::obfuscated : Way::plain; }
   };
 
   [[nodiscard]] TagTable& tags() { return tags_; }

@@ -32,8 +32,9 @@ struct Session::State {
   BufferPool& pool;
   Random random;
   Names names;
-  std::optional<Overlays> overlays;  // made with the first input, which brings the time
-  std::map<Slot, Swarm> swarms;      // by a number never used again
+  std::optional<Overlays> overlays;          // made with the first input, which brings the time
+  std::map<Slot, Swarm> swarms;              // by a number never used again
+  std::map<storage::ContentId, Slot> named;  // under each of their names
   std::set<std::pair<Instant, Slot>> wakes;
   std::map<Slot, Instant> wake_of;
   Slot last_slot = 0;
@@ -66,6 +67,10 @@ struct Session::State {
   Turn turn(Now now, std::vector<Output>& out) {
     return {now, out, pool, names, *overlays, dials, replays, up, down};
   }
+  [[nodiscard]] Slot slot_of(const storage::ContentId& id) const {
+    const auto found = named.find(id);
+    return found == named.end() ? Slot{0} : found->second;
+  }
   void begin(Now now) {
     overlays.emplace(now, config, random);
     overlays->start(now, config);
@@ -76,7 +81,7 @@ struct Session::State {
     return found == swarms.end() ? nullptr : &found->second;
   }
 
-  // One overload for each kind of input.
+  // One overload for each kind of input, and of command.
   void on(Turn& turn, DatagramIn& in);
   void on(Turn& turn, StreamAccepted& in);
   void on(Turn& turn, StreamConnected& in);
@@ -86,7 +91,6 @@ struct Session::State {
   void on(Turn& turn, DiskDone& in);
   void on(Turn& turn, Tick& in);
   void on(Turn& turn, CommandIn& in);
-  // And for each kind of command.
   void run(Turn& turn, CommandId id, OpenContent& command);
   void run(Turn& turn, CommandId id, CloseContent& command);
   void run(Turn& turn, CommandId id, Bootstrap& command);
@@ -211,8 +215,10 @@ void Session::State::admit(Turn& turn, StreamId stream, Entrance::Admission&& ad
 // By which names its peers ask for it: at first, and when its metadata has come.
 void Session::State::know(Turn& turn, Slot slot, Swarm& swarm) {
   if (!swarm.take_renamed()) return;
+  for (const storage::ContentId& name : swarm.names()) named.try_emplace(name, slot);
   Announcer& announcer = swarm.announcer();
-  if (config.native) entrance.tags().add(turn.now.wall, slot, announcer.keys(), announcer.exchange());
+  if (config.native)
+    entrance.tags().add(turn.now.wall, slot, announcer.keys().content(), announcer.exchange().public_key);
   entrance.info_hashes().set(slot, swarm.info_hashes());
 }
 
@@ -272,11 +278,8 @@ void Session::State::on(Turn& turn, CommandIn& in) {
   std::visit([&](auto& command) { run(turn, in.command, command); }, in.what);
 }
 
-// ---- commands
-
 void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
-  const bool open = std::any_of(swarms.begin(), swarms.end(),
-                                [&](const auto& entry) { return entry.second.is(command.id); });
+  const bool open = slot_of(command.id) != 0;
   if (open || stopping) {
     ContentEvent event;
     event.what = ContentEvent::What::failed;
@@ -298,11 +301,11 @@ void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
 }
 
 void Session::State::run(Turn& turn, CommandId, CloseContent& command) {
-  for (auto& [slot, swarm] : swarms)
-    if (swarm.is(command.id)) {
-      swarm.close(turn);
-      reschedule(slot, swarm);
-    }
+  const Slot slot = slot_of(command.id);
+  if (Swarm* swarm = this->swarm(slot)) {
+    swarm->close(turn);
+    reschedule(slot, *swarm);
+  }
 }
 
 void Session::State::run(Turn& turn, CommandId, Bootstrap& command) {
@@ -368,6 +371,9 @@ void Session::State::reap() {
   for (const Slot slot : leaving) {
     entrance.tags().remove(slot);
     entrance.info_hashes().remove(slot);
+    if (const Swarm* swarm = this->swarm(slot))
+      for (const storage::ContentId& name : swarm->names())
+        if (slot_of(name) == slot) named.erase(name);
     uploading.erase(slot);
     if (const auto wake = wake_of.find(slot); wake != wake_of.end()) {
       wakes.erase({wake->second, slot});
@@ -437,8 +443,6 @@ void Session::State::finish_stop(Turn& turn) {
   stopping.reset();
 }
 
-// ---- the public face
-
 Session::Session(SessionConfig config, BufferPool& pool)
     : state_(std::make_unique<State>(std::move(config), pool)) {}
 Session::~Session() = default;
@@ -467,16 +471,21 @@ std::uint64_t Session::digest() const {
   return out;
 }
 
-std::vector<ContentStatus> Session::contents(Now now) const {
+std::optional<ContentStatus> Session::content(Now now, const storage::ContentId& id) const {
+  const Swarm* swarm = state_->swarm(state_->slot_of(id));
+  return swarm != nullptr ? std::optional{swarm->status(now)} : std::nullopt;
+}
+
+std::vector<ContentStatus> Session::contents(Now now, Which which) const {
   std::vector<ContentStatus> out;
-  for (auto& [slot, swarm] : state_->swarms) out.push_back(swarm.status(now));
+  for (auto& [slot, swarm] : state_->swarms)
+    if (which == Which::all || !swarm.idle()) out.push_back(swarm.status(now));
   return out;
 }
 
 Bitfield Session::held(const storage::ContentId& content) const {
-  for (auto& [slot, swarm] : state_->swarms)
-    if (swarm.is(content)) return swarm.held();
-  return {};
+  const Swarm* swarm = state_->swarm(state_->slot_of(content));
+  return swarm != nullptr ? swarm->held() : Bitfield{};
 }
 
 std::vector<DhtStatus> Session::dht() const {

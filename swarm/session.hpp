@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dht/base/buffer.hpp"
@@ -29,7 +30,11 @@ class Session {
   // Of the whole state: equal for equal (configuration, seed, inputs).
   [[nodiscard]] std::uint64_t digest() const;
 
-  [[nodiscard]] std::vector<ContentStatus> contents(Now now) const;
+  // active: those that are fetched or checked, or connected with somebody.
+  enum class Which : std::uint8_t { all, active };
+  [[nodiscard]] std::vector<ContentStatus> contents(Now now, Which which = Which::all) const;
+  // Of one, under any of its names.
+  [[nodiscard]] std::optional<ContentStatus> content(Now now, const storage::ContentId& id) const;
   // The pieces of a content that are verified, and so announced and served; empty where it is not open.
   [[nodiscard]] Bitfield held(const storage::ContentId& content) const;
   [[nodiscard]] std::vector<DhtStatus> dht() const;

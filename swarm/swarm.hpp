@@ -82,7 +82,8 @@ class Swarm {
   bool serve_one(Turn& turn);  // false: nothing can go out at present
 
   [[nodiscard]] const storage::ContentId& id() const { return open_.id; }
-  [[nodiscard]] bool is(const storage::ContentId& id) const;  // under any of its names
+  // What it may be called, its id first. Names come to it, none goes.
+  [[nodiscard]] std::vector<storage::ContentId> names() const;
   // By which BitTorrent's dialect knows it; none: it is not spoken.
   [[nodiscard]] std::vector<InfoHash> info_hashes() const;
   // Whether others on the local network may be told of it.
@@ -91,6 +92,8 @@ class Swarm {
   [[nodiscard]] bool take_renamed() { return std::exchange(renamed_, false); }
   [[nodiscard]] Announcer& announcer() { return announcer_; }
   [[nodiscard]] ContentStatus status(Now now) const;
+  // Nothing of its status changes by itself: it is whole, and nobody is connected.
+  [[nodiscard]] bool idle() const { return stage_ == Stage::running && complete_ && peers_.size() == 0; }
   [[nodiscard]] Bitfield held() const;  // pieces that are announced and served
   [[nodiscard]] std::uint64_t digest() const;
 

@@ -216,10 +216,10 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
   peer.stream = stream;
   peer.since = peer.heard = peer.spoke = turn.now.mono;
   peer.way = admission.way();
-  if (admission.keys) {
+  if (admission.epoch) {
     ChannelParams params;
-    params.ours = admission.keys->ours;
-    params.psk = admission.keys->psk;
+    params.ours = announcer_.exchange();
+    params.psk = announcer_.keys().of(*admission.epoch).psk;
     params.tag = to_array<channel_tag_bytes>(admission.bytes);
     params.replays = &turn.replays;
     peer.wire = NativeWire::make_responder(params, random_, turn.pool);

@@ -38,8 +38,14 @@ Ways ways_of(const SessionConfig& config, Visibility visibility) {
 
 // ---- names
 
-bool Swarm::is(const storage::ContentId& id) const {
-  return id == open_.id || (content_ && content_->is(id)) || (open_.v1 && id == storage::id_of_v1(*open_.v1));
+std::vector<storage::ContentId> Swarm::names() const {
+  std::vector<storage::ContentId> out{open_.id};
+  if (open_.v1) out.push_back(storage::id_of_v1(*open_.v1));
+  if (!content_) return out;
+  out.push_back(content_->id);
+  if (content_->v1) out.push_back(storage::id_of_v1(*content_->v1));
+  out.push_back(storage::id_of_v1(shortened(content_->id)));
+  return out;
 }
 
 std::vector<InfoHash> Swarm::info_hashes() const {

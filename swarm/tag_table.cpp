@@ -7,31 +7,57 @@
 
 namespace shoal::swarm {
 
-void TagTable::add(WallTime now, Content content, dht::SwarmKeys& keys, const crypto::ExchangeKey& ours) {
+void TagTable::add(WallTime now, Content content, const dht::ContentId& id, const crypto::PublicKey& ours) {
   remove(content);
   refresh(now);
-  Member& member = members_[content];
-  member = {&keys, ours};
-  enter(now, content, member);
+  const auto [found, fresh] = members_.try_emplace(content, Member{id, ours, dht::Days{id}, {}, {}});
+  enter(now, content, found->second);
 }
 
 void TagTable::remove(Content content) {
-  if (members_.erase(content) == 0) return;
-  std::erase_if(entries_, [&](const auto& entry) { return entry.second.content == content; });
+  const auto found = members_.find(content);
+  if (found == members_.end()) return;
+  leave(content, found->second);
+  members_.erase(found);
 }
 
 void TagTable::refresh(WallTime now) {
-  if (now >= since_ && now < until_) return;
-  since_ = now;
-  until_ = std::chrono::floor<std::chrono::hours>(now) + std::chrono::hours{1};
-  entries_.clear();
-  for (auto& [content, member] : members_) enter(now, content, member);
+  if (now < since_ || now >= hour_ends_) {
+    since_ = now;
+    hour_ends_ = std::chrono::floor<std::chrono::hours>(now) + std::chrono::hours{1};
+    entries_.clear();
+    changes_.clear();
+    for (auto& [content, member] : members_) enter(now, content, member);
+  }
+  while (!changes_.empty() && changes_.begin()->first <= now) {
+    const Content content = changes_.begin()->second;
+    Member& member = members_.at(content);
+    since_ = now;
+    leave(content, member);
+    enter(now, content, member);
+  }
+}
+
+WallTime TagTable::next_refresh() const {
+  return changes_.empty() ? hour_ends_ : std::min(hour_ends_, changes_.begin()->first);
 }
 
 void TagTable::enter(WallTime now, Content content, Member& member) {
-  for (const dht::AcceptedTag& accepted : dht::accepted_tags(*member.keys, member.ours.public_key, now))
-    entries_[accepted.tag] = {content, accepted.epoch, member.ours, member.keys->of(accepted.epoch).psk};
-  until_ = std::min(until_, member.keys->next_change(now));
+  for (const dht::AcceptedTag& accepted : dht::accepted_tags(member.id, member.days, member.ours, now))
+    entries_[accepted.tag] = {content, accepted.epoch};
+  member.entered = now;
+  member.change = member.days.next_change(now);
+  changes_.emplace(member.change, content);
+}
+
+// A tag that another content has entered since stays.
+void TagTable::leave(Content content, const Member& member) {
+  for (const dht::AcceptedTag& accepted :
+       dht::accepted_tags(member.id, member.days, member.ours, member.entered)) {
+    const auto found = entries_.find(accepted.tag);
+    if (found != entries_.end() && found->second.content == content) entries_.erase(found);
+  }
+  changes_.erase({member.change, content});
 }
 
 const TagTable::Entry* TagTable::find(ByteView first) const {

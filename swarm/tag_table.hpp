@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "dht/base/crypto.hpp"
 #include "dht/base/time.hpp"
@@ -20,21 +22,20 @@ class TagTable {
   using Content = std::uint32_t;  // the owner's name of an open content
   struct Entry {
     Content content = 0;
-    dht::Epoch epoch = 0;
-    crypto::ExchangeKey ours{};  // our static key there
-    crypto::SymmetricKey psk{};  // of that epoch
+    dht::Epoch epoch = 0;  // whose PSK opens the first message
   };
 
-  // Registers a content; its tags are good at once. `keys` must stay where it is until remove(). Replaces an
-  // older entry of the same name.
-  void add(WallTime now, Content content, dht::SwarmKeys& keys, const crypto::ExchangeKey& ours);
+  // Registers a content, in which `ours` is our static key; its tags are good at once. Replaces an older
+  // entry of the same name.
+  void add(WallTime now, Content content, const dht::ContentId& id, const crypto::PublicKey& ours);
   void remove(Content content);
 
   // Brings all tags up to date; nothing where none has changed, so it may be called each turn. O(contents)
-  // once an hour, at a border of an epoch, and when the wall clock jumps.
+  // once an hour and when the wall clock jumps; at a border of an epoch, which each content has at another
+  // time, the tags of that one alone.
   void refresh(WallTime now);
   // When refresh() has something to do, if the wall clock runs evenly.
-  [[nodiscard]] WallTime next_refresh() const { return until_; }
+  [[nodiscard]] WallTime next_refresh() const;
 
   // nullptr: not for us. Precondition: first.size() >= 16. Valid until the next add, remove or refresh.
   [[nodiscard]] const Entry* find(ByteView first) const;
@@ -42,8 +43,10 @@ class TagTable {
 
  private:
   struct Member {
-    dht::SwarmKeys* keys = nullptr;
-    crypto::ExchangeKey ours{};
+    dht::ContentId id;
+    crypto::PublicKey ours;
+    dht::Days days;
+    WallTime entered{}, change{};  // its tags are of then; when its epochs change after that
   };
   // Tags are outputs of a keyed hash that only link holders can compute: their bytes are their own hash.
   struct TagHash {
@@ -52,10 +55,12 @@ class TagTable {
     }
   };
   void enter(WallTime now, Content content, Member& member);
+  void leave(Content content, const Member& member);
 
   std::map<Content, Member> members_;
-  std::unordered_map<dht::ChannelTag, Entry, TagHash> entries_;  // looked up, never walked
-  WallTime since_ = WallTime::max(), until_ = WallTime::max();   // the tags are right in [since_, until_)
+  std::unordered_map<dht::ChannelTag, Entry, TagHash> entries_;     // looked up, never walked
+  std::set<std::pair<WallTime, Content>> changes_;                  // Member::change
+  WallTime since_ = WallTime::max(), hour_ends_ = WallTime::max();  // of all tags
 };
 
 }  // namespace shoal::swarm

@@ -222,9 +222,7 @@ void World::reschedule(MachineId id) {
 std::optional<swarm::ContentStatus> World::status(MachineId id, const storage::ContentId& content) const {
   const Machine& machine = *machines_[id];
   if (!machine.running()) return std::nullopt;
-  for (swarm::ContentStatus& status : machine.session().contents(now_of(machine)))
-    if (status.id == content) return std::move(status);
-  return std::nullopt;
+  return machine.session().content(now_of(machine), content);
 }
 
 std::optional<Instant> World::told(MachineId id, const storage::ContentId& content,

@@ -162,7 +162,7 @@ TEST(ChannelTag, ClocksAnHourApartAgree) {
   const auto key = exchange_key(node_seed(9), content(6)).public_key;
   for (auto t = some_day; t < some_day + 48h; t += 7min) {
     std::map<ChannelTag, Epoch> accepted;
-    for (const AcceptedTag& tag : accepted_tags(responder, key, t)) accepted[tag.tag] = tag.epoch;
+    for (const AcceptedTag& tag : accepted_tags(responder.content(), Days{responder.content()}, key, t)) accepted[tag.tag] = tag.epoch;
     EXPECT_EQ(accepted.size(), 3U * responder.epochs_at(t).count);
     for (const auto skew : {-60min, -59min, -30min, 0min, 30min, 59min}) {
       const EpochKeys& used = dialler.current(t + skew);
@@ -180,10 +180,10 @@ TEST(ChannelTag, NamesOneResponderInOneSwarm) {
   const auto a = exchange_key(node_seed(1), content(1)).public_key;
   const auto b = exchange_key(node_seed(2), content(1)).public_key;
   const std::int64_t hour = hour_of(some_day);
-  const ChannelTag tag = channel_tag(one.current(some_day), a, hour);
-  EXPECT_NE(tag, channel_tag(one.current(some_day), b, hour));
-  EXPECT_NE(tag, channel_tag(other.current(some_day), a, hour));
-  EXPECT_NE(tag, channel_tag(one.current(some_day), a, hour + 1));
+  const ChannelTag tag = channel_tag(one.current(some_day).tag, a, hour);
+  EXPECT_NE(tag, channel_tag(one.current(some_day).tag, b, hour));
+  EXPECT_NE(tag, channel_tag(other.current(some_day).tag, a, hour));
+  EXPECT_NE(tag, channel_tag(one.current(some_day).tag, a, hour + 1));
   EXPECT_EQ(hour_of(from_unix_ms(-1)), -1);
   EXPECT_EQ(hour_of(from_unix_ms(3'600'000)), 1);
 }

@@ -19,7 +19,7 @@ struct EntranceTest : testing::Test {
   Now now{Instant{} + 100s, from_unix_ms(1'790'000'000'000)};
   StreamId next = accepted_stream;
 
-  void SetUp() override { entrance.tags().add(now.wall, 5, keys, ours); }
+  void SetUp() override { entrance.tags().add(now.wall, 5, keys.content(), ours.public_key); }
   Entrance::Admission say(StreamId stream, ByteView bytes) {
     return entrance.received(now, stream, bytes, random);
   }
@@ -49,7 +49,7 @@ TEST_F(EntranceTest, ATagLeadsToItsContentHoweverItIsCut) {
   EXPECT_EQ(admission.content, 5U);
   EXPECT_EQ(admission.way(), Way::native);
   EXPECT_EQ(admission.bytes, to_vector(tag));
-  EXPECT_EQ(admission.keys->psk, keys.current(now.wall).psk);
+  EXPECT_EQ(admission.epoch, keys.epoch_at(now.wall));
 }
 
 TEST_F(EntranceTest, AnythingElseIsRefused) {

@@ -2,6 +2,7 @@
 #include "swarm/tag_table.hpp"
 
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -38,16 +39,13 @@ class TagTableTest : public testing::Test {
 
 TEST_F(TagTableTest, FindsWhatADiallerSendsWithinAnHourEitherWay) {
   const WallTime now = quiet_time(keys_);
-  table_.add(now, 7, keys_, ours_);
+  table_.add(now, 7, keys_.content(), ours_.public_key);
   EXPECT_EQ(table_.tags(), 3U);
   for (const auto shift : {hours{-1}, hours{0}, hours{1}}) {
     const auto* entry = table_.find(tag(keys_, ours_, now + shift));
     ASSERT_NE(entry, nullptr) << shift.count();
     EXPECT_EQ(entry->content, 7U);
     EXPECT_EQ(entry->epoch, keys_.epoch_at(now));
-    EXPECT_EQ(entry->psk, keys_.current(now).psk);
-    EXPECT_EQ(entry->ours.public_key, ours_.public_key);
-    EXPECT_EQ(entry->ours.secret, ours_.secret);
   }
   EXPECT_EQ(table_.find(tag(keys_, ours_, now + hours{2})), nullptr);
   EXPECT_EQ(table_.find(tag(keys_, ours_, now - hours{2})), nullptr);
@@ -57,7 +55,7 @@ TEST_F(TagTableTest, FindsWhatADiallerSendsWithinAnHourEitherWay) {
 
 TEST_F(TagTableTest, FollowsTheHoursAndBackwardClocks) {
   const WallTime now = quiet_time(keys_);
-  table_.add(now, 7, keys_, ours_);
+  table_.add(now, 7, keys_.content(), ours_.public_key);
   EXPECT_EQ(table_.next_refresh(), std::chrono::floor<hours>(now) + hours{1});
   table_.refresh(table_.next_refresh() - milliseconds{1});
   EXPECT_NE(table_.find(tag(keys_, ours_, now - hours{1})), nullptr);
@@ -72,13 +70,13 @@ TEST_F(TagTableTest, FollowsTheHoursAndBackwardClocks) {
 TEST_F(TagTableTest, TakesBothEpochsAtABorder) {
   WallTime now = quiet_time(keys_);
   while (keys_.epochs_at(now).count == 1) now = keys_.next_change(now);
-  table_.add(now, 7, keys_, ours_);
+  table_.add(now, 7, keys_.content(), ours_.public_key);
   EXPECT_EQ(table_.tags(), 6U);
   for (const dht::Epoch epoch : keys_.epochs_at(now)) {
-    const auto* entry = table_.find(dht::channel_tag(keys_.of(epoch), ours_.public_key, dht::hour_of(now)));
+    const auto* entry =
+        table_.find(dht::channel_tag(keys_.of(epoch).tag, ours_.public_key, dht::hour_of(now)));
     ASSERT_NE(entry, nullptr);
     EXPECT_EQ(entry->epoch, epoch);
-    EXPECT_EQ(entry->psk, keys_.of(epoch).psk);
   }
   // The next change, be it of the hour or of the epochs, is not slept through.
   const WallTime change = keys_.next_change(now);
@@ -89,8 +87,8 @@ TEST_F(TagTableTest, TakesBothEpochsAtABorder) {
 
 TEST_F(TagTableTest, KeepsContentsApartAndForgetsTheClosed) {
   const WallTime now = quiet_time(keys_);
-  table_.add(now, 1, keys_, ours_);
-  table_.add(now, 2, other_, ours_);
+  table_.add(now, 1, keys_.content(), ours_.public_key);
+  table_.add(now, 2, other_.content(), ours_.public_key);
   EXPECT_EQ(table_.find(tag(keys_, ours_, now))->content, 1U);
   EXPECT_EQ(table_.find(tag(other_, ours_, now))->content, 2U);
   table_.remove(1);
@@ -102,9 +100,45 @@ TEST_F(TagTableTest, KeepsContentsApartAndForgetsTheClosed) {
   EXPECT_EQ(table_.find(tag(other_, ours_, now + hours{1}))->content, 2U);
 }
 
+// Each content has its borders at another time; through all of them, and when the clock is set back, the
+// table says what a new one would.
+TEST_F(TagTableTest, FollowsTheBordersOfManyContents) {
+  constexpr std::uint32_t count = 40;
+  std::vector<dht::SwarmKeys> all;
+  for (std::uint32_t i = 0; i < count; ++i) all.emplace_back(random_.bytes<32>());
+  WallTime now = from_unix_ms(1'800'000'000'000);
+  for (std::uint32_t i = 0; i < count; ++i) table_.add(now, i, all[i].content(), ours_.public_key);
+  const auto check = [&](WallTime at) {
+    TagTable fresh;
+    for (std::uint32_t i = 0; i < count; ++i) fresh.add(at, i, all[i].content(), ours_.public_key);
+    ASSERT_EQ(table_.tags(), fresh.tags());
+    for (dht::SwarmKeys& keys : all)
+      for (const auto& accepted :
+           dht::accepted_tags(keys.content(), dht::Days{keys.content()}, ours_.public_key, at)) {
+        const auto* entry = table_.find(accepted.tag);
+        ASSERT_NE(entry, nullptr);
+        EXPECT_EQ(entry->epoch, accepted.epoch);
+      }
+  };
+  const WallTime end = now + hours{50};
+  while (now < end) {
+    now = table_.next_refresh();
+    table_.refresh(now);
+    check(now);
+    EXPECT_GT(table_.next_refresh(), now);
+  }
+  for (const auto back : {minutes{1}, minutes{59}, minutes{61}, minutes{1500}}) {
+    now -= back;
+    table_.refresh(now);
+    check(now);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) table_.remove(i);
+  EXPECT_EQ(table_.tags(), 0U);
+}
+
 TEST_F(TagTableTest, SniffTellsDialectsApartAtEveryLength) {
   const WallTime now = quiet_time(keys_);
-  table_.add(now, 7, keys_, ours_);
+  table_.add(now, 7, keys_.content(), ours_.public_key);
   Bytes native = to_vector(tag(keys_, ours_, now));
   native.push_back(1);
   for (std::size_t n = 0; n <= native.size(); ++n)
