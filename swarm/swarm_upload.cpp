@@ -236,13 +236,16 @@ void Swarm::look_at_slots(Turn& turn) {
   if (slots_.look(look)) choke_clock_.soon(turn.now.mono);
 }
 
-// A slot that is free, or has just become so, is not left empty until the next round.
+// A slot that is free, or has just become so, is not left empty until the next round. Where there are more
+// peers than slots it is not for who comes first: the round looks at all of them, a moment later.
 void Swarm::interest_changed(Turn& turn, Peer& peer, bool interested) {
   peer.interested_in_us = interested;
   if (!peer.choked_by_us) busy_slots_ += interested ? 1 : -1;
   const bool slot_free = busy_slots_ < static_cast<std::int32_t>(slots());
-  if (slot_free && (interested ? peer.choked_by_us : true))
-    choke_clock_.soon(std::max(turn.now.mono, choked_at_ + slot_refill));
+  if (!slot_free || (interested && !peer.choked_by_us)) return;
+  const bool contended = up_ > slots();
+  choke_clock_.soon(contended ? turn.now.mono + slot_refill
+                              : std::max(turn.now.mono, choked_at_ + slot_refill));
 }
 
 void Swarm::set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked) {
