@@ -162,7 +162,8 @@ TEST(ChannelTag, ClocksAnHourApartAgree) {
   const auto key = exchange_key(node_seed(9), content(6)).public_key;
   for (auto t = some_day; t < some_day + 48h; t += 7min) {
     std::map<ChannelTag, Epoch> accepted;
-    for (const AcceptedTag& tag : accepted_tags(responder.content(), Days{responder.content()}, key, t)) accepted[tag.tag] = tag.epoch;
+    for (const AcceptedTag& tag : accepted_tags(responder.content(), Days{responder.content()}, key, t))
+      accepted[tag.tag] = tag.epoch;
     EXPECT_EQ(accepted.size(), 3U * responder.epochs_at(t).count);
     for (const auto skew : {-60min, -59min, -30min, 0min, 30min, 59min}) {
       const EpochKeys& used = dialler.current(t + skew);
