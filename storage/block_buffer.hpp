@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#include "storage/merkle.hpp"
+#include "storage/content.hpp"
 
 namespace shoal::storage {
 

@@ -58,7 +58,6 @@ class PosixFile final : public File {
     return {};
   }
 
-  // A short write is finished span by span: it is rare, and then speed does not matter.
   Result<std::size_t> read_cached(std::uint64_t offset, MutableBytes out) override {
     if (!in_memory_) in_memory_ = lies_in_memory();
     if (*in_memory_) return read_at(offset, out);
@@ -95,6 +94,8 @@ class PosixFile final : public File {
     }
     return done;
   }
+
+  // A short write is finished span by span: it is rare, and then speed does not matter.
   Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> parts) override {
     while (!parts.empty()) {
       std::array<iovec, gather_parts> vectors;
@@ -149,13 +150,13 @@ class PosixFile final : public File {
   }
 
  private:
-  Descriptor fd_;
   // Of a file system that has no disk; it lacks RWF_NOWAIT.
   [[nodiscard]] bool lies_in_memory() const {
     struct statfs system{};
     return ::fstatfs(fd_.get(), &system) == 0 && system.f_type == TMPFS_MAGIC;
   }
 
+  Descriptor fd_;
   std::optional<bool> in_memory_;  // asked once, by the thread of read_cached
 };
 
