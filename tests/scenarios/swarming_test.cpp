@@ -168,22 +168,6 @@ TEST(Swarming, ACorrupterIsBannedAfterTwoBadBlocksAndNobodyElse) {
   }
 }
 
-// Where nobody competes for it, a free slot needs no more than the messages that ask for it and give it.
-TEST(Swarming, AFreeSlotIsGivenAtOnce) {
-  using namespace std::chrono_literals;
-  World world{29, {.latency = {.low = 1ms, .high = 1ms}}};
-  const Oracle oracle = Oracle::single("note", 1000, 7);
-  const MachineId sharer = start(world), getter = start(world);
-  const auto content = share(world, sharer, oracle);
-  ASSERT_TRUE(content);
-  world.get(getter, content->id, {world.endpoint(sharer)});
-  ASSERT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 30s));
-  const auto attached = world.told(getter, content->id, What::attached),
-             receiving = world.told(getter, content->id, What::receiving);
-  ASSERT_TRUE(attached && receiving);
-  EXPECT_LT(*receiving - *attached, 40ms);
-}
-
 // A sharer hashes pieces for who does not know it yet, and none once enough of what it gave was right.
 TEST(Swarming, AProvedPeerIsAskedForNoHashesOfBlocks) {
   Crowd crowd{28, 8 * mib, {8 * mib, 0}, {with_rates(mib, 0)}};
