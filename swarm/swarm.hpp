@@ -7,7 +7,8 @@
 // swarm_connect.cpp (finding, dialling, greeting, leaving), swarm_mainline.cpp (what BitTorrent's dialect has
 // of its own), swarm_messages.cpp (what peers say), swarm_download.cpp (what to ask for, what became of it),
 // swarm_judge.cpp (which pieces are right), swarm_hashes.cpp (hashes of pieces and blocks: fetching, serving,
-// blame), swarm_upload.cpp (what others ask for, choking), swarm_super_seed.cpp (what a lone seed shows whom).
+// blame), swarm_upload.cpp (what others ask for, choking), swarm_super_seed.cpp (what a lone seed shows
+// whom).
 //
 // Invariants: a piece is announced and served only after its bytes hashed to its root; a have-bit reaches the
 // catalog only through a commit job that was sent after the writes were done; every table has a bound of
