@@ -73,6 +73,8 @@ std::string what_happens(const swarm::ContentStatus& status) {
                                             counted(status.candidates, "address", "addresses"));
     case Phase::failed:
       return "closing";
+    case Phase::resting:
+      return "at rest";
     case Phase::seeding:
       return fmt::format("serving {}, {} up, {} sent, {}", show_size(status.bytes_wanted),
                          show_rate(status.up_rate), show_size(status.sent), peers);
@@ -185,6 +187,8 @@ const char* phase_name(Phase phase) {
       return "fetching";
     case Phase::seeding:
       return "seeding";
+    case Phase::resting:
+      return "resting";
     case Phase::paused:
       return "paused";
     case Phase::failed:

@@ -5,6 +5,7 @@
 // find us.
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <utility>
@@ -23,18 +24,32 @@
 namespace shoal::cli {
 namespace {
 
-constexpr std::size_t max_shares = 256;         // of --each: each announces and looks up on its own
+constexpr std::size_t max_shares = 16'384;      // of --each: so many are announced again in time
 constexpr std::size_t max_given_addresses = 2;  // of --bootstrap in a link
 
+// What is kept of each: thousands may be shared.
 struct Shared {
-  storage::ContentPtr content;
-  std::string folder;
+  Shared(const storage::Content& content, std::string in, std::uint64_t last_sequence)
+      : id(content.id),
+        v1(content.v1),
+        v2(content.v2),
+        sealed(content.sealed),
+        is_private(content.is_private),
+        name(content.name),
+        folder(std::move(in)),
+        sequence(last_sequence) {}
+  storage::ContentId id;
+  std::optional<Sha1> v1;
+  bool v2, sealed, is_private;
+  std::string name, folder;
+  std::uint64_t sequence;  // of the last record published
 };
 
 // The catalog's memory of what these paths were before.
 struct Before {
   storage::ShareKey key{};
   storage::Salt salt{};
+  std::uint64_t sequence = 0;
   storage::Earlier earlier;  // content null: nothing
   std::optional<storage::FoundContent> found;
 };
@@ -61,6 +76,7 @@ Outcome<Before> recall(OpenState& state, const std::vector<std::string>& paths, 
   if (!*stored || !*found) return out;
   auto content = storage::parse_info(std::move((*stored)->info));
   if (!content || (*content)->id != *(*share)->content) return out;  // damaged: hashed anew
+  out.sequence = (*stored)->record_sequence;
   out.earlier = {*content, std::move((*stored)->layers), (*found)->stamps()};
   out.found = std::move(**found);
   return out;
@@ -97,10 +113,15 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
   return std::move(**imported);
 }
 
-Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<std::string>& paths,
-                        const std::string& name) {
+// What a path holds, and what the catalog remembers of it.
+struct Plan {
+  storage::Survey survey;
+  Before before;
+};
+
+Outcome<Plan> look(CommandRoom& room, OpenState& state, const std::vector<std::string>& paths) {
   storage::PosixVfs vfs;
-  const auto survey = storage::survey(vfs, paths, name);
+  auto survey = storage::survey(vfs, paths, room.options.name);
   if (!survey)
     return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
   const bool open = room.options.visibility == swarm::Visibility::open;
@@ -108,57 +129,104 @@ Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const std::vector<s
   if (const std::string skipped = left_out(survey->skipped_links, survey->skipped_special, folders);
       !skipped.empty())
     room.report.say(skipped);
-  auto before = recall(state, paths, name, open ? storage::ShareKind::open : storage::ShareKind::sealed);
+  auto before =
+      recall(state, paths, room.options.name, open ? storage::ShareKind::open : storage::ShareKind::sealed);
   if (!before) return std::unexpected(before.error());
-  if (nothing_changed(*survey, *before)) {
+  return Plan{std::move(*survey), std::move(*before)};
+}
+
+Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const Plan& plan) {
+  const auto& [survey, before] = plan;
+  if (nothing_changed(survey, before)) {
     room.report.say(
-        fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey->name)));
-    return Shared{before->earlier.content, survey->folder};
+        fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey.name)));
+    return Shared{*before.earlier.content, survey.folder, before.sequence};
   }
-  auto imported = hash(room, *survey, *before);
+  auto imported = hash(room, survey, before);
   if (!imported) return std::unexpected(imported.error());
-  Shared out{imported->content, imported->folder};
+  const auto sequence = state.catalog->sequence(imported->content->id);
+  if (!sequence) return std::unexpected(catalog_failure(sequence.error(), state.catalog_path));
+  Shared out{*imported->content, imported->folder, *sequence};
   const auto record = storage::share_record(std::move(*imported));
-  if (const auto kept = state.catalog->store_share(before->key, before->salt, record); !kept)
+  if (const auto kept = state.catalog->store_share(before.key, before.salt, record); !kept)
     return std::unexpected(catalog_failure(kept.error(), state.catalog_path));
+  return out;
+}
+
+// Every part is a content of its own. The catalog is asked about many of them at once.
+Outcome<std::vector<Shared>> prepare_all(CommandRoom& room, OpenState& state,
+                                         const std::vector<std::vector<std::string>>& parts) {
+  constexpr std::size_t most_plans = 256, most_files = 16'384;  // in memory at a time
+  std::vector<Shared> out;
+  std::set<storage::ContentId> known;  // two paths may hold the same
+  for (std::size_t next = 0; next < parts.size();) {
+    std::vector<Plan> plans;
+    {
+      const storage::Catalog::Snapshot snapshot{*state.catalog};
+      for (std::size_t files = 0; next < parts.size() && plans.size() < most_plans && files < most_files;
+           ++next) {
+        auto plan = look(room, state, parts[next]);
+        if (!plan) return std::unexpected(plan.error());
+        files += plan->survey.files.size();
+        plans.push_back(std::move(*plan));
+      }
+    }
+    for (const Plan& plan : plans) {
+      auto shared = prepare(room, state, plan);
+      if (!shared) return std::unexpected(shared.error());
+      if (known.insert(shared->id).second) out.push_back(std::move(*shared));
+    }
+  }
   return out;
 }
 
 class Shares final : public Duty {
  public:
   Shares(CommandRoom& room, PeerProcess& peer, std::vector<Shared> shares)
-      : room_(room), peer_(peer), shares_(std::move(shares)), copies_left_(shares_.size()) {}
+      : room_(room),
+        peer_(peer),
+        given_(std::move(shares)),
+        left_(given_.size()),
+        copies_left_(given_.size()) {}
 
   void begin(const std::vector<Endpoint>& hints) override {
-    for (const Shared& share : shares_) {
+    const bool may_rest =
+        room_.options.sharing == Sharing::each && room_.options.serving != Serving::one_copy;
+    if (may_rest && !hints.empty()) peer_.host().command(swarm::Bootstrap{hints});
+    for (Shared& share : std::exchange(given_, {})) {
       swarm::OpenContent open;
-      open.id = share.content->id;
+      open.id = share.id;
       open.folder = share.folder;
       open.hints = hints;
       open.seed.until = swarm::SeedUntil::forever;
-      open.is_public = !share.content->sealed;
+      open.is_public = !share.sealed;
+      open.v1 = share.v1;
+      if (may_rest && !share.is_private) open.rest = swarm::OpenContent::Rest{share.v2, share.sequence};
       const swarm::CommandId id = peer_.host().command(std::move(open));
-      const auto report =
-          reports_.try_emplace(id, room_.report, Doing::reading_share, share.content->name, share.folder);
-      report_of_.emplace(share.content->id, &report.first->second);
-      of_.emplace(id, &share);
+      command_of_.emplace(share.id, id);
+      open_.try_emplace(id, std::move(share));
     }
   }
 
   void answered(const swarm::Answer& answer) override {
     const auto* event = std::get_if<swarm::ContentEvent>(&answer.what);
-    const auto found = reports_.find(answer.command);
-    if (event == nullptr || found == reports_.end()) return;
-    ContentReport& report = found->second;
-    const auto status = peer_.host().session().content(peer_.host().now(), event->id);
-    report.event(*event, status.value_or(swarm::ContentStatus{}));
+    const auto found = open_.find(answer.command);
+    if (event == nullptr || found == open_.end()) return;
+    Open& open = found->second;
     using What = swarm::ContentEvent::What;
-    if (event->what == What::announced && !told_[answer.command]) {
-      told_[answer.command] = true;
-      print_link(*of_.at(answer.command));
-    } else if (event->what == What::failed) {
-      peer_.finish(report.failure()->exit);
-    } else if (event->what == What::copy_out && copied_.insert({answer.command, true}).second) {
+    if (event->what == What::announced) {
+      if (!std::exchange(open.told, true)) print_link(open.share);
+      return;
+    }
+    const auto status = peer_.host().session().content(peer_.host().now(), event->id);
+    const swarm::ContentStatus now = status.value_or(swarm::ContentStatus{});
+    // Of thousands that are merely published again and again nothing need be remembered.
+    if (event->what == What::published && !open.report) return report_on(open.share).event(*event, now);
+    ContentReport& report = report_of(open);
+    report.event(*event, now);
+    if (event->what == What::failed) {
+      if (--left_ == 0) peer_.finish(report.failure()->exit);
+    } else if (event->what == What::copy_out && !std::exchange(open.copied, true)) {
       if (--copies_left_ == 0 && room_.options.serving == Serving::one_copy) {
         room_.report.say("one full copy is out");
         peer_.finish(Exit::done);
@@ -170,20 +238,38 @@ class Shares final : public Duty {
     const swarm::ContentStatus* busiest = nullptr;
     const std::vector<swarm::ContentStatus> all = changed();
     for (const swarm::ContentStatus& status : all) {
-      ContentReport* report = report_of(status.id);
-      if (report == nullptr) continue;
-      report->progress(status);
+      Open* open = open_of(status.id);
+      if (open == nullptr) continue;
+      if (status.phase == swarm::ContentStatus::Phase::resting) {
+        open->report.reset();
+        continue;
+      }
+      report_of(*open).progress(status);
       if (busiest == nullptr || status.up_rate > busiest->up_rate) busiest = &status;
     }
-    if (busiest != nullptr) room_.report.progress(report_of(busiest->id)->line(*busiest));
+    if (busiest != nullptr) room_.report.progress(report_of(*open_of(busiest->id)).line(*busiest));
   }
 
   Farewell interrupted() override { return {Exit::done, "stopping"}; }
 
  private:
-  ContentReport* report_of(const storage::ContentId& id) {
-    const auto found = report_of_.find(id);
-    return found == report_of_.end() ? nullptr : found->second;
+  struct Open {
+    explicit Open(Shared&& given) : share(std::move(given)) {}
+    Shared share;
+    std::unique_ptr<ContentReport> report;  // while there is something to tell
+    bool told = false, copied = false;
+  };
+
+  [[nodiscard]] ContentReport report_on(const Shared& share) const {
+    return {room_.report, Doing::reading_share, share.name, share.folder};
+  }
+  [[nodiscard]] ContentReport& report_of(Open& open) const {
+    if (!open.report) open.report = std::make_unique<ContentReport>(report_on(open.share));
+    return *open.report;
+  }
+  [[nodiscard]] Open* open_of(const storage::ContentId& id) {
+    const auto found = command_of_.find(id);
+    return found == command_of_.end() ? nullptr : &open_.at(found->second);
   }
 
   // Those that are active, and those that were a second ago: of thousands that lie idle there is no news.
@@ -203,10 +289,10 @@ class Shares final : public Duty {
 
   void print_link(const Shared& share) {
     storage::Link link;
-    link.id = share.content->id;
-    link.name = share.content->name;
-    link.is_public = !share.content->sealed;
-    link.v1 = share.content->v1;
+    link.id = share.id;
+    link.name = share.name;
+    link.is_public = !share.sealed;
+    link.v1 = share.v1;
     bool global = false;
     for (const Endpoint& endpoint : peer_.host().endpoints()) {
       link.at.push_back(storage::HostPort::from(endpoint));
@@ -239,13 +325,11 @@ class Shares final : public Duty {
 
   CommandRoom& room_;
   PeerProcess& peer_;
-  std::vector<Shared> shares_;
-  std::map<swarm::CommandId, ContentReport> reports_;
-  std::map<storage::ContentId, ContentReport*> report_of_;
+  std::vector<Shared> given_;  // until begin()
+  std::map<swarm::CommandId, Open> open_;
+  std::map<storage::ContentId, swarm::CommandId> command_of_;
   std::set<storage::ContentId> active_;  // a second ago
-  std::map<swarm::CommandId, const Shared*> of_;
-  std::map<swarm::CommandId, bool> told_, copied_;
-  std::size_t copies_left_;
+  std::size_t left_, copies_left_;
 };
 
 }  // namespace
@@ -254,26 +338,21 @@ Outcome<Exit> share_command(CommandRoom& room) {
   const auto paths = absolute_paths(room.options.paths);
   if (!paths) return std::unexpected(paths.error());
   if (room.options.sharing == Sharing::each && paths->size() > max_shares)
-    return give_up(Exit::usage, "--each takes at most 256 paths; share the others with another command");
+    return give_up(
+        Exit::usage,
+        fmt::format("--each takes at most {} paths; share the others with another command", max_shares));
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
-  std::vector<Shared> shares;
-  const auto add = [&](const std::vector<std::string>& part) -> Outcome<void> {
-    auto shared = prepare(room, **state, part, room.options.name);
-    if (!shared) return std::unexpected(shared.error());
-    const auto same = [&](const Shared& other) { return other.content->id == shared->content->id; };
-    if (std::none_of(shares.begin(), shares.end(), same)) shares.push_back(std::move(*shared));
-    return {};
-  };
-  if (room.options.sharing == Sharing::each) {
-    for (const std::string& path : *paths)
-      if (auto ok = add({path}); !ok) return std::unexpected(ok.error());
-  } else if (auto ok = add(*paths); !ok) {
-    return std::unexpected(ok.error());
-  }
+  std::vector<std::vector<std::string>> parts;
+  if (room.options.sharing == Sharing::each)
+    for (const std::string& path : *paths) parts.push_back({path});
+  else
+    parts.push_back(*paths);
+  auto shares = prepare_all(room, **state, parts);
+  if (!shares) return std::unexpected(shares.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
   if (auto opened = peer.open(swarm::Role::member); !opened) return std::unexpected(opened.error());
-  Shares duty{room, peer, std::move(shares)};
+  Shares duty{room, peer, std::move(*shares)};
   return peer.run(duty, {});
 }
 

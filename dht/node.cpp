@@ -321,11 +321,11 @@ void Node::cancel(SearchId search) {
 }
 
 void Node::hold(const Key& target, Bytes record) {
-  // Built by us; refused only when 4,096 are held, and then the announcement still goes to others.
+  // Built by us; refused only when 32,768 are held, and then the announcement still goes to others.
   static_cast<void>(state_->holdings.records.hold(target, std::move(record)));
 }
 void Node::hold_peer(const Key& target, Completeness completeness) {
-  static_cast<void>(state_->holdings.peers.hold(target, completeness));  // as above, of 2,048
+  static_cast<void>(state_->holdings.peers.hold(target, completeness));  // as above
 }
 void Node::forget(const Key& target) {
   state_->holdings.records.forget(target);

@@ -25,7 +25,7 @@ class PeerStore {
   // A sample for a swarm; its members find the rest by peer exchange.
   static constexpr std::uint32_t key_capacity = 128;
   static constexpr std::uint32_t network_share = 4;
-  static constexpr std::size_t own_capacity = 2048;
+  static constexpr std::size_t own_capacity = 32'768;  // two names each of 16,384 contents
   static constexpr Duration life = std::chrono::minutes{45};
   static constexpr Duration overdue = std::chrono::minutes{35};  // clients refresh every 15 to 30
 

@@ -110,7 +110,7 @@ std::size_t Store::count(Now now, const Key& key) const {
 Result<void> Store::hold(const Key& key, Bytes record) {
   if (record.size() != record_bytes) return fail(Code::malformed, "a record has 368 bytes");
   if (own_.size() >= held_capacity && !own_.contains(key))
-    return fail(Code::busy, "a node holds 4096 announcements of its own");
+    return fail(Code::busy, "a node holds 32768 announcements of its own");
   forget(key);
   digest_ ^= ~mark_of(record);
   own_.emplace(key, std::move(record));

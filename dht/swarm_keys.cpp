@@ -93,10 +93,15 @@ crypto::ExchangeKey exchange_key(const crypto::SecretKey& node_seed, const Conte
 }
 
 AnnouncerKeys announcer_keys(const crypto::SecretKey& node_seed, const ContentId& content, Epoch epoch) {
+  return announcer_keys(node_seed, content, epoch, exchange_key(node_seed, content));
+}
+
+AnnouncerKeys announcer_keys(const crypto::SecretKey& node_seed, const ContentId& content, Epoch epoch,
+                             const crypto::ExchangeKey& exchange) {
   AnnouncerKeys out;
   out.signing =
       crypto::SigningKey::from_seed(derive<32>(node_seed, "shoal announcer signing", content, epoch));
-  out.exchange = exchange_key(node_seed, content);
+  out.exchange = exchange;
   out.sequence_shift_ms =
       load_be<std::uint16_t>(derive<2>(node_seed, "shoal announcer shift", content, epoch).data());
   return out;

@@ -106,6 +106,9 @@ struct AnnouncerKeys {
 [[nodiscard]] crypto::ExchangeKey exchange_key(const crypto::SecretKey& node_seed, const ContentId& content);
 [[nodiscard]] AnnouncerKeys announcer_keys(const crypto::SecretKey& node_seed, const ContentId& content,
                                            Epoch epoch);
+// Where the exchange key is at hand: a key pair less to derive.
+[[nodiscard]] AnnouncerKeys announcer_keys(const crypto::SecretKey& node_seed, const ContentId& content,
+                                           Epoch epoch, const crypto::ExchangeKey& exchange);
 
 // The next record's sequence: max(wall + shift, last + 1) in ms. `last` is what the catalog kept for this
 // announcer key, 0 at first. The shift (0..65 s, secret, fixed per announcer key) hides that two contents are

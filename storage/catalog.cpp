@@ -60,6 +60,16 @@ Result<std::unique_ptr<Catalog>> Catalog::open(const Options& options) {
   return std::unique_ptr<Catalog>{new Catalog{std::move(*database), options.gate}};
 }
 
+Catalog::Snapshot::Snapshot(Catalog& catalog) : catalog_(catalog) {
+  GateHold hold{catalog_.gate_};
+  reading_ = std::make_unique<Transaction>(*catalog_.database_);
+}
+
+Catalog::Snapshot::~Snapshot() {
+  GateHold hold{catalog_.gate_};
+  reading_.reset();
+}
+
 Result<std::optional<Bytes>> Catalog::value(std::string_view name) {
   GateHold hold{gate_};
   Query query{*database_, "SELECT value FROM settings WHERE name=?", name};
@@ -95,15 +105,17 @@ Result<void> Catalog::save_identity(const Identity& identity) {
   return done;
 }
 
-Result<void> Catalog::save_sequence(const ContentId& id, std::uint64_t sequence) {
+Result<void> Catalog::save_sequences(std::span<const std::pair<ContentId, std::uint64_t>> sequences) {
   GateHold hold{gate_};
   Transaction transaction{*database_, Durability::durable};
   if (!transaction.begun()) return transaction.begun();
-  Query query{*database_,
-              "INSERT INTO sequences(id, sequence) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET "
-              "sequence=max(sequence, excluded.sequence)",
-              id, sequence};
-  if (auto done = query.run(); !done) return done;
+  for (const auto& [id, sequence] : sequences) {
+    Query query{*database_,
+                "INSERT INTO sequences(id, sequence) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET "
+                "sequence=max(sequence, excluded.sequence)",
+                id, sequence};
+    if (auto done = query.run(); !done) return done;
+  }
   return transaction.commit();
 }
 

@@ -32,7 +32,8 @@ namespace shoal::storage {
 
 namespace sqlite {
 class Database;
-}
+class Transaction;
+}  // namespace sqlite
 
 struct Identity {
   ByteArray<32> seed{};    // of the node's Ed25519 key
@@ -112,6 +113,20 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
+  // While one exists, what is read is of one moment, and costs no lock of its own. Nothing may be written
+  // meanwhile through the same object; who cannot begin reads one by one, and meets the error there.
+  class Snapshot {
+   public:
+    explicit Snapshot(Catalog& catalog);
+    ~Snapshot();
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+
+   private:
+    Catalog& catalog_;
+    std::unique_ptr<sqlite::Transaction> reading_;
+  };
+
   // ---- identity, and settings of the host by name (durable)
   [[nodiscard]] Result<std::optional<Identity>> identity();
   [[nodiscard]] Result<void> save_identity(const Identity& identity);
@@ -134,8 +149,8 @@ class Catalog {
   [[nodiscard]] Result<void> forget(const Content& content, std::span<const ForgottenFile> files);  // durable
   [[nodiscard]] Result<void> save_totals(const ContentId& id, std::uint64_t uploaded,
                                          std::uint64_t downloaded);
-  [[nodiscard]] Result<void> save_sequence(const ContentId& id,
-                                           std::uint64_t sequence);  // durable, never falls
+  [[nodiscard]] Result<void> save_sequences(
+      std::span<const std::pair<ContentId, std::uint64_t>> sequences);  // durable, none falls
   // For contents that are not stored (yet), too: a record may be published before the metadata is known.
   [[nodiscard]] Result<std::uint64_t> sequence(const ContentId& id);
 

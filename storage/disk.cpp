@@ -130,8 +130,8 @@ Done Disk::perform(SaveContactsJob& job, Worker&) {
   return Plain{};
 }
 
-Done Disk::perform(SaveSequenceJob& job, Worker&) {
-  if (auto saved = catalog_.save_sequence(job.id, job.sequence); !saved) return failed(saved.error());
+Done Disk::perform(SaveSequencesJob& job, Worker&) {
+  if (auto saved = catalog_.save_sequences(job.sequences); !saved) return failed(saved.error());
   return Plain{};
 }
 

@@ -112,7 +112,7 @@ class Disk {
   [[nodiscard]] Done perform(CommitJob& job, Worker& worker);
   [[nodiscard]] Done perform(DetachJob& job, Worker& worker);
   [[nodiscard]] Done perform(SaveContactsJob& job, Worker& worker);
-  [[nodiscard]] Done perform(SaveSequenceJob& job, Worker& worker);
+  [[nodiscard]] Done perform(SaveSequencesJob& job, Worker& worker);
 
   // disk_files.cpp: from an index to an open file
   [[nodiscard]] Outcome<Lease> acquire(Slot& slot, std::uint32_t file, Access access);

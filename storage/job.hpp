@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -110,14 +111,13 @@ struct SaveContactsJob {
   std::string overlay;  // which DHT: "native4", "mainline6" ...
   std::vector<StoredContact> contacts;
 };
-// The sequence number of our record must never fall, over restarts. Done: plain.
-struct SaveSequenceJob {
-  ContentId id{};
-  std::uint64_t sequence = 0;
+// The sequence numbers of our records must never fall, over restarts. Done: plain.
+struct SaveSequencesJob {
+  std::vector<std::pair<ContentId, std::uint64_t>> sequences;
 };
 
 using Job = std::variant<LoadJob, AttachJob, SaveLayersJob, ReadJob, WriteJob, HashJob, CommitJob, DetachJob,
-                         SaveContactsJob, SaveSequenceJob>;
+                         SaveContactsJob, SaveSequencesJob>;
 
 // Whether it is worth while to run it with others of its kind.
 [[nodiscard]] bool together(const Job& job);

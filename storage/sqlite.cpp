@@ -177,6 +177,11 @@ Transaction::Transaction(Database& database, Durability durability) : database_(
   open_ = begun_.has_value();
 }
 
+Transaction::Transaction(Database& database) : database_(database) {
+  begun_ = Query{database_, "BEGIN"}.run();
+  open_ = begun_.has_value();
+}
+
 Transaction::~Transaction() {
   // SQLite itself may have rolled back already (full disk, failed read).
   if (open_ && sqlite3_get_autocommit(database_.handle_) == 0)

@@ -100,6 +100,7 @@ class Query {
 class Transaction {
  public:
   Transaction(Database& database, Durability durability);
+  explicit Transaction(Database& database);  // that only reads: what it sees is of one moment
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

@@ -61,6 +61,7 @@ struct ContentStatus {
     checking,
     fetching,
     seeding,
+    resting,  // whole, and nobody asks for it; of what follows nothing is told
     paused,
     failed
   } phase{};

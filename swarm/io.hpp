@@ -85,6 +85,12 @@ struct OpenContent {
   std::vector<Bytes> layers;
   bool is_public = false;  // BitTorrent's dialect may be spoken, too
   std::optional<Sha1> v1;  // its other name, of a magnet link that has both
+  // Of one that the catalog has whole: it rests while nobody asks for it, and from the start.
+  struct Rest {
+    bool v2 = true;              // has BEP 52's part; `v1` tells of BEP 3's
+    std::uint64_t sequence = 0;  // of its last record
+  };
+  std::optional<Rest> rest;
   // By their place in the info dictionary, first and last of each range (BEP 53); none: everything.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> only_places;
 };

@@ -149,6 +149,16 @@ inline constexpr std::uint32_t exchange_dropped = 50;
 inline constexpr std::uint32_t exchange_taken = 64;   // of a message; the rest is not read
 inline constexpr std::uint32_t exchange_strikes = 3;  // too many or too often: no more is taken from it
 
+// ---- contents at rest
+inline constexpr Duration rest_after = minutes{1};  // whole, and nobody connected
+inline constexpr std::uint32_t most_woken = 512;    // at once; they cost what an open content does
+// All together: ten a second renew 15,000 within their 25 minutes.
+inline constexpr Duration rest_announcement_gap = milliseconds{100};
+inline constexpr std::uint32_t rest_announcements_at_once = 32;
+// Looked up only while nobody can dial us: each so often, where they are not too many for the gap.
+inline constexpr Duration rest_look_up = seconds{20}, rest_look_up_gap = milliseconds{200};
+inline constexpr Duration rest_save_gap = seconds{1};  // sequences of announcements are saved together
+
 // ---- the disk
 inline constexpr Duration space_retry = seconds{5};  // a full disk is tried again so often
 

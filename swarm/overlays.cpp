@@ -333,6 +333,18 @@ bool Overlays::reachable(Family family) const {
   return false;
 }
 
+dht::RecordInputs Overlays::own_place(std::uint16_t port) const {
+  dht::RecordInputs out;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto seen = external(family);
+    if (!seen) continue;
+    (family == Family::v4 ? out.v4 : out.v6) = seen->address;
+    out.endpoints.push_back({seen->address, port});
+    if (reachable(family)) out.reach = dht::Reach::reachable;
+  }
+  return out;
+}
+
 bool Overlays::has_contacts() const {
   return std::any_of(overlays_.begin(), overlays_.end(),
                      [](const Overlay& overlay) { return overlay.has_contact; });

@@ -84,6 +84,8 @@ class Overlays {
   // The addresses that storing nodes see us at, where known.
   [[nodiscard]] std::optional<Endpoint> external(Family family) const;
   [[nodiscard]] bool reachable(Family family) const;
+  // What a record of ours says of where we are, `port` being the one we listen at.
+  [[nodiscard]] dht::RecordInputs own_place(std::uint16_t port) const;
   [[nodiscard]] bool has_contacts() const;
   [[nodiscard]] std::vector<storage::SaveContactsJob> contacts_to_save(Now now) const;
   [[nodiscard]] std::vector<DhtStatus> status() const;

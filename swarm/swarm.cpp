@@ -9,13 +9,14 @@
 
 namespace shoal::swarm {
 
-Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Random random)
+Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open,
+             Announcer::Past past, Random random)
     : slot_(slot),
       command_(command),
       config_(config),
       open_(std::move(open)),
       random_(std::move(random)),
-      announcer_(open_.id, config.identity, 0, random_.fork("announcer")),
+      announcer_(open_.id, config.identity, std::move(past), random_.fork("announcer")),
       roster_(rules_of(config), random_.fork("roster")),
       visibility_(open_.is_public ? Visibility::open : Visibility::sealed),
       fetch_(open_.id),
@@ -24,7 +25,15 @@ Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenCont
   roster_.set_ways(ways_of(config, visibility_));
 }
 
+// Of a content that rests now and then: what was told when it was opened.
+bool Swarm::untold(What what) const {
+  const bool again = what == What::announced || what == What::metadata || what == What::attached ||
+                     what == What::complete || what == What::seeded;
+  return (woken() && again) || (rests_ && what == What::closed);
+}
+
 void Swarm::event(Turn& turn, What what, std::uint64_t count, Error error, std::string path) {
+  if (untold(what)) return;
   ContentEvent event;
   event.what = what;
   event.id = open_.id;
@@ -66,11 +75,20 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
     }
   }
   stage_ = Stage::metadata;
+  if (woken() && info.empty()) {
+    fail(turn, {Code::not_found, "the catalog does not know this content any more"});
+    return;
+  }
   // What is known may forbid the rest.
   if (!info.empty() && !adopt(turn, std::move(info), layers, have)) return;
-  announce(turn);
-  if (!is_private()) turn.overlays.bootstrap(turn.now, open_.hints);
-  look_up(turn);
+  if (woken()) {
+    told_hashes_ = info_hashes();
+    look_up_due_ = turn.now.mono + limits::rest_look_up;
+  } else {
+    announce(turn);
+    if (!is_private()) turn.overlays.bootstrap(turn.now, open_.hints);
+    look_up(turn);
+  }
   find_peers(turn);
   if (content_) return;
   // Who dialled us while the disk was asked has greeted us already.
@@ -174,6 +192,7 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
     event(turn, What::resumed);
   }
   stage_ = Stage::running;
+  if (woken()) rest_due_ = turn.now.mono + limits::rest_after;
   event(turn, What::attached, map.have_bits().count());
   for (const storage::ContentFile& entry : content_->files)
     for (std::uint32_t at = 0; content_->v2 && entry.pieces > 1 && at < entry.pieces;
@@ -202,7 +221,7 @@ void Swarm::check_done(Turn& turn) {
   if (!complete_ && work_->map.finished()) {
     complete_ = true;
     event(turn, What::complete);
-    announcer_.soon(turn.now);
+    if (!woken()) announcer_.soon(turn.now);
     const bool partial = work_->map.verified_bytes() < content_->bytes;
     peers_.for_each([&](PeerHandle handle, Peer& peer) {
       update_interest(turn, handle, peer);
@@ -222,13 +241,17 @@ void Swarm::check_done(Turn& turn) {
 // ---- the end
 
 void Swarm::close(Turn& turn) {
-  if (ending()) return;
+  rests_ = false;
+  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
+  withdraw(turn);
+  if (!ending()) leave(turn);
+}
+
+void Swarm::leave(Turn& turn) {
   stage_ = Stage::closing;
   std::vector<PeerHandle> all;
   peers_.for_each([&](PeerHandle handle, Peer&) { all.push_back(handle); });
   for (const PeerHandle handle : all) drop(turn, handle, Roster::Why::not_needed);
-  for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
-  withdraw(turn);
   to_check_.clear();
   for (storage::WriteJob& job : std::exchange(waiting_writes_, {})) {
     work_->map.write_failed(job.block);
@@ -236,6 +259,21 @@ void Swarm::close(Turn& turn) {
   }
   no_space_ = false;
   advance_close(turn);
+}
+
+void Swarm::rest(Turn& turn) {
+  rests_ = true;
+  leave(turn);
+}
+
+void Swarm::rest_if_idle(Turn& turn) {
+  if (rest_due_ > turn.now.mono) return;
+  rest_due_ = turn.now.mono + limits::rest_after;
+  if (idle() && jobs_.empty() && to_check_.empty() && !is_private()) rest(turn);
+}
+
+RestingContent Swarm::to_rest() const {
+  return {command_, names(), visibility_, open_.seed, announcer_.past()};
 }
 
 // Writes under way end, what they completed is committed, then files and lock are let go.
@@ -286,6 +324,7 @@ void Swarm::tick(Turn& turn) {
     if (serve_due_ <= turn.now.mono) serve_due_ = never;  // the session will ask for blocks
   }
   flush(turn);
+  rest_if_idle(turn);
 }
 
 Instant Swarm::next_wake() const {
@@ -295,7 +334,7 @@ Instant Swarm::next_wake() const {
   if (stage_ == Stage::running) {
     if (up_ > 0) first = std::min(first, choke_clock_.next());
     if (!committing_ && !no_space_) first = std::min(first, commit_due_);
-    first = std::min(first, check_due_);
+    first = std::min({first, check_due_, rest_due_});
     if (!upload_turns_.empty()) first = std::min(first, serve_due_);
   }
   return first;

@@ -33,12 +33,14 @@
 #include "swarm/bt_wire.hpp"
 #include "swarm/choker.hpp"
 #include "swarm/config.hpp"
+#include "swarm/content_names.hpp"
 #include "swarm/entrance.hpp"
 #include "swarm/metadata.hpp"
 #include "swarm/peer.hpp"
 #include "swarm/picker.hpp"
 #include "swarm/piece_map.hpp"
 #include "swarm/replay_filter.hpp"
+#include "swarm/resting.hpp"
 #include "swarm/roster.hpp"
 #include "swarm/super_seed.hpp"
 #include "swarm/tag_table.hpp"
@@ -52,11 +54,17 @@ namespace shoal::swarm {
 
 class Swarm {
  public:
-  Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Random random);
+  // `past`: of its announcements, where it rested until now (and then open.rest is set).
+  Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenContent&& open, Announcer::Past past,
+        Random random);
 
   void start(Turn& turn);
   void close(Turn& turn);  // orderly: commits, says good-bye, detaches; then gone()
   [[nodiscard]] bool gone() const { return stage_ == Stage::gone; }
+  // It was at rest. Gone, it may go back to that: its files are let go, its announcements stand.
+  [[nodiscard]] bool woken() const { return open_.rest.has_value(); }
+  [[nodiscard]] bool rests() const { return rests_; }
+  [[nodiscard]] RestingContent to_rest() const;
   void tick(Turn& turn);
   [[nodiscard]] Instant next_wake() const;
 
@@ -83,8 +91,7 @@ class Swarm {
   bool serve_one(Turn& turn);  // false: nothing can go out at present
 
   [[nodiscard]] const storage::ContentId& id() const { return open_.id; }
-  // What it may be called, its id first. Names come to it, none goes.
-  [[nodiscard]] std::vector<storage::ContentId> names() const;
+  [[nodiscard]] ContentNames names() const;
   // By which BitTorrent's dialect knows it; none: it is not spoken.
   [[nodiscard]] std::vector<InfoHash> info_hashes() const;
   // Whether others on the local network may be told of it.
@@ -171,7 +178,11 @@ class Swarm {
   void commit_if_due(Turn& turn);
   void committed(Turn& turn, storage::Committed& done);
   void check_done(Turn& turn);
+  void leave(Turn& turn);
   void advance_close(Turn& turn);
+  void rest(Turn& turn);
+  void rest_if_idle(Turn& turn);
+  [[nodiscard]] bool untold(What what) const;
   void pause_for_space(Turn& turn);
   void retry_after_space(Turn& turn);
 
@@ -322,7 +333,9 @@ class Swarm {
   MetadataFetch fetch_;
   std::string folder_, root_name_;  // where it lies: root_name_ beneath folder_
   std::vector<std::uint32_t> touched_;
-  bool share_ = false;  // the user's own files: served, never written
+  bool rests_ = false;        // it goes to rest, or has gone
+  Instant rest_due_ = never;  // of a woken one: looked at whether it may rest
+  bool share_ = false;        // the user's own files: served, never written
   bool complete_ = false, told_seeded_ = false, told_copy_out_ = false, told_receiving_ = false;
 
   Slab<Peer, PeerTag> peers_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dht/record.hpp"
+#include "swarm/announcing.hpp"
 #include "swarm/native_wire.hpp"
 #include "swarm/swarm.hpp"
 
@@ -29,28 +30,17 @@ bool may_be_of(const dht::OpenedRecord& record, const Endpoint& node) {
 // ---- the DHT
 
 void Swarm::announce(Turn& turn) {
-  dht::RecordInputs facts;
-  for (const Family family : {Family::v4, Family::v6}) {
-    const auto external = turn.overlays.external(family);
-    if (!external) continue;
-    (family == Family::v4 ? facts.v4 : facts.v6) = external->address;
-    facts.endpoints.push_back({external->address, config_.listen_port});
-    if (turn.overlays.reachable(family)) facts.reach = dht::Reach::reachable;
-  }
+  dht::RecordInputs facts = turn.overlays.own_place(config_.listen_port);
   if (work_ && work_->map.wanted_bytes() > 0) {
     facts.progress.role = complete_ ? dht::Progress::Role::seed : dht::Progress::Role::leech;
     facts.progress.per_mille =
         static_cast<std::uint16_t>(work_->map.verified_bytes() * 1000 / work_->map.wanted_bytes());
   }
   const bool first = announcer_.sequence() == 0 || announcer_.live_keys().empty();
-  for (const Publication& publication : announcer_.build(turn.now, facts)) {
-    if (is_private()) continue;  // BEP 27
-    turn.overlays.hold(publication);
-    turn.overlays.publish(turn.now, slot_, publication, visibility_);
-  }
+  swarm::announce(turn, slot_, announcer_, facts, visibility_,
+                  is_private() ? AnnounceTo::nobody : AnnounceTo::all);
   if (!is_private()) announce_publicly(turn);
-  for (const Key& key : announcer_.take_stale_keys()) turn.overlays.forget(key);
-  submit(turn, storage::SaveSequenceJob{open_.id, announcer_.sequence()}, {.kind = Kind::plain});
+  submit(turn, storage::SaveSequencesJob{{{open_.id, announcer_.sequence()}}}, {.kind = Kind::plain});
   if (first) event(turn, What::announced);
 }
 
@@ -59,9 +49,7 @@ void Swarm::look_up(Turn& turn) {
     look_up_due_ = never;
     return;
   }
-  for (const dht::Epoch epoch : announcer_.keys().epochs_at(turn.now.wall))
-    turn.overlays.look_up(turn.now, slot_, announcer_.keys().of(epoch), visibility_);
-  for (const InfoHash& hash : info_hashes()) turn.overlays.look_up_peers(turn.now, slot_, hash);
+  swarm::look_up(turn, slot_, announcer_.keys(), info_hashes(), visibility_);
   const bool served = up_ >= few_peers || (complete_ && up_ > 0);
   const bool eager = look_up_gap_ < lonely_gap;
   const bool found = complete_ && turn.overlays.reachable(Family::v4);  // whoever comes can dial us
@@ -334,6 +322,7 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   turn.out.push_back(Close{peer->stream});
   turn.names.forget(peer->stream);
   if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
+  if (woken()) rest_due_ = turn.now.mono + limits::rest_after;
   if (peer->up()) --up_;
   if (peer->direction == Direction::outgoing) --outgoing_;
   if (!peer->choked_by_us && peer->interested_in_us) --busy_slots_;

@@ -68,6 +68,8 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
   const bool full = failure.error.code == Code::no_space;
   switch (pending.kind) {
     case Kind::load:
+      // Another command has it at present; whoever came is turned away, and may come again.
+      if (woken() && failure.error.code == Code::busy) return rest(turn);
       fail(turn, failure.error, std::move(failure.path));
       break;
     case Kind::attach:

@@ -8,11 +8,6 @@
 namespace shoal::swarm {
 namespace {
 
-InfoHash shortened(ByteView id) { return to_array<20>(id.first(20)); }
-
-// A name that is 20 bytes long: v1's, or one cut short; which, and of what, only the metadata says.
-bool is_short(const storage::ContentId& id) { return id == storage::id_of_v1(shortened(id)); }
-
 BtPeerId draw_peer_id(Random& random) {
   static constexpr std::string_view prefix = "-SH0100-";  // BEP 20
   BtPeerId out;
@@ -38,24 +33,15 @@ Ways ways_of(const SessionConfig& config, Visibility visibility) {
 
 // ---- names
 
-std::vector<storage::ContentId> Swarm::names() const {
-  std::vector<storage::ContentId> out{open_.id};
-  if (open_.v1) out.push_back(storage::id_of_v1(*open_.v1));
-  if (!content_) return out;
-  out.push_back(content_->id);
-  if (content_->v1) out.push_back(storage::id_of_v1(*content_->v1));
-  out.push_back(storage::id_of_v1(shortened(content_->id)));
-  return out;
+ContentNames Swarm::names() const {
+  if (content_) return {content_->id, content_->v1, content_->v2, true, open_.v1};
+  if (open_.rest) return {open_.id, open_.v1, open_.rest->v2, true};
+  return {open_.id, open_.v1, !open_.v1 || !is_short(open_.id), false};
 }
 
 std::vector<InfoHash> Swarm::info_hashes() const {
   if (visibility_ == Visibility::sealed || !config_.mainline) return {};
-  const std::optional<Sha1>& v1 = content_ ? content_->v1 : open_.v1;
-  std::vector<InfoHash> out;
-  if (v1) out.push_back(*v1);
-  const bool v2 = content_ ? content_->v2 : !v1 || !is_short(open_.id);
-  if (v2) out.push_back(shortened(open_.id));
-  return out;
+  return names().info_hashes();
 }
 
 // The content is known by its own name from now on; what was said under another is taken back.
@@ -64,7 +50,8 @@ void Swarm::take_name(Turn& turn) {
   if (content_->id == open_.id) return;
   for (const Key& key : announcer_.live_keys()) turn.overlays.forget(key);
   open_.id = content_->id;
-  announcer_ = Announcer{open_.id, config_.identity, announcer_.sequence(), random_.fork("announcer")};
+  announcer_ =
+      Announcer{open_.id, config_.identity, {.sequence = announcer_.sequence()}, random_.fork("announcer")};
   roster_.set_own_key(announcer_.exchange().public_key);
   look_up_due_ = turn.now.mono;
 }

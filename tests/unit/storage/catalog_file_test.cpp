@@ -15,6 +15,7 @@
 namespace shoal::storage {
 namespace {
 
+using fixture::save_sequence;
 using fixture::CatalogTest;
 using fixture::open_catalog;
 using fixture::plain_content;
@@ -166,7 +167,7 @@ TEST(CatalogMigration, VersionOneKeepsItsContents) {
   ASSERT_EQ(contacts.size(), 1U);
   EXPECT_EQ(contacts[0].endpoint, (Bytes{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(contacts[0].last_seen_ms, 77);
-  ASSERT_TRUE(catalog->save_sequence(ContentId{}, 12));
+  ASSERT_TRUE(save_sequence(*catalog, ContentId{}, 12));
   catalog.reset();
   catalog = open_catalog(path);
   EXPECT_EQ(*catalog->sequence(ContentId{}), 12U);

@@ -21,6 +21,11 @@ inline std::unique_ptr<Catalog> open_catalog(const std::string& path, int busy_m
   return opened ? std::move(*opened) : nullptr;
 }
 
+inline Result<void> save_sequence(Catalog& catalog, const ContentId& id, std::uint64_t sequence) {
+  const std::pair one{id, sequence};
+  return catalog.save_sequences({&one, 1});
+}
+
 inline Bytes read_file(const std::string& path) {
   std::ifstream in{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{in}, {}};

@@ -11,6 +11,7 @@ namespace {
 using fixture::CatalogTest;
 using fixture::plain_content;
 using fixture::record_of;
+using fixture::save_sequence;
 
 TEST_F(CatalogTest, AContentIsFoundByEveryIdItHas) {
   const auto made = fixture::make({{"a", fixture::pattern(20000)}}, block_bytes, Format::hybrid);
@@ -65,8 +66,8 @@ TEST_F(CatalogTest, AContentComesBackAsItWas) {
   const std::vector<std::pair<std::uint32_t, FileStamp>> finished{{0, {98'304, -5, ~std::uint64_t{0}}}};
   ASSERT_TRUE(catalog_->commit(*content, {pieces, finished, 10, 20}));
   ASSERT_TRUE(catalog_->save_totals(content->id, 5, 25));  // totals never fall
-  ASSERT_TRUE(catalog_->save_sequence(content->id, 1000));
-  ASSERT_TRUE(catalog_->save_sequence(content->id, 999));  // nor does the sequence
+  ASSERT_TRUE(save_sequence(*catalog_, content->id, 1000));
+  ASSERT_TRUE(save_sequence(*catalog_, content->id, 999));  // nor does the sequence
   const std::vector<std::pair<std::uint32_t, Bytes>> layers{
       {1, Bytes(96, 2)}, {0, Bytes(64, 1)}, {99, Bytes(1)}};
   ASSERT_TRUE(catalog_->save_layers(content->id, layers));
@@ -162,7 +163,7 @@ TEST_F(CatalogTest, StoringAgainReplacesAllButTotalsAndSequence) {
   record.layers = {Bytes(32, 1)};
   ASSERT_TRUE(catalog_->store(record));
   ASSERT_TRUE(catalog_->save_totals(content->id, 7, 8));
-  ASSERT_TRUE(catalog_->save_sequence(content->id, 9));
+  ASSERT_TRUE(save_sequence(*catalog_, content->id, 9));
   ContentRecord fresh = record_of(content);
   fresh.folder = "/other";
   ASSERT_TRUE(catalog_->store(fresh));

@@ -237,7 +237,7 @@ TEST_F(DiskTest, AFullDiskStopsTheDownloadUntilThereIsRoom) {
 TEST_F(DiskTest, SequenceContactsAndLayersReachTheCatalog) {
   const Made made = four_files();
   Life life{state_, nullptr};
-  ASSERT_TRUE(life.run(SaveSequenceJob{made.content->id, 77}));
+  ASSERT_TRUE(life.run(SaveSequencesJob{{{made.content->id, 77}}}));
   EXPECT_EQ(life.get<Loaded>(LoadJob{made.content->id})->record_sequence, 77U);  // before there is metadata
   ASSERT_TRUE(life.run(SaveContactsJob{"native4", {{Bytes(6, 1), 5}}}));
   EXPECT_EQ(life.catalog().contacts("native4")->size(), 1U);
