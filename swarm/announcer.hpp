@@ -29,7 +29,7 @@ class Announcer {
     Instant due{};                             // next publication
     Duration again = std::chrono::seconds{5};  // pause before the next attempt after one that came to nobody
     bool missed = false;                       // of the last build one came to nobody
-    std::vector<Key> live_keys{};                // of the last build
+    std::vector<Key> live_keys{};              // of the last build
 
     // 25 +- 5 min after the last build, or when the epochs change. `soon` brings it forward: to a quarter of
     // a second from now, so that several reasons make one publication.

@@ -32,6 +32,7 @@ struct ContentNames {
     if (asked_by) out.push_back(storage::id_of_v1(*asked_by));
     return out;
   }
+  [[nodiscard]] bool is_v2(const InfoHash& name) const { return v2 && name == shortened(id); }
   // v1's first, which everybody knows.
   [[nodiscard]] std::vector<InfoHash> info_hashes() const {
     std::vector<InfoHash> out;

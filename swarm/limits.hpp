@@ -157,6 +157,9 @@ inline constexpr Duration rest_announcement_gap = milliseconds{100};
 inline constexpr std::uint32_t rest_announcements_at_once = 32;
 // Looked up only while nobody can dial us: each so often, where they are not too many for the gap.
 inline constexpr Duration rest_look_up = seconds{20}, rest_look_up_gap = milliseconds{200};
+// Who was found for one, and woke it, is no reason again for so long: their records outlive them by an hour.
+inline constexpr Duration rest_met = minutes{5};
+inline constexpr std::uint32_t most_rest_met = 4096;
 inline constexpr Duration rest_save_gap = seconds{1};  // sequences of announcements are saved together
 
 // ---- the disk

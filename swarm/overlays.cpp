@@ -157,7 +157,7 @@ void Overlays::look_up_peers(Now now, Slot slot, const InfoHash& content) {
   for (Overlay& overlay : overlays_)
     if (overlay.dialect == Dialect::mainline)
       started(now, overlay, overlay.node.get_peers(now, dht_key(content), node_output_),
-              {Purpose::Kind::look_up, slot});
+              {.kind = Purpose::Kind::look_up, .slot = slot, .name = content});
 }
 
 void Overlays::announce_peer(Now now, Slot slot, const InfoHash& content, dht::Completeness completeness,
@@ -279,7 +279,8 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
     if (purpose.kind == Purpose::Kind::question)
       events_.push_back(OverlayAnswer{purpose.command, PeersAnswer{std::move(peers->peers)}});
     else
-      events_.push_back(PeersFound{purpose.slot, std::move(peers->peers)});
+      events_.emplace_back(std::in_place_type<PeersFound>, purpose.slot, purpose.name,
+                           std::move(peers->peers));
   } else if (auto* item = std::get_if<dht::SearchItem>(&event)) {
     const auto found = overlay.purposes.find(item->search);
     if (found == overlay.purposes.end()) return;

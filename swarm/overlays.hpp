@@ -31,6 +31,7 @@ struct RecordsFound {
 };
 struct PeersFound {  // of a public content, in mainline: endpoints without keys
   Slot slot = 0;
+  InfoHash name{};  // under which they announced
   std::vector<Endpoint> peers;
 };
 struct LookupEnded {
@@ -115,6 +116,7 @@ class Overlays {
     Slot slot = 0;
     CommandId command = 0;
     Endpoint asked{};
+    InfoHash name{};                            // look_up, in mainline
     std::uint64_t reading = 0;                  // read_slot: of Overlay::readings
     std::shared_ptr<const Publication> news{};  // before_write
     std::optional<dht::Item> kept{};            // before_write: the newest found

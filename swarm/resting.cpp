@@ -65,6 +65,18 @@ std::optional<Slot> Resting::next_look_up(Instant now) {
   return looked_up_;
 }
 
+bool Resting::is_new(Instant now, Slot slot, ByteView who) {
+  while (!met_order_.empty() &&
+         (met_order_.front().first + limits::rest_met <= now || met_order_.size() >= limits::most_rest_met)) {
+    met_.erase(met_order_.front().second);
+    met_order_.pop_front();
+  }
+  std::pair key{slot, to_vector(who)};
+  if (!met_.insert(key).second) return false;
+  met_order_.emplace_back(now, std::move(key));
+  return true;
+}
+
 Instant Resting::next_announcement_time() const {
   return due_.empty() ? never : std::max(due_.begin()->first, announcements_.next());
 }

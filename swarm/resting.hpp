@@ -8,6 +8,7 @@
 // Not here: what is announced, and who wakes a content (the session).
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -64,6 +65,10 @@ class Resting {
   // The one that was looked up longest ago, if the pace allows one. Each at most every limits::rest_look_up.
   [[nodiscard]] std::optional<Slot> next_look_up(Instant now);
 
+  // Whether somebody who was found for a content is a reason to wake it: not within limits::rest_met of the
+  // last time. At most limits::most_rest_met are remembered; the oldest go.
+  [[nodiscard]] bool is_new(Instant now, Slot slot, ByteView who);
+
   [[nodiscard]] Instant next_announcement_time() const;
   [[nodiscard]] Instant next_look_up_time() const;
 
@@ -74,7 +79,9 @@ class Resting {
   std::map<Slot, RestingContent> contents_;
   std::set<std::pair<Instant, Slot>> due_;  // of announcements: one a content
   Pace announcements_{limits::rest_announcement_gap, limits::rest_announcements_at_once};
-  Slot looked_up_ = 0;  // they take turns
+  std::set<std::pair<Slot, Bytes>> met_;
+  std::deque<std::pair<Instant, std::pair<Slot, Bytes>>> met_order_;  // oldest first
+  Slot looked_up_ = 0;                                                // they take turns
   Instant look_up_due_{};
 };
 

@@ -204,6 +204,10 @@ Roster::Added Roster::add(Now now, const Endpoint& endpoint, std::optional<crypt
   return Added::added;
 }
 
+void Roster::found_by(const Endpoint& endpoint, bool v2) {
+  if (const auto found = candidates_.find(endpoint); found != candidates_.end()) found->second.knows_v2 = v2;
+}
+
 void Roster::forget_hearsay() {
   for (auto it = candidates_.begin(); it != candidates_.end();) {
     const auto entry = it++;

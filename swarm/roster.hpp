@@ -28,6 +28,7 @@ struct Candidate {
   Source source = Source::record;
   bool seed = false;
   bool proven = false;
+  bool knows_v2 = false;  // a hybrid was asked for by v2's name; v1's may mean nothing to it
   enum class State : std::uint8_t { idle, asking, dialling, connected } state = State::idle;
   std::uint32_t failures = 0;  // in a row
   std::uint32_t asks = 0;      // without an answer
@@ -54,6 +55,9 @@ class Roster {
   // Takes up a candidate or what is new about one. refused: not dialable, banned, ourselves, or no room.
   Added add(Now now, const Endpoint& endpoint, std::optional<crypto::PublicKey> key, Source source,
             bool seed = false);
+
+  // Under which of a hybrid's names a candidate was found; the last one counts. None is v1's.
+  void found_by(const Endpoint& endpoint, bool v2);
 
   // All but those that the user named are gone (BEP 27); connections are the caller's to end, before.
   void forget_hearsay();

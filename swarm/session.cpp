@@ -51,7 +51,7 @@ void Session::State::heard_lsd(Turn& turn, const DatagramIn& in) {
   for (const InfoHash& hash : call->contents)
     if (const auto slot = entrance.info_hashes().find(hash))
       if (Swarm* swarm = wake(turn, *slot)) {
-        swarm->hint(turn, {in.from.address, call->port}, Source::lan);
+        swarm->hint(turn, {in.from.address, call->port}, Source::lan, hash);
         reschedule(*slot, *swarm);
       }
 }

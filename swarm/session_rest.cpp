@@ -111,16 +111,44 @@ void Session::State::look_up_resting(Turn& turn, Slot slot) {
   look_up(turn, slot, keys, info_hashes_of(content), content.visibility);
 }
 
-// Somebody is among those found who lacks it.
-bool Session::State::wakes_for(Turn& turn, const RestingContent& content, const RecordsFound& found) const {
-  dht::SwarmKeys keys{content.names.id};
-  const crypto::PublicKey ours = dht::exchange_key(config.identity, content.names.id).public_key;
-  return std::ranges::any_of(found.records, [&](const dht::ReceivedRecord& received) {
-    return std::ranges::any_of(keys.epochs_at(turn.now.wall), [&](dht::Epoch epoch) {
+// Whether somebody is among those found for whom a content at rest should wake: who lacks it and was not met
+// in vain just now. What they left behind is found for an hour.
+bool Session::State::wakes_for(const Turn& turn, const RecordsFound& found) {
+  const RestingContent* content = resting.find(found.slot);
+  if (content == nullptr) return false;
+  dht::SwarmKeys keys{content->names.id};
+  const crypto::PublicKey ours = dht::exchange_key(config.identity, content->names.id).public_key;
+  bool out = false;
+  for (const dht::ReceivedRecord& received : found.records)
+    for (const dht::Epoch epoch : keys.epochs_at(turn.now.wall)) {
       const auto opened = dht::open_record(received.record, keys.of(epoch), turn.now.wall);
-      return opened && opened->exchange != ours && opened->progress.role == dht::Progress::Role::leech;
-    });
-  });
+      if (opened && opened->exchange != ours && opened->progress.role == dht::Progress::Role::leech)
+        out = resting.is_new(turn.now.mono, found.slot, opened->exchange) || out;
+    }
+  return out;
+}
+
+// Of these only they can tell whether they have it.
+bool Session::State::wakes_for(const Turn& turn, const PeersFound& found) {
+  if (resting.find(found.slot) == nullptr) return false;
+  bool out = false;
+  for (const Endpoint& peer : found.peers) {
+    const auto seen = overlays->external(peer.address.family);
+    if (seen && *seen == peer) continue;  // ourselves
+    out = resting.is_new(turn.now.mono, found.slot, peer.compact()) || out;
+  }
+  return out;
+}
+
+void Session::State::published_resting(Turn& turn, const Published& published) {
+  const RestingContent* content = resting.find(published.slot);
+  if (content == nullptr) return;
+  resting.published(turn.now, published.slot, published.nodes);
+  ContentEvent event;
+  event.what = ContentEvent::What::published;
+  event.id = content->names.id;
+  event.count = published.nodes;
+  turn.answer(content->command, std::move(event));
 }
 
 }  // namespace shoal::swarm

@@ -116,7 +116,9 @@ struct Session::State {
   void look_up_resting(Turn& turn, Slot slot);
   [[nodiscard]] std::vector<InfoHash> info_hashes_of(const RestingContent& content) const;
   [[nodiscard]] bool look_ups_needed() const;
-  [[nodiscard]] bool wakes_for(Turn& turn, const RestingContent& content, const RecordsFound& found) const;
+  [[nodiscard]] bool wakes_for(const Turn& turn, const RecordsFound& found);
+  [[nodiscard]] bool wakes_for(const Turn& turn, const PeersFound& found);
+  void published_resting(Turn& turn, const Published& published);
   void save_sequences(Turn& turn);
   [[nodiscard]] Instant next_wake_of_resting() const;
 };

@@ -43,16 +43,15 @@ void Session::State::route(Turn& turn, OverlayEvent& event) {
     }
   };
   if (auto* found = std::get_if<RecordsFound>(&event)) {
-    const RestingContent* content = resting.find(found->slot);
-    if (content != nullptr && wakes_for(turn, *content, *found)) wake(turn, found->slot);
+    if (wakes_for(turn, *found)) wake(turn, found->slot);
     tell(found->slot, [&](Swarm& swarm) { swarm.records(turn, *found); });
   } else if (auto* peers = std::get_if<PeersFound>(&event)) {
-    wake(turn, peers->slot);  // whether they have it already only they can tell
+    if (wakes_for(turn, *peers)) wake(turn, peers->slot);
     tell(peers->slot, [&](Swarm& swarm) { swarm.peers_found(turn, *peers); });
   } else if (auto* ended = std::get_if<LookupEnded>(&event)) {
     tell(ended->slot, [&](Swarm& swarm) { swarm.lookup_ended(turn, *ended); });
   } else if (auto* published = std::get_if<Published>(&event)) {
-    resting.published(turn.now, published->slot, published->nodes);
+    published_resting(turn, *published);
     tell(published->slot, [&](Swarm& swarm) { swarm.published(turn, published->nodes); });
   } else if (auto* answer = std::get_if<OverlayAnswer>(&event)) {
     turn.answer(answer->command, std::move(answer->body));

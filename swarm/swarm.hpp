@@ -69,7 +69,8 @@ class Swarm {
   [[nodiscard]] Instant next_wake() const;
 
   // Finding peers.
-  void hint(Turn& turn, const Endpoint& who, Source source);  // asked for its own record
+  // Asked for its own record, and dialled; `name`: by which it called the content, if it did.
+  void hint(Turn& turn, const Endpoint& who, Source source, const InfoHash& name = {});
   void records(Turn& turn, RecordsFound& found);
   void lookup_ended(Turn& turn, const LookupEnded& ended);
   void peers_found(Turn& turn, const PeersFound& found);
@@ -212,7 +213,7 @@ class Swarm {
   void announce_publicly(Turn& turn);
   void withdraw(Turn& turn);
   [[nodiscard]] BtParams bt_params();
-  [[nodiscard]] std::unique_ptr<WireCodec> dialled_wire(Turn& turn, Way way);
+  [[nodiscard]] std::unique_ptr<WireCodec> dialled_wire(Turn& turn, const Peer& peer);
   [[nodiscard]] std::unique_ptr<WireCodec> accepted_wire(Turn& turn, std::optional<Mse>&& mse);
   [[nodiscard]] static crypto::PublicKey name_of(const Peer& peer);
   [[nodiscard]] std::optional<crypto::PublicKey> native_key() const;

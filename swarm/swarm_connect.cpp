@@ -63,9 +63,10 @@ void Swarm::look_up(Turn& turn) {
                  Duration{static_cast<std::int64_t>(random_.below(spread))};
 }
 
-void Swarm::hint(Turn& turn, const Endpoint& who, Source source) {
+void Swarm::hint(Turn& turn, const Endpoint& who, Source source, const InfoHash& name) {
   if (ending() || (is_private() && source != Source::user)) return;
   roster_.add(turn.now, who, std::nullopt, source);
+  roster_.found_by(who, names().is_v2(name));
   if (stage_ != Stage::loading) find_peers(turn);
 }
 
@@ -157,6 +158,7 @@ void Swarm::dial(Turn& turn, const Candidate& candidate) {
   peer.endpoint = candidate.endpoint;
   peer.direction = Direction::outgoing;
   peer.way = candidate.way;
+  peer.knows_v2 = candidate.knows_v2;
   peer.expected_key = candidate.key;
   peer.since = peer.heard = turn.now.mono;
   const PeerHandle handle = peers_.emplace(std::move(peer));
@@ -184,7 +186,7 @@ void Swarm::connected(Turn& turn, PeerHandle handle) {
   } else if (info_hashes().empty()) {  // it was public when it was dialled
     return drop(turn, handle, Roster::Why::not_needed);
   } else {
-    peer->wire = dialled_wire(turn, peer->way);
+    peer->wire = dialled_wire(turn, *peer);
   }
   dirty_.push_back(handle);
   if (reading_held_ || reading_limited_) turn.out.push_back(PauseRead{peer->stream, true});

@@ -94,7 +94,11 @@ void Swarm::withdraw(Turn& turn) {
 
 void Swarm::peers_found(Turn& turn, const PeersFound& found) {
   if (ending() || is_private()) return;
-  for (const Endpoint& endpoint : found.peers) roster_.add(turn.now, endpoint, std::nullopt, Source::record);
+  const bool by_v2 = names().is_v2(found.name);
+  for (const Endpoint& endpoint : found.peers) {
+    roster_.add(turn.now, endpoint, std::nullopt, Source::record);
+    roster_.found_by(endpoint, by_v2);
+  }
   find_peers(turn);
 }
 
@@ -111,9 +115,11 @@ BtParams Swarm::bt_params() {
   return out;
 }
 
-std::unique_ptr<WireCodec> Swarm::dialled_wire(Turn& turn, Way way) {
-  if (way == Way::plain) return BtWire::make_dialler(bt_params(), turn.pool);
-  return MseWire::make_dialler(bt_params(), methods_of(config_.mse), random_, turn.pool);
+std::unique_ptr<WireCodec> Swarm::dialled_wire(Turn& turn, const Peer& peer) {
+  BtParams params = bt_params();
+  if (peer.knows_v2 && params.v2) params.info_hash = *params.v2;
+  if (peer.way == Way::plain) return BtWire::make_dialler(params, turn.pool);
+  return MseWire::make_dialler(params, methods_of(config_.mse), random_, turn.pool);
 }
 
 std::unique_ptr<WireCodec> Swarm::accepted_wire(Turn& turn, std::optional<Mse>&& mse) {
