@@ -2,7 +2,8 @@
 
 Shows: the link alone on stdout and the line to paste on stderr; `get` with the link (as argument, from stdin, from
 SHOAL_LINK) gives an identical tree, again nothing to do, and the same link again for unchanged files; links that
-leave the share and pipes are skipped; --once ends after one copy; kill -9 in the middle of a download loses at most
+leave the share and pipes are skipped; --once ends after one copy; of hundreds shared with --each every one is given,
+whatever becomes of others; kill -9 in the middle of a download loses at most
 one commit window and the same command goes on.
 
 About 20 s. --full: 1 GiB instead of 96 MiB in the part with the kill, about 2 min.
@@ -75,6 +76,31 @@ def skipped(world):
     say("links that leave are skipped, --once ends by itself")
 
 
+def each(world):
+    """Hundreds of contents, a link a line: shared again they cost no hashing, and one that is gone harms no other."""
+    world.folder("each")
+    paths = [world.file("each", f"file {number}", size=number * 100) for number in range(1, 301)]
+    first = world.peer("each first", "share", "--each", *paths, state="each", json_events=False)
+    first.line(len(paths) - 1)
+    first.stop()
+    sharer = world.peer("each", "share", "--each", *paths, state="each", json_events=False)
+    sharer.line(len(paths) - 1)
+    links = sharer.lines
+    check([link.split("?")[0] for link in links] == [link.split("?")[0] for link in first.lines], "other links")
+    check(sharer.messages.count("unchanged") == len(paths), "unchanged files were hashed again")
+    os.remove(paths[7])
+    waiting = world.peer("each, what is gone", "get", links[7], "-o", world.folder("out-gone"))
+    for number in (0, 150, 299):
+        getter = world.peer(f"each {number}", "get", links[number], "-o", world.folder(f"out-each-{number}"))
+        getter.exit(0)
+        same(paths[number], world.path(f"out-each-{number}", os.path.basename(paths[number])))
+    check(not waiting.of("complete"), "somebody has what does not exist")
+    waiting.stop(expected=None)
+    sharer.stop()
+    check(len(sharer.lines) == len(paths), "links were told twice")
+    say(f"{len(paths)} contents with --each")
+
+
 def kill_and_resume(world, size):
     rate = size // 12
     path = world.file("big.bin", size=size)
@@ -108,6 +134,7 @@ def body(world, options):
     link = link_alone(world, tree)
     transfer(world, tree, link)
     skipped(world)
+    each(world)
     kill_and_resume(world, GIB if options.full else 96 * MIB)
 
 
