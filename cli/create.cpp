@@ -18,7 +18,8 @@
 namespace shoal::cli {
 namespace {
 
-Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey) {
+Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey,
+                                storage::Executor& executor) {
   storage::PosixVfs vfs;
   storage::HashProgress progress;
   storage::ImportOptions options;
@@ -26,10 +27,8 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
   options.format = room.options.format;
   options.progress = &progress;
   std::optional<PathResult<storage::Imported>> imported;
-  run_bulk(room.reactor, room.report, progress, [&] {
-    storage::ThreadExecutor executor;
-    imported.emplace(storage::import_content(vfs, survey, options, executor));
-  });
+  run_bulk(room.reactor, room.report, progress,
+           [&] { imported.emplace(storage::import_content(vfs, survey, options, executor)); });
   if (!*imported)
     return std::unexpected(failure_of(Doing::creating, imported->error().error, imported->error().path));
   return std::move(**imported);
@@ -44,9 +43,10 @@ Outcome<Exit> create_command(CommandRoom& room) {
   if (auto free = expect_free(output, "-o"); !free)  // before anything is hashed, which may take hours
     return std::unexpected(std::move(free.error()));
   storage::PosixVfs vfs;
-  const auto survey = storage::survey(vfs, *paths, room.options.name);
+  storage::ThreadExecutor executor;
+  const auto survey = storage::survey(vfs, *paths, room.options.name, executor);
   if (!survey) return std::unexpected(failure_of(Doing::creating, survey.error().error, survey.error().path));
-  const auto imported = hash(room, *survey);
+  const auto imported = hash(room, *survey, executor);
   if (!imported) return std::unexpected(imported.error());
   const storage::Content& content = *imported->content;
   if (auto written = write_new_file(output, storage::write_torrent(content, imported->layers), "-o");

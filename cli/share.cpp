@@ -89,7 +89,8 @@ bool nothing_changed(const storage::Survey& survey, const Before& before) {
          storage::unchanged(survey, *before.earlier.content, before.earlier.stamps);
 }
 
-Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey, const Before& before) {
+Outcome<storage::Imported> hash(CommandRoom& room, storage::Executor& executor, const storage::Survey& survey,
+                                const Before& before) {
   storage::PosixVfs vfs;
   storage::HashProgress progress;
   storage::ImportOptions options;
@@ -101,10 +102,8 @@ Outcome<storage::Imported> hash(CommandRoom& room, const storage::Survey& survey
   options.progress = &progress;
   std::optional<PathResult<storage::Imported>> imported;
   const auto begun = std::chrono::steady_clock::now();
-  run_bulk(room.reactor, room.report, progress, [&] {
-    storage::ThreadExecutor executor;
-    imported.emplace(storage::import_content(vfs, survey, options, executor));
-  });
+  run_bulk(room.reactor, room.report, progress,
+           [&] { imported.emplace(storage::import_content(vfs, survey, options, executor)); });
   if (!*imported)
     return std::unexpected(failure_of(Doing::reading_share, imported->error().error, imported->error().path));
   const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -119,9 +118,10 @@ struct Plan {
   Before before;
 };
 
-Outcome<Plan> look(CommandRoom& room, OpenState& state, const std::vector<std::string>& paths) {
+Outcome<Plan> look(CommandRoom& room, storage::Executor& executor, OpenState& state,
+                   const std::vector<std::string>& paths) {
   storage::PosixVfs vfs;
-  auto survey = storage::survey(vfs, paths, room.options.name);
+  auto survey = storage::survey(vfs, paths, room.options.name, executor);
   if (!survey)
     return std::unexpected(failure_of(Doing::reading_share, survey.error().error, survey.error().path));
   const bool open = room.options.visibility == swarm::Visibility::open;
@@ -135,14 +135,14 @@ Outcome<Plan> look(CommandRoom& room, OpenState& state, const std::vector<std::s
   return Plan{std::move(*survey), std::move(*before)};
 }
 
-Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const Plan& plan) {
+Outcome<Shared> prepare(CommandRoom& room, storage::Executor& executor, OpenState& state, const Plan& plan) {
   const auto& [survey, before] = plan;
   if (nothing_changed(survey, before)) {
     room.report.say(
         fmt::format("'{}' is unchanged: nothing to hash", storage::escape_for_display(survey.name)));
     return Shared{*before.earlier.content, survey.folder, before.sequence};
   }
-  auto imported = hash(room, survey, before);
+  auto imported = hash(room, executor, survey, before);
   if (!imported) return std::unexpected(imported.error());
   const auto sequence = state.catalog->sequence(imported->content->id);
   if (!sequence) return std::unexpected(catalog_failure(sequence.error(), state.catalog_path));
@@ -157,6 +157,7 @@ Outcome<Shared> prepare(CommandRoom& room, OpenState& state, const Plan& plan) {
 Outcome<std::vector<Shared>> prepare_all(CommandRoom& room, OpenState& state,
                                          const std::vector<std::vector<std::string>>& parts) {
   constexpr std::size_t most_plans = 256, most_files = 16'384;  // in memory at a time
+  storage::ThreadExecutor executor;
   std::vector<Shared> out;
   std::set<storage::ContentId> known;  // two paths may hold the same
   for (std::size_t next = 0; next < parts.size();) {
@@ -165,14 +166,14 @@ Outcome<std::vector<Shared>> prepare_all(CommandRoom& room, OpenState& state,
       const storage::Catalog::Snapshot snapshot{*state.catalog};
       for (std::size_t files = 0; next < parts.size() && plans.size() < most_plans && files < most_files;
            ++next) {
-        auto plan = look(room, state, parts[next]);
+        auto plan = look(room, executor, state, parts[next]);
         if (!plan) return std::unexpected(plan.error());
         files += plan->survey.files.size();
         plans.push_back(std::move(*plan));
       }
     }
     for (const Plan& plan : plans) {
-      auto shared = prepare(room, state, plan);
+      auto shared = prepare(room, executor, state, plan);
       if (!shared) return std::unexpected(shared.error());
       if (known.insert(shared->id).second) out.push_back(std::move(*shared));
     }

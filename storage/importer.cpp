@@ -63,7 +63,7 @@ bool reuse(const Earlier* earlier, const SurveyedFile& file, std::uint32_t piece
 
 // What is to be hashed of each file; roots and layers of those that have not changed are taken over.
 std::vector<LocalFile> plan_hashing(const Survey& survey, const ImportOptions& options,
-                                    const Content& content, Description& description,
+                                    const Content& content, std::vector<Sha256>& roots,
                                     std::vector<Bytes>& layers) {
   std::vector<LocalFile> out;
   out.reserve(survey.files.size());
@@ -72,16 +72,16 @@ std::vector<LocalFile> plan_hashing(const Survey& survey, const ImportOptions& o
     const bool link = file.kind == FileKind::symlink;
     out.push_back({link ? std::string_view{} : file.disk_path, link ? 0 : file.stamp.size, file.stamp,
                    content.v2 && !link && file.stamp.size > 0});
-    if (out.back().wanted &&
-        reuse(options.earlier, file, content.piece_length, description.files[i].root, layers[i]))
+    if (out.back().wanted && reuse(options.earlier, file, content.piece_length, roots[i], layers[i]))
       out.back().wanted = false;
   }
   return out;
 }
 
-// Roots and layers of the files that were hashed, and v1's hashes.
+// Roots and layers of the files that were hashed, beside those that were taken over.
 PathResult<void> collect(const Survey& survey, const Content& content, std::span<const LocalFile> files,
-                         PieceHashes& hashes, Description& description, std::vector<Bytes>& layers) {
+                         const PieceHashes& hashes, std::vector<Sha256>& file_roots,
+                         std::vector<Bytes>& layers) {
   for (std::size_t f = 0; f < files.size(); ++f) {
     const SurveyedFile& file = survey.files[f];
     const HashOutcome& outcome = hashes.files[f];
@@ -91,13 +91,11 @@ PathResult<void> collect(const Survey& survey, const Content& content, std::span
       return fail_at(absolute(survey, file), Code::mismatch, "the file changed while it was hashed");
     if (!files[f].wanted) continue;
     const auto roots = std::span{hashes.roots}.subspan(content.files[f].first_piece, content.files[f].pieces);
-    description.files[f].root =
-        merkle::file_root(roots, merkle::shape_of(file.stamp.size, content.piece_length));
+    file_roots[f] = merkle::file_root(roots, merkle::shape_of(file.stamp.size, content.piece_length));
     if (roots.size() < 2) continue;
     layers[f].resize(roots.size_bytes());
     std::memcpy(layers[f].data(), roots.data(), roots.size_bytes());
   }
-  description.v1_hashes = std::move(hashes.v1);
   return {};
 }
 
@@ -126,27 +124,27 @@ PathResult<Imported> import_content(Vfs& vfs, const Survey& survey, const Import
   const std::uint32_t piece_length =
       options.piece_length != 0 ? options.piece_length
                                 : choose_piece_length(survey.bytes, survey.largest_file, options.format);
-  Description description = describe(survey, options, piece_length);
   // Every bound is judged before anything is hashed, which may take hours.
-  const auto possible = make_content(description);
-  if (!possible) return std::unexpected(PathError{possible.error(), survey.folder});
+  auto draft = draft_content(describe(survey, options, piece_length));
+  if (!draft) return std::unexpected(PathError{draft.error(), survey.folder});
   auto folder = vfs.open_folder(survey.folder, Vfs::Missing::error);
   if (!folder) return std::unexpected(PathError{folder.error(), survey.folder});
 
   Imported out;
   out.layers.resize(survey.files.size());
-  const auto files = plan_hashing(survey, options, **possible, description, out.layers);
+  std::vector<Sha256> roots(survey.files.size());
+  const auto files = plan_hashing(survey, options, *draft->content, roots, out.layers);
   if (options.progress != nullptr) {
-    std::uint64_t total = (*possible)->v1 ? survey.bytes : 0;
-    for (const LocalFile& file : files) total += (*possible)->v1 || !file.wanted ? 0 : file.present;
+    std::uint64_t total = draft->content->v1 ? survey.bytes : 0;
+    for (const LocalFile& file : files) total += draft->content->v1 || !file.wanted ? 0 : file.present;
     options.progress->total_bytes.store(total, std::memory_order_relaxed);
   }
-  PieceHashes hashes = hash_pieces(**folder, **possible, files, executor, options.progress);
+  const PieceHashes hashes = hash_pieces(**folder, *draft->content, files, executor, options.progress);
   if (options.progress != nullptr && options.progress->cancel.load())
     return fail_at(survey.folder, Code::cancelled, "the work was stopped");
-  if (auto ok = collect(survey, **possible, files, hashes, description, out.layers); !ok)
+  if (auto ok = collect(survey, *draft->content, files, hashes, roots, out.layers); !ok)
     return std::unexpected(ok.error());
-  auto content = make_content(description);
+  auto content = complete(std::move(*draft), roots, hashes.v1);
   if (!content) return std::unexpected(PathError{content.error(), survey.folder});
   out.content = *content;
 

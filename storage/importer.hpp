@@ -56,8 +56,14 @@ struct Survey {
 // under its last component. `name` (optional) renames the content; several paths without one take the name of
 // their common folder. Errors name the path: not_found, denied, exists (two with the same last component),
 // unsafe, too_large (bounds of metainfo.hpp).
+// Folders are listed by the executor.
 [[nodiscard]] PathResult<Survey> survey(Vfs& vfs, const std::vector<std::string>& paths,
-                                        std::string_view name = {});
+                                        std::string_view name, Executor& executor);
+[[nodiscard]] inline PathResult<Survey> survey(Vfs& vfs, const std::vector<std::string>& paths,
+                                               std::string_view name = {}) {
+  SerialExecutor serial;
+  return survey(vfs, paths, name, serial);
+}
 
 // What was shared from the same paths before.
 struct Earlier {

@@ -148,22 +148,6 @@ bool single(const Content& content, Value root) {
          !root.find("files");
 }
 
-// Files of one root are one file to whoever speaks of hashes by root (BEP 52). Of different lengths they can
-// only be made so: one file's bytes are two hashes of the other's tree, or there is no file with that root at
-// all.
-Result<void> check_roots(const Content& content) {
-  std::vector<std::uint32_t> by_root;
-  for (std::uint32_t f = 0; f < content.files.size(); ++f)
-    if (content.files[f].length > 0) by_root.push_back(f);
-  const auto root_of = [&](std::uint32_t f) -> const Sha256& { return content.files[f].root; };
-  std::ranges::sort(by_root, {}, root_of);
-  for (std::size_t i = 1; i < by_root.size(); ++i)
-    if (root_of(by_root[i]) == root_of(by_root[i - 1]) &&
-        content.files[by_root[i]].length != content.files[by_root[i - 1]].length)
-      return fail(Code::malformed, "files of one pieces root have one length");
-  return {};
-}
-
 Result<void> read_v2(MetainfoWalk& walk, Value root) {
   Content& content = walk.content;
   if (const Value salt = root.find("shoal salt"); salt) {
@@ -204,6 +188,22 @@ Result<Document> parse_document(ByteView info) {
 }
 
 }  // namespace
+
+// Files of one root are one file to whoever speaks of hashes by root (BEP 52). Of different lengths they can
+// only be made so: one file's bytes are two hashes of the other's tree, or there is no file with that root at
+// all.
+Result<void> check_roots(const Content& content) {
+  std::vector<std::uint32_t> by_root;
+  for (std::uint32_t f = 0; f < content.files.size(); ++f)
+    if (content.files[f].length > 0) by_root.push_back(f);
+  const auto root_of = [&](std::uint32_t f) -> const Sha256& { return content.files[f].root; };
+  std::ranges::sort(by_root, {}, root_of);
+  for (std::size_t i = 1; i < by_root.size(); ++i)
+    if (root_of(by_root[i]) == root_of(by_root[i - 1]) &&
+        content.files[by_root[i]].length != content.files[by_root[i - 1]].length)
+      return fail(Code::malformed, "files of one pieces root have one length");
+  return {};
+}
 
 Result<void> MetainfoWalk::count_name(std::size_t bytes) {
   names_bytes += bytes;
@@ -262,7 +262,9 @@ bool paths_clash(std::string_view before, std::string_view path) {
   return path.starts_with(before) && (path.size() == before.size() || path[before.size()] == '/');
 }
 
-Result<ContentPtr> parse_info(Bytes info) {
+Result<ContentPtr> parse_info(Bytes info) { return read_info(std::move(info)); }
+
+Result<std::shared_ptr<Content>> read_info(Bytes info) {
   if (info.size() > max_info_bytes) return fail(Code::too_large, "an info dictionary has at most 30 MiB");
   auto content = std::make_shared<Content>();
   content->info = std::move(info);
@@ -283,8 +285,13 @@ Result<ContentPtr> parse_info(Bytes info) {
   if (content->v2 && root.find("pieces")) {
     if (auto ok = check_hybrid(*content, root); !ok) return std::unexpected(ok.error());
   }
-  content->id = content->v2 ? sha256(content->info) : id_of_v1(*content->v1);
+  set_ids(*content);
   return content;
+}
+
+void set_ids(Content& content) {
+  if (content.v1_hashes_at > 0) content.v1 = sha1(content.info);
+  content.id = content.v2 ? sha256(content.info) : id_of_v1(*content.v1);
 }
 
 bool is_info_of(const ContentId& id, ByteView info) {

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,18 @@ struct Description {
 // Canonical bytes (Content::info), under the same rules. Files come out in tree order. Further errors: exists
 // (a path twice, or a file where a folder is), unsafe (a link that leaves the content).
 [[nodiscard]] Result<ContentPtr> make_content(const Description& description);
+
+// The same in two steps, so that all that can be refused is refused before anything is hashed, and nothing is
+// written and read again afterwards. A draft is the content of a description whose roots (of files that have
+// bytes: not zero, one a length) and v1_hashes only take up their room.
+struct Draft {
+  std::shared_ptr<Content> content;
+  std::vector<std::size_t> roots_at;  // in its info: of the files that have bytes, where it has v2's part
+};
+[[nodiscard]] Result<Draft> draft_content(const Description& description);
+// `roots`: one a file of the draft. `v1_hashes`: as many bytes as the description had. malformed: roots that
+// no files can have.
+[[nodiscard]] Result<ContentPtr> complete(Draft&& draft, std::span<const Sha256> roots, ByteView v1_hashes);
 
 // Power of two for a new content, see the .cpp for why.
 [[nodiscard]] std::uint32_t choose_piece_length(std::uint64_t total_bytes, std::uint64_t largest_file,

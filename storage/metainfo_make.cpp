@@ -41,16 +41,25 @@ void write_target(bencode::Writer& writer, const FileDescription& file) {
     write_path(writer, "symlink path", resolve_link(file.path, file.target).value_or(""));
 }
 
-void write_properties(bencode::Writer& writer, const FileDescription& file) {
+// Where in `info` the roots come to lie.
+struct Roots {
+  const Bytes& info;
+  std::vector<std::size_t> at{};
+};
+
+void write_properties(bencode::Writer& writer, const FileDescription& file, Roots& roots) {
   writer.begin_dict().key("").begin_dict();
   write_kind(writer, file);
-  if (file.length > 0) writer.key("pieces root").string(file.root);
+  if (file.length > 0) {
+    writer.key("pieces root").string(file.root);
+    roots.at.push_back(roots.info.size() - file.root.size());
+  }
   write_target(writer, file);
   writer.end().end();
 }
 
 // The leaves are in tree order and free of conflicts.
-void write_tree(bencode::Writer& writer, std::span<const Leaf> leaves) {
+void write_tree(bencode::Writer& writer, std::span<const Leaf> leaves, Roots& roots) {
   writer.begin_dict();
   std::vector<std::string_view> open;  // folders whose dictionaries are open
   for (const Leaf& leaf : leaves) {
@@ -70,7 +79,7 @@ void write_tree(bencode::Writer& writer, std::span<const Leaf> leaves) {
     if (leaf.file == nullptr) {
       writer.begin_dict().end();
     } else {
-      write_properties(writer, *leaf.file);
+      write_properties(writer, *leaf.file, roots);
     }
   }
   for (; !open.empty(); open.pop_back()) writer.end();
@@ -127,6 +136,12 @@ void write_v1_files(bencode::Writer& writer, std::span<const Leaf> leaves, const
 }  // namespace
 
 Result<ContentPtr> make_content(const Description& description) {
+  auto draft = draft_content(description);
+  if (!draft) return std::unexpected(draft.error());
+  return std::move(draft->content);
+}
+
+Result<Draft> draft_content(const Description& description) {
   if (auto ok = check_component(description.name); !ok) return std::unexpected(ok.error());
   const auto leaves = sorted_leaves(description);
   if (!leaves) return std::unexpected(leaves.error());
@@ -138,11 +153,12 @@ Result<ContentPtr> make_content(const Description& description) {
   const bool v1 = description.format != Format::v2, v2 = description.format != Format::v1;
   SHOAL_CHECK(!v1 || !description.salt);
   Bytes info;
+  Roots roots{info};
   bencode::Writer writer{info};
   writer.begin_dict();
   if (v2) {
     writer.key("file tree");
-    write_tree(writer, *leaves);
+    write_tree(writer, *leaves, roots);
   }
   if (v1) write_v1_files(writer, *leaves, description);
   if (v2) writer.key("meta version").integer(2);
@@ -152,10 +168,31 @@ Result<ContentPtr> make_content(const Description& description) {
   if (v2 && looks_single && !description.single_file) writer.key("shoal folder").integer(1);
   if (description.salt) writer.key("shoal salt").string(*description.salt);
   writer.end();
-  auto content = parse_info(std::move(info));
-  if (content && (*content)->files.size() != description.files.size())
+  auto content = read_info(std::move(info));
+  if (!content) return std::unexpected(content.error());
+  if ((*content)->files.size() != description.files.size())
     return fail(Code::unsafe, "a file has the name that padding has in v1 (_____padding_file_)");
-  return content;
+  return Draft{std::move(*content), std::move(roots.at)};
+}
+
+Result<ContentPtr> complete(Draft&& draft, std::span<const Sha256> roots, ByteView v1_hashes) {
+  Content& content = *draft.content;
+  if (content.v2) {
+    SHOAL_CHECK(roots.size() == content.files.size());
+    auto at = draft.roots_at.begin();
+    for (std::size_t f = 0; f < roots.size(); ++f) {
+      if (content.files[f].length == 0) continue;
+      content.files[f].root = roots[f];
+      std::ranges::copy(roots[f], content.info.begin() + static_cast<std::ptrdiff_t>(*at++));
+    }
+    if (auto ok = check_roots(content); !ok) return std::unexpected(ok.error());
+  }
+  if (content.v1) {
+    SHOAL_CHECK(v1_hashes.size() <= content.info.size() - content.v1_hashes_at);
+    std::ranges::copy(v1_hashes, content.info.begin() + static_cast<std::ptrdiff_t>(content.v1_hashes_at));
+  }
+  set_ids(content);
+  return std::move(draft.content);
 }
 
 // The largest file decides, since in v2 no piece holds two files. At most 2,048 pieces keep its layer at 64

@@ -11,6 +11,13 @@
 
 namespace shoal::storage {
 
+// parse_info, where the content is not finished.
+[[nodiscard]] Result<std::shared_ptr<Content>> read_info(Bytes info);
+// Sets the ids that follow from its info.
+void set_ids(Content& content);
+// Errors: malformed.
+[[nodiscard]] Result<void> check_roots(const Content& content);
+
 // A content while its files are read.
 struct MetainfoWalk {
   Content& content;

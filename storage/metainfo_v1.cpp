@@ -98,7 +98,6 @@ Result<void> read_hashes(Content& content, Value root, std::uint64_t row) {
     return fail(Code::malformed, "the hashes of v1 are as many as its pieces");
   content.v1_bytes = row;
   content.v1_hashes_at = static_cast<std::size_t>(hashes->data() - content.info.data());
-  content.v1 = sha1(content.info);
   return {};
 }
 

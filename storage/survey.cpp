@@ -1,6 +1,7 @@
 // Surveying, the first half of importing: which files there are, in the order of the content. No byte of a
 // file is read, and no symbolic link is followed below what the user named.
 #include <algorithm>
+#include <deque>
 
 #include "storage/importer.hpp"
 #include "storage/names.hpp"
@@ -8,7 +9,8 @@
 namespace shoal::storage {
 namespace {
 
-constexpr int max_links_followed = 40;  // as Linux does
+constexpr int max_links_followed = 40;      // as Linux does
+constexpr std::size_t listed_at_once = 64;  // folders; their entries are in memory together
 
 using Steps = std::vector<std::string>;
 
@@ -123,8 +125,8 @@ PathResult<Start> find_start(Vfs& vfs, const std::string& path) {
 // Walks one start into the survey.
 class Walk {
  public:
-  Walk(Folder& folder, Survey& survey, std::size_t& names_bytes)
-      : folder_(folder), survey_(survey), names_bytes_(names_bytes) {}
+  Walk(Folder& folder, Survey& survey, std::size_t& names_bytes, Executor& executor)
+      : folder_(folder), survey_(survey), names_bytes_(names_bytes), executor_(executor) {}
 
   PathResult<void> take_file(const Entry& entry, const std::string& disk_path, const std::string& path) {
     if (auto ok = count(path, disk_path); !ok) return ok;
@@ -141,7 +143,7 @@ class Walk {
   PathResult<void> take_folder(const std::string& disk_path, const std::string& prefix) {
     prefix_ = prefix;
     std::vector<Level> levels;
-    if (auto ok = enter(levels, disk_path, prefix); !ok) return ok;
+    if (auto ok = enter(levels, disk_path, prefix, folder_.list(disk_path)); !ok) return ok;
     while (!levels.empty()) {
       Level& level = levels.back();
       if (level.next == level.entries.size()) {
@@ -157,7 +159,10 @@ class Walk {
       const std::string path = joined(level.path, entry.name), disk = joined(level.disk_path, entry.name);
       if (entry.kind == EntryKind::folder) {
         ++level.kept;
-        if (auto ok = enter(levels, disk, path); !ok) return ok;
+        if (level.ahead.empty()) list_ahead(level, disk);
+        Listing listing = std::move(level.ahead.front());
+        level.ahead.pop_front();
+        if (auto ok = enter(levels, disk, path, std::move(listing)); !ok) return ok;
       } else if (entry.kind == EntryKind::file) {
         ++level.kept;
         if (auto ok = take_file(entry, disk, path); !ok) return ok;
@@ -173,10 +178,12 @@ class Walk {
   }
 
  private:
+  using Listing = Result<std::vector<Entry>>;
   struct Level {
     std::vector<Entry> entries;
     std::size_t next = 0, kept = 0;
     std::string disk_path, path;
+    std::deque<Listing> ahead{};  // of the next folders in it
   };
 
   std::string absolute(const std::string& disk_path) const { return joined(survey_.folder, disk_path); }
@@ -190,12 +197,23 @@ class Walk {
     return {};
   }
 
-  PathResult<void> enter(std::vector<Level>& levels, const std::string& disk_path, const std::string& path) {
+  // Lists `folder`, whose entry was the last one taken, and some that follow it in the level, at once.
+  void list_ahead(Level& level, const std::string& folder) {
+    std::vector<std::string> paths{folder};
+    const std::size_t most = executor_.width() > 1 ? listed_at_once : 1;
+    for (std::size_t i = level.next; i < level.entries.size() && paths.size() < most; ++i)
+      if (level.entries[i].kind == EntryKind::folder)
+        paths.push_back(joined(level.disk_path, level.entries[i].name));
+    level.ahead.resize(paths.size());
+    executor_.parallel(paths.size(), [&](std::size_t i) { level.ahead[i] = folder_.list(paths[i]); });
+  }
+
+  PathResult<void> enter(std::vector<Level>& levels, const std::string& disk_path, const std::string& path,
+                         Listing entries) {
     if (levels.size() >= max_path_depth)
       return fail_at(absolute(disk_path), Code::too_large, "folders are at most 100 deep");
-    auto entries = folder_.list(disk_path);
     if (!entries) return std::unexpected(PathError{entries.error(), absolute(disk_path)});
-    levels.push_back({std::move(*entries), 0, 0, disk_path, path});
+    levels.push_back({std::move(*entries), 0, 0, disk_path, path, {}});
     return {};
   }
 
@@ -218,6 +236,7 @@ class Walk {
   Folder& folder_;
   Survey& survey_;
   std::size_t& names_bytes_;
+  Executor& executor_;
   std::string prefix_;
 };
 
@@ -264,7 +283,8 @@ PathResult<std::vector<Start>> find_starts(Vfs& vfs, const std::vector<std::stri
 
 }  // namespace
 
-PathResult<Survey> survey(Vfs& vfs, const std::vector<std::string>& paths, std::string_view name) {
+PathResult<Survey> survey(Vfs& vfs, const std::vector<std::string>& paths, std::string_view name,
+                          Executor& executor) {
   if (paths.empty()) return fail_at("", Code::malformed, "there is a path to share");
   const auto starts = find_starts(vfs, paths);
   if (!starts) return std::unexpected(starts.error());
@@ -281,7 +301,7 @@ PathResult<Survey> survey(Vfs& vfs, const std::vector<std::string>& paths, std::
   auto folder = vfs.open_folder(out.folder, Vfs::Missing::error);
   if (!folder) return std::unexpected(PathError{folder.error(), out.folder});
   std::size_t names_bytes = 0;
-  Walk walk{**folder, out, names_bytes};
+  Walk walk{**folder, out, names_bytes, executor};
   for (const Start& start : *starts) {
     const std::string disk_path = beneath(out.folder, start);
     const std::string path = !one ? start.name : out.single_file ? out.name : std::string{};

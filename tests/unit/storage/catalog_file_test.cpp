@@ -342,5 +342,22 @@ TEST(CatalogOverFolder, AnUnclosedLogIsReplayed) {
   catalog->reset();
 }
 
+// What is read together is of one moment, whoever writes meanwhile.
+TEST_F(CatalogTest, ASnapshotIsOfOneMoment) {
+  const auto content = plain_content(3, 1);
+  {
+    const Catalog::Snapshot snapshot{*catalog_};
+    EXPECT_EQ(*catalog_->sequence(content->id), 0U);
+    const auto other = open_catalog(path_);
+    ASSERT_TRUE(other->store(record_of(content)));
+    ASSERT_TRUE(save_sequence(*other, content->id, 5));
+    EXPECT_EQ(*catalog_->sequence(content->id), 0U);
+    EXPECT_TRUE(catalog_->contents()->empty());
+  }
+  EXPECT_EQ(*catalog_->sequence(content->id), 5U);
+  EXPECT_EQ(catalog_->contents()->size(), 1U);
+  ASSERT_TRUE(save_sequence(*catalog_, content->id, 6));
+}
+
 }  // namespace
 }  // namespace shoal::storage

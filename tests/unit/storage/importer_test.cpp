@@ -3,6 +3,7 @@
 #include "storage/importer.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -106,6 +107,35 @@ TEST(Importer, V1HashesAreThoseOfTheRowOfBytes) {
       EXPECT_EQ(progress.done_bytes.load(), progress.total_bytes.load());
     }
   }
+}
+
+// Folders are listed ahead, some at once: more of them than that, in folders and beside files, empty ones
+// too.
+TEST(Importer, WhoListsDoesNotMatter) {
+  const TempFolder temp;
+  for (int i = 0; i < 150; ++i) {
+    const std::string folder = "all/d" + std::to_string(100 + i);
+    for (int j = 0; j < i % 4; ++j)
+      temp.file(folder + "/sub" + std::to_string(j) + "/f", pattern(10, static_cast<unsigned>(i)));
+    if (i % 3 == 0) temp.file(folder + "/f", pattern(20, static_cast<unsigned>(i)));
+    if (i % 5 == 0) temp.file("all/e" + std::to_string(i), {});
+    ASSERT_TRUE(std::filesystem::create_directories(temp.path(folder + "/empty")));
+  }
+  PosixVfs vfs;
+  SerialExecutor serial;
+  BackwardExecutor backward;
+  ThreadExecutor threads{4};
+  const auto paths_of_survey = [&](Executor& executor) {
+    const auto seen = survey(vfs, {temp.path("all")}, {}, executor);
+    EXPECT_TRUE(seen);
+    std::vector<std::string> out = seen->empty_folders;
+    for (const SurveyedFile& file : seen->files) out.push_back(file.disk_path);
+    return out;
+  };
+  const auto one = paths_of_survey(serial);
+  EXPECT_EQ(one.size(), 150U + 223 + 50 + 30);
+  EXPECT_EQ(paths_of_survey(backward), one);
+  EXPECT_EQ(paths_of_survey(threads), one);
 }
 
 TEST(Importer, WhoHashesDoesNotMatter) {
