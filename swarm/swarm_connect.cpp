@@ -327,7 +327,14 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   if (woken()) rest_due_ = turn.now.mono + limits::rest_after;
   if (peer->up()) --up_;
   if (peer->direction == Direction::outgoing) --outgoing_;
-  if (!peer->choked_by_us && peer->interested_in_us) --busy_slots_;
+  if (!peer->choked_by_us && peer->interested_in_us) {
+    --busy_slots_;
+    // Perhaps the same peer is here twice, and waits with the connection that stays.
+    if (up_ <= slots()) {
+      choked_at_ = {};
+      choke_clock_.soon(turn.now.mono);
+    }
+  }
   if (work_) {
     release(turn, handle, *peer, Pipeline::After::gone);
     work_->picker.remove_peer(handle);
