@@ -31,8 +31,8 @@ constexpr std::chrono::milliseconds accept_pause{500};  // while descriptors are
 constexpr std::chrono::seconds farewell{1};
 constexpr std::size_t max_lingering = 256;  // beyond that a closed stream is cut
 constexpr rlim_t wanted_descriptors = 8192;
-constexpr rlim_t other_descriptors =
-    192;  // files on the disk (128 at most), catalog, sockets that are no streams
+// Files on the disk (128 at most), catalog, sockets that are no streams; contents that were woken.
+constexpr rlim_t other_descriptors = 192 + 2 * swarm::limits::most_woken;
 
 using boost::system::error_code;
 using Why = swarm::StreamClosed::Why;

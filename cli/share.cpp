@@ -225,13 +225,14 @@ class Shares final : public Duty {
     if (event->what == What::published && !open.report) return report_on(open.share).event(*event, now);
     ContentReport& report = report_of(open);
     report.event(*event, now);
-    if (event->what == What::failed) {
-      if (--left_ == 0) peer_.finish(report.failure()->exit);
-    } else if (event->what == What::copy_out && !std::exchange(open.copied, true)) {
-      if (--copies_left_ == 0 && room_.options.serving == Serving::one_copy) {
-        room_.report.say("one full copy is out");
-        peer_.finish(Exit::done);
-      }
+    const bool failed = event->what == What::failed;
+    if (failed && --left_ == 0) return peer_.finish(report.failure()->exit);
+    // Of one that failed no copy is waited for.
+    const bool settled = (failed || event->what == What::copy_out) && !std::exchange(open.settled, true) &&
+                         --copies_left_ == 0;
+    if (settled && room_.options.serving == Serving::one_copy) {
+      room_.report.say("one full copy is out");
+      peer_.finish(Exit::done);
     }
   }
 
@@ -241,14 +242,13 @@ class Shares final : public Duty {
     for (const swarm::ContentStatus& status : all) {
       Open* open = open_of(status.id);
       if (open == nullptr) continue;
-      if (status.phase == swarm::ContentStatus::Phase::resting) {
-        open->report.reset();
-        continue;
-      }
       report_of(*open).progress(status);
       if (busiest == nullptr || status.up_rate > busiest->up_rate) busiest = &status;
     }
     if (busiest != nullptr) room_.report.progress(report_of(*open_of(busiest->id)).line(*busiest));
+    for (const swarm::ContentStatus& status : all)
+      if (Open* open = open_of(status.id); open != nullptr && !active_.contains(status.id))
+        open->report.reset();
   }
 
   Farewell interrupted() override { return {Exit::done, "stopping"}; }
@@ -258,7 +258,7 @@ class Shares final : public Duty {
     explicit Open(Shared&& given) : share(std::move(given)) {}
     Shared share;
     std::unique_ptr<ContentReport> report;  // while there is something to tell
-    bool told = false, copied = false;
+    bool told = false, settled = false;     // its link; a copy is out, or never will be
   };
 
   [[nodiscard]] ContentReport report_on(const Shared& share) const {
@@ -284,7 +284,9 @@ class Shares final : public Duty {
       before.erase(status.id);
     }
     for (const storage::ContentId& id : before)
-      if (auto status = session.content(now, id)) out.push_back(std::move(*status));
+      if (auto status = session.content(now, id);
+          status && status->phase != swarm::ContentStatus::Phase::resting)
+        out.push_back(std::move(*status));
     return out;
   }
 
@@ -345,10 +347,13 @@ Outcome<Exit> share_command(CommandRoom& room) {
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
   std::vector<std::vector<std::string>> parts;
-  if (room.options.sharing == Sharing::each)
-    for (const std::string& path : *paths) parts.push_back({path});
-  else
+  std::set<std::string> named;
+  if (room.options.sharing == Sharing::each) {
+    for (const std::string& path : *paths)
+      if (named.insert(path).second) parts.push_back({path});
+  } else {
     parts.push_back(*paths);
+  }
   auto shares = prepare_all(room, **state, parts);
   if (!shares) return std::unexpected(shares.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};

@@ -61,12 +61,17 @@ Disk::SlotPtr Disk::slot_of(std::uint32_t slot) {
   return found == slots_.end() ? nullptr : found->second;
 }
 
+bool Disk::attached(const ContentId& id) {
+  GateHold hold{gate_};
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [&](const auto& entry) { return entry.second->content->id == id; });
+}
+
 Disk::Outcome<void> Disk::hold_lock(const ContentId& id) {
   constexpr Error taken{Code::busy, "this content is open already"};
+  if (attached(id)) return std::unexpected(Fault{taken, {}});
   {
     GateHold hold{gate_};
-    for (const auto& [number, slot] : slots_)
-      if (slot->content->id == id) return std::unexpected(Fault{taken, {}});
     if (options_.locks == nullptr || locks_.contains(id)) return {};
   }
   auto lock = options_.locks->acquire(content_lock(id));
@@ -112,11 +117,15 @@ Done Disk::perform(DetachJob& job, Worker&) {
   std::vector<FilePtr> closed;  // outside the gate
   {
     GateHold hold{gate_};
-    const auto found = slots_.find(job.slot);
-    if (found == slots_.end()) return failed(detached);
-    slot = std::move(found->second);
-    slots_.erase(found);
-    closed = open_files_.remove_all_of(slot->serial);
+    if (const auto found = slots_.find(job.slot); found != slots_.end()) {
+      slot = std::move(found->second);
+      slots_.erase(found);
+      closed = open_files_.remove_all_of(slot->serial);
+    }
+  }
+  if (slot == nullptr) {
+    if (const auto id = catalog_.kept_as(job.id); id && !attached(*id)) release_lock(*id);
+    return failed(detached);
   }
   const auto saved = catalog_.save_totals(slot->content->id, job.uploaded, job.downloaded);
   closed.clear();

@@ -104,6 +104,7 @@ class Disk {
   [[nodiscard]] SlotPtr slot_of(std::uint32_t slot);
   [[nodiscard]] Outcome<void> hold_lock(const ContentId& id);
   void release_lock(const ContentId& id);
+  [[nodiscard]] bool attached(const ContentId& id);
 
   [[nodiscard]] Done perform(LoadJob& job, Worker& worker);
   [[nodiscard]] Done perform(AttachJob& job, Worker& worker);

@@ -97,10 +97,12 @@ struct CommitJob {
   std::vector<std::uint32_t> pieces;
   std::uint64_t uploaded = 0, downloaded = 0;  // totals to keep
 };
-// Closes files and releases the content's lock. Done: plain.
+// Closes files and releases the content's lock. Done: plain. Of one that was not attached, `id` tells whose
+// lock LoadJob took; it fails then with Code::cancelled.
 struct DetachJob {
   std::uint32_t slot = 0;
   std::uint64_t uploaded = 0, downloaded = 0;
+  ContentId id{};
 };
 // A saved DHT contact; times are Unix time, so that they mean something after a restart.
 struct StoredContact {

@@ -188,7 +188,8 @@ Result<ContentPtr> complete(Draft&& draft, std::span<const Sha256> roots, ByteVi
     if (auto ok = check_roots(content); !ok) return std::unexpected(ok.error());
   }
   if (content.v1) {
-    SHOAL_CHECK(v1_hashes.size() <= content.info.size() - content.v1_hashes_at);
+    const std::uint64_t pieces = (content.v1_bytes + content.piece_length - 1) / content.piece_length;
+    SHOAL_CHECK(v1_hashes.size() == pieces * Sha1{}.size());
     std::ranges::copy(v1_hashes, content.info.begin() + static_cast<std::ptrdiff_t>(content.v1_hashes_at));
   }
   set_ids(content);

@@ -18,16 +18,16 @@ Sha1 obfuscated_name(const InfoHash& hash) {
 }
 
 void InfoHashTable::set(Content content, const std::vector<InfoHash>& hashes) {
-  for (auto entry = contents_.begin(); entry != contents_.end();) {
-    if (entry->second != content) {
-      ++entry;
-      continue;
+  if (const auto before = names_.extract(content))
+    for (const InfoHash& hash : before.mapped()) {
+      contents_.erase(hash);
+      obfuscated_.erase(obfuscated_name(hash));
     }
-    obfuscated_.erase(obfuscated_name(entry->first));
-    entry = contents_.erase(entry);
-  }
   for (const InfoHash& hash : hashes)
-    if (contents_.try_emplace(hash, content).second) obfuscated_.emplace(obfuscated_name(hash), hash);
+    if (contents_.try_emplace(hash, content).second) {
+      obfuscated_.emplace(obfuscated_name(hash), hash);
+      names_[content].push_back(hash);
+    }
 }
 
 std::optional<InfoHashTable::Content> InfoHashTable::find(const InfoHash& hash) const {

@@ -37,6 +37,7 @@ class InfoHashTable {
  private:
   std::map<InfoHash, Content> contents_;
   std::map<Sha1, InfoHash> obfuscated_;
+  std::map<Content, std::vector<InfoHash>> names_;  // those of contents_
 };
 
 }  // namespace shoal::swarm

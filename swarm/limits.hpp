@@ -151,7 +151,8 @@ inline constexpr std::uint32_t exchange_strikes = 3;  // too many or too often: 
 
 // ---- contents at rest
 inline constexpr Duration rest_after = minutes{1};  // whole, and nobody connected
-inline constexpr std::uint32_t most_woken = 512;    // at once; they cost what an open content does
+// At once; they cost what an open content does, and two descriptors each: its folder and its lock.
+inline constexpr std::uint32_t most_woken = 256;
 // All together: ten a second renew 15,000 within their 25 minutes.
 inline constexpr Duration rest_announcement_gap = milliseconds{100};
 inline constexpr std::uint32_t rest_announcements_at_once = 32;

@@ -77,6 +77,12 @@ bool Resting::is_new(Instant now, Slot slot, ByteView who) {
   return true;
 }
 
+// Their places in the order stay; they go when their time comes.
+void Resting::forget_met(Slot slot) {
+  auto entry = met_.lower_bound({slot, {}});
+  while (entry != met_.end() && entry->first == slot) entry = met_.erase(entry);
+}
+
 Instant Resting::next_announcement_time() const {
   return due_.empty() ? never : std::max(due_.begin()->first, announcements_.next());
 }

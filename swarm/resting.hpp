@@ -29,6 +29,7 @@ struct RestingContent {
   ContentNames names;
   Visibility visibility{};
   SeedPolicy seed;
+  dht::Progress progress;  // part of it may be lost
   Announcer::Past past;
 };
 
@@ -68,6 +69,7 @@ class Resting {
   // Whether somebody who was found for a content is a reason to wake it: not within limits::rest_met of the
   // last time. At most limits::most_rest_met are remembered; the oldest go.
   [[nodiscard]] bool is_new(Instant now, Slot slot, ByteView who);
+  void forget_met(Slot slot);  // it could not be woken: they are a reason again
 
   [[nodiscard]] Instant next_announcement_time() const;
   [[nodiscard]] Instant next_look_up_time() const;

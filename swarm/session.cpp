@@ -164,7 +164,7 @@ void Session::State::on(Turn& turn, StreamClosed& in) {
 }
 
 void Session::State::on(Turn& turn, DiskDone& in) {
-  if (own_jobs.erase(in.job) > 0) return;  // contacts: what is not saved now is saved next time
+  if (own_jobs.erase(in.job) > 0) return;  // contacts and sequences: the next ones are saved in their turn
   const Slot slot = Names::slot_of(in.job);
   if (Swarm* swarm = this->swarm(slot)) {
     swarm->disk_done(turn, in.job, std::move(in.done));

@@ -14,13 +14,14 @@ void Session::State::open_at_rest(Turn& turn, Slot slot, CommandId id, const Ope
   content.names = {command.id, command.v1, command.rest->v2, true};
   content.visibility = command.is_public ? Visibility::open : Visibility::sealed;
   content.seed = command.seed;
+  content.progress = {dht::Progress::Role::seed, 1000};
   Announcer announcer{command.id, config.identity, {.sequence = command.rest->sequence}, random.fork("rest")};
   const std::vector<InfoHash> hashes = info_hashes_of(content);
   know(turn.now.wall, slot, content.names, announcer, hashes);
   if (!hashes.empty()) lsd_calls.soon(turn.now);
   // Served to whoever asks us from now on; told to others when its turn comes.
   dht::RecordInputs facts = turn.overlays.own_place(config.listen_port);
-  facts.progress = {dht::Progress::Role::seed, 1000};
+  facts.progress = content.progress;
   announce(turn, slot, announcer, facts, content.visibility, AnnounceTo::askers);
   content.past = announcer.past();
   content.past.due = turn.now.mono;
@@ -31,12 +32,21 @@ void Session::State::open_at_rest(Turn& turn, Slot slot, CommandId id, const Ope
   turn.answer(id, std::move(event));
 }
 
-// The swarm of a slot; of a content at rest it is made now. nullptr: there is none, or too many were woken.
+// The swarm of a slot; of a content at rest it is made now. nullptr: there is none, or too many are awake.
+// Then one of those makes room that nobody is connected with: who comes again finds it.
 Swarm* Session::State::wake(Turn& turn, Slot slot) {
   if (Swarm* here = swarm(slot)) return here;
-  if (stopping || woken >= limits::most_woken) return nullptr;
+  if (stopping || resting.find(slot) == nullptr) return nullptr;
+  if (woken >= limits::most_woken) {
+    for (auto& [other, swarm] : swarms)
+      if (swarm.rest_now(turn)) {
+        reschedule(other, swarm);
+        break;
+      }
+    resting.forget_met(slot);
+    return nullptr;
+  }
   std::optional<RestingContent> content = resting.take(slot);
-  if (!content) return nullptr;
   OpenContent open;
   open.id = content->names.id;
   open.v1 = content->names.v1;
@@ -82,10 +92,13 @@ void Session::State::announce_resting(Turn& turn, Slot slot) {
   const RestingContent& content = *resting.find(slot);
   Announcer announcer{content.names.id, config.identity, content.past, random.fork("rest")};
   dht::RecordInputs facts = turn.overlays.own_place(config.listen_port);
-  facts.progress = {dht::Progress::Role::seed, 1000};
+  facts.progress = content.progress;
   announce(turn, slot, announcer, facts, content.visibility, AnnounceTo::all);
+  const bool seeds = content.progress.role == dht::Progress::Role::seed;
   for (const InfoHash& hash : info_hashes_of(content))
-    turn.overlays.announce_peer(turn.now, slot, hash, dht::Completeness::seed, config.listen_port);
+    turn.overlays.announce_peer(turn.now, slot, hash,
+                                seeds ? dht::Completeness::seed : dht::Completeness::downloader,
+                                config.listen_port);
   sequences.emplace_back(content.names.id, announcer.sequence());
   sequences_due = std::min(sequences_due, turn.now.mono + limits::rest_save_gap);
   resting.announced(slot, announcer.past());

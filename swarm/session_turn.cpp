@@ -75,10 +75,12 @@ void Session::State::reap() {
     if (found == swarms.end()) continue;
     const Swarm& swarm = found->second;
     if (swarm.woken()) --woken;
-    if (swarm.rests())
+    if (swarm.rests()) {
       resting.add(slot, swarm.to_rest());
-    else
+      if (!swarm.was_ready()) resting.forget_met(slot);
+    } else {
       forget(slot, swarm.names());
+    }
     swarms.erase(found);
   }
   leaving.clear();

@@ -23,6 +23,7 @@ Swarm::Swarm(Slot slot, CommandId command, const SessionConfig& config, OpenCont
       folder_(open_.folder) {
   roster_.set_own_key(announcer_.exchange().public_key);
   roster_.set_ways(ways_of(config, visibility_));
+  if (woken()) told_hashes_ = info_hashes();
 }
 
 // Of a content that rests now and then: what was told when it was opened.
@@ -81,8 +82,8 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
   }
   // What is known may forbid the rest.
   if (!info.empty() && !adopt(turn, std::move(info), layers, have)) return;
+  update_rules(turn);
   if (woken()) {
-    told_hashes_ = info_hashes();
     look_up_due_ = turn.now.mono + limits::rest_look_up;
   } else {
     announce(turn);
@@ -267,13 +268,19 @@ void Swarm::rest(Turn& turn) {
 }
 
 void Swarm::rest_if_idle(Turn& turn) {
-  if (rest_due_ > turn.now.mono) return;
-  rest_due_ = turn.now.mono + limits::rest_after;
-  if (idle() && jobs_.empty() && to_check_.empty() && !is_private()) rest(turn);
+  if (rest_due_ > turn.now.mono || ending()) return;
+  if (!rest_now(turn)) rest_due_ = turn.now.mono + limits::rest_after;
+}
+
+bool Swarm::rest_now(Turn& turn) {
+  const bool may = woken() && stage_ == Stage::running && up_ == 0 && jobs_.empty() && to_check_.empty() &&
+                   to_commit_.empty() && !is_private();
+  if (may) rest(turn);
+  return may;
 }
 
 RestingContent Swarm::to_rest() const {
-  return {command_, names(), visibility_, open_.seed, announcer_.past()};
+  return {command_, names(), visibility_, open_.seed, progress(), announcer_.past()};
 }
 
 // Writes under way end, what they completed is committed, then files and lock are let go.
@@ -284,7 +291,7 @@ void Swarm::advance_close(Turn& turn) {
     return;
   }
   stage_ = Stage::detaching;
-  submit(turn, storage::DetachJob{slot_, earlier_sent_ + sent_, earlier_received_ + received_},
+  submit(turn, storage::DetachJob{slot_, earlier_sent_ + sent_, earlier_received_ + received_, open_.id},
          {.kind = Kind::detach});
 }
 
@@ -365,6 +372,7 @@ ContentStatus Swarm::status(Now now) const {
       break;
   }
   if (no_space_) out.phase = Phase::paused;
+  if (rests_) out.phase = Phase::resting;
   // Pieces that were just fetched and are judged by v1's hash are no check of what lay there.
   if (stage_ == Stage::running && !complete_ && checking_ + to_check_.size() > under_check_.size())
     out.phase = Phase::checking;

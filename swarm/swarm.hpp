@@ -65,6 +65,9 @@ class Swarm {
   [[nodiscard]] bool woken() const { return open_.rest.has_value(); }
   [[nodiscard]] bool rests() const { return rests_; }
   [[nodiscard]] RestingContent to_rest() const;
+  // Goes to rest if it was woken and nobody is connected; whether it did.
+  bool rest_now(Turn& turn);
+  [[nodiscard]] bool was_ready() const { return work_ != nullptr; }  // who came could be answered
   void tick(Turn& turn);
   [[nodiscard]] Instant next_wake() const;
 
@@ -188,6 +191,7 @@ class Swarm {
   void retry_after_space(Turn& turn);
 
   // swarm_connect.cpp
+  [[nodiscard]] dht::Progress progress() const;
   void announce(Turn& turn);
   void look_up(Turn& turn);
   void find_peers(Turn& turn);  // asks and dials what the roster has

@@ -29,13 +29,17 @@ bool may_be_of(const dht::OpenedRecord& record, const Endpoint& node) {
 
 // ---- the DHT
 
+dht::Progress Swarm::progress() const {
+  dht::Progress out;
+  if (!work_ || work_->map.wanted_bytes() == 0) return out;
+  out.role = complete_ ? dht::Progress::Role::seed : dht::Progress::Role::leech;
+  out.per_mille = static_cast<std::uint16_t>(work_->map.verified_bytes() * 1000 / work_->map.wanted_bytes());
+  return out;
+}
+
 void Swarm::announce(Turn& turn) {
   dht::RecordInputs facts = turn.overlays.own_place(config_.listen_port);
-  if (work_ && work_->map.wanted_bytes() > 0) {
-    facts.progress.role = complete_ ? dht::Progress::Role::seed : dht::Progress::Role::leech;
-    facts.progress.per_mille =
-        static_cast<std::uint16_t>(work_->map.verified_bytes() * 1000 / work_->map.wanted_bytes());
-  }
+  facts.progress = progress();
   const bool first = announcer_.sequence() == 0 || announcer_.live_keys().empty();
   swarm::announce(turn, slot_, announcer_, facts, visibility_,
                   is_private() ? AnnounceTo::nobody : AnnounceTo::all);
@@ -66,7 +70,7 @@ void Swarm::look_up(Turn& turn) {
 void Swarm::hint(Turn& turn, const Endpoint& who, Source source, const InfoHash& name) {
   if (ending() || (is_private() && source != Source::user)) return;
   roster_.add(turn.now, who, std::nullopt, source);
-  roster_.found_by(who, names().is_v2(name));
+  if (name != InfoHash{}) roster_.found_by(who, names().is_v2(name));
   if (stage_ != Stage::loading) find_peers(turn);
 }
 
@@ -105,6 +109,7 @@ void Swarm::published(Turn& turn, std::uint32_t nodes) {
 }
 
 void Swarm::overlay_connected(Turn& turn) {
+  if (woken()) announcer_.soon(turn.now);  // also while it loads, or goes to rest
   if (stage_ == Stage::loading || ending()) return;
   update_rules(turn);
   announcer_.soon(turn.now);
@@ -324,8 +329,10 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   turn.out.push_back(Close{peer->stream});
   turn.names.forget(peer->stream);
   if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
-  if (woken()) rest_due_ = turn.now.mono + limits::rest_after;
-  if (peer->up()) --up_;
+  if (peer->up()) {
+    --up_;
+    if (woken()) rest_due_ = turn.now.mono + limits::rest_after;
+  }
   if (peer->direction == Direction::outgoing) --outgoing_;
   if (!peer->choked_by_us && peer->interested_in_us) {
     --busy_slots_;

@@ -69,10 +69,11 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
   switch (pending.kind) {
     case Kind::load:
       // Another command has it at present; whoever came is turned away, and may come again.
-      if (woken() && failure.error.code == Code::busy) return rest(turn);
+      if (woken() && failure.error.code == Code::busy && stage_ == Stage::loading) return rest(turn);
       fail(turn, failure.error, std::move(failure.path));
       break;
     case Kind::attach:
+      if (woken() && failure.error.code == Code::busy && stage_ == Stage::attaching) return rest(turn);
       if (!full) return fail(turn, failure.error, std::move(failure.path));
       if (!no_space_) event(turn, What::paused_no_space, 0, failure.error, std::move(failure.path));
       no_space_ = true;

@@ -1,4 +1,5 @@
 // Scenarios of contents at rest: whole, held by no swarm until somebody asks, and at rest again afterwards.
+#include "swarm/limits.hpp"
 #include "tests/scenarios/scenario.hpp"
 
 namespace shoal::sim {
@@ -138,6 +139,30 @@ TEST_P(AtRest, LooksForThoseWhoCannotDialIt) {
       << standing(world, getter, *content);
   expect_right(world, getter, *content, folder);
   EXPECT_EQ(world.network().traffic(sharer).accepted, 0U);
+  // Who is gone is found for a while, and dialled in vain; that keeps nothing awake for long.
+  world.kill(getter, Machine::Death::power);
+  EXPECT_TRUE(world.run_until([&] { return at_rest(world, sharer, *content); }, 10min));
+}
+
+// The getter dies in the middle. That it was connected once makes it worth dialling again and again; not
+// awake.
+TEST_P(AtRest, AGetterThatDiesKeepsItFromRestForAMinute) {
+  World world{9};
+  const MachineId sharer = start(world, speaking(GetParam()));
+  const Oracle film = Oracle::single("film", 20 * mib, 9);
+  const auto content = lay_down(world, sharer, film, GetParam());
+  ASSERT_TRUE(content);
+  const MachineId getter = start(world, speaking(GetParam()));
+  world.open(getter, wanted(*content, {world.endpoint(sharer)}));
+  ASSERT_TRUE(world.run_until(
+      [&] {
+        const auto status = world.status(getter, content->id);
+        return status && status->bytes_verified > mib;
+      },
+      60s, 10ms));
+  ASSERT_FALSE(finished(world, getter, *content));
+  world.kill(getter, Machine::Death::process);
+  EXPECT_TRUE(world.run_until([&] { return at_rest(world, sharer, *content); }, 3min));
 }
 
 TEST(AtRest, ManyAreAnnouncedEachAndNoneInARush) {
@@ -185,6 +210,64 @@ TEST(AtRest, WhatChangedMeanwhileIsNotGiven) {
   EXPECT_FALSE(finished(world, getter, *content));
   EXPECT_EQ(world.status(getter, content->id)->bytes_verified, 0U);
   EXPECT_EQ(world.status(getter, content->id)->banned, 0U);
+  EXPECT_TRUE(world.stop(getter));
+  EXPECT_TRUE(world.run_until([&] { return at_rest(world, sharer, *content); }, 3min));
+}
+
+// More than may be awake together are asked for at once: each is given in its turn.
+TEST(AtRest, AwakeAreNoMoreThanTheLimit) {
+  World world{10};
+  // At home, where dials to one address are not counted.
+  const SiteId home = world.network().topology().add_site();
+  const MachineConfig at_home{.host = {.site = home}, .reach = swarm::Reach::local};
+  const MachineId sharer = start(world, at_home), getter = start(world, at_home);
+  const Endpoint address = world.network().topology().host(sharer).v4;
+  std::vector<storage::ContentPtr> contents;
+  for (std::size_t i = 0; i < swarm::limits::most_woken + 20; ++i) {
+    contents.push_back(lay_down(world, sharer, Oracle::single("f" + std::to_string(i), 1000 + i, i)));
+    ASSERT_TRUE(contents.back());
+  }
+  world.run_for(1s);
+  for (const auto& content : contents) world.open(getter, wanted(*content, {address}));
+  const auto awake = [&] {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        contents, [&](const auto& content) { return !at_rest(world, sharer, *content); }));
+  };
+  std::size_t most = 0;
+  const auto all_there = [&] {
+    most = std::max(most, awake());
+    return std::ranges::all_of(contents,
+                               [&](const auto& content) { return finished(world, getter, *content); });
+  };
+  EXPECT_TRUE(world.run_until(all_there, 10min, 1s));
+  EXPECT_LE(most, swarm::limits::most_woken);
+  EXPECT_GT(most, swarm::limits::most_woken / 2);
+}
+
+// The user closes it while it wakes: it is gone, whatever becomes of the load.
+TEST(AtRest, ClosedWhileItWakesItStaysClosed) {
+  for (const bool busy : {false, true}) {
+    World world{11};
+    const MachineId sharer = start(world), getter = start(world);
+    const auto content = lay_down(world, sharer, Oracle::single("song", 100'000, 7));
+    ASSERT_TRUE(content);
+    bool loads = false;
+    world.machine(sharer).before_output = [&](swarm::Output& output) {
+      const auto* job = std::get_if<swarm::DiskJob>(&output);
+      loads = loads || (job != nullptr && std::holds_alternative<storage::LoadJob>(job->what));
+    };
+    world.machine(sharer).after_job = [&](const JobNote& note, storage::Done& done) {
+      if (busy && note.kind == JobNote::Kind::load)
+        done = std::unexpected(storage::JobFailure{{Code::busy, "ordered"}, {}, {}});
+    };
+    world.open(getter, wanted(*content, {world.endpoint(sharer)}));
+    ASSERT_TRUE(world.run_until([&] { return loads; }, 30s, Duration{100}));
+    world.command(sharer, swarm::CloseContent{content->id});
+    world.run_for(10s);
+    EXPECT_EQ(world.count(sharer, content->id, What::closed), 1U);
+    EXPECT_EQ(world.status(sharer, content->id), std::nullopt);
+    EXPECT_TRUE(world.stop(sharer));
+  }
 }
 
 TEST(AtRest, WhatTheCatalogForgotFailsWhenItIsAskedForAndNothingElse) {

@@ -231,5 +231,15 @@ TEST_F(CatalogTest, ContactsAreReplacedPerOverlay) {
   EXPECT_TRUE(catalog_->contacts("mainline4")->empty());
 }
 
+TEST_F(CatalogTest, SequencesAreSavedTogether) {
+  const auto one = plain_content(3, 1), two = plain_content(3, 2);
+  const std::vector<std::pair<ContentId, std::uint64_t>> sequences{{one->id, 5}, {two->id, 6}, {one->id, 4}};
+  ASSERT_TRUE(catalog_->save_sequences(sequences));
+  reopen();
+  EXPECT_EQ(*catalog_->sequence(one->id), 5U);
+  EXPECT_EQ(*catalog_->sequence(two->id), 6U);
+  ASSERT_TRUE(catalog_->save_sequences({}));
+}
+
 }  // namespace
 }  // namespace shoal::storage
