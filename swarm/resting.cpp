@@ -71,9 +71,11 @@ bool Resting::is_new(Instant now, Slot slot, ByteView who) {
     met_.erase(met_order_.front().second);
     met_order_.pop_front();
   }
-  std::pair key{slot, to_vector(who)};
-  if (!met_.insert(key).second) return false;
-  met_order_.emplace_back(now, std::move(key));
+  Met one{slot, {}};
+  SHOAL_CHECK(who.size() <= one.second.size());
+  std::ranges::copy(who, one.second.begin());
+  if (!met_.insert(one).second) return false;
+  met_order_.emplace_back(now, one);
   return true;
 }
 

@@ -67,7 +67,8 @@ class Resting {
   [[nodiscard]] std::optional<Slot> next_look_up(Instant now);
 
   // Whether somebody who was found for a content is a reason to wake it: not within limits::rest_met of the
-  // last time. At most limits::most_rest_met are remembered; the oldest go.
+  // last time. `who`: at most 32 bytes, a key or an endpoint. At most limits::most_rest_met are remembered;
+  // the oldest go.
   [[nodiscard]] bool is_new(Instant now, Slot slot, ByteView who);
   void forget_met(Slot slot);  // it could not be woken: they are a reason again
 
@@ -75,15 +76,16 @@ class Resting {
   [[nodiscard]] Instant next_look_up_time() const;
 
  private:
+  using Met = std::pair<Slot, ByteArray<32>>;  // whom, filled up with zeros
   template <class Change>
   void reschedule(Slot slot, RestingContent& content, Change change);
 
   std::map<Slot, RestingContent> contents_;
   std::set<std::pair<Instant, Slot>> due_;  // of announcements: one a content
   Pace announcements_{limits::rest_announcement_gap, limits::rest_announcements_at_once};
-  std::set<std::pair<Slot, Bytes>> met_;
-  std::deque<std::pair<Instant, std::pair<Slot, Bytes>>> met_order_;  // oldest first
-  Slot looked_up_ = 0;                                                // they take turns
+  std::set<Met> met_;
+  std::deque<std::pair<Instant, Met>> met_order_;  // oldest first
+  Slot looked_up_ = 0;                             // they take turns
   Instant look_up_due_{};
 };
 
