@@ -26,6 +26,8 @@ inline constexpr std::uint8_t failures_to_forget = 5;  // the same with no repla
 inline constexpr auto passed_on_for = minutes{45};     // an entry not heard for longer is not passed on;
                                                        // a cycle of 300 entries at 6 s takes 30 min
 
+inline constexpr std::uint16_t least_heard_port = 1024;  // of hearsay: below are services of others (A30)
+
 // ---- lookup
 inline constexpr std::size_t alpha = 5;           // fresh queries at once
 inline constexpr std::size_t alpha_raised = 10;   // when soft timeouts occur

@@ -92,6 +92,11 @@ bool NodeState::heard_usable(const NodeInfo& node, Instant now) const {
   return position_fits_address(node.id, node.endpoint.address);
 }
 
+bool NodeState::hearsay_usable(const NodeInfo& node, Instant now) const {
+  if (config.scope == Scope::internet && node.endpoint.port < limits::least_heard_port) return false;
+  return heard_usable(node, now);
+}
+
 bool NodeState::left_alone(const Endpoint& endpoint) const {
   constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
   if (!hopes_to_be_reached()) return false;
@@ -240,7 +245,7 @@ Instant Node::next_wake() const { return state_->next_wake(); }
 void Node::bootstrap(Now now, std::span<const Endpoint> endpoints, NodeOutput& out) {
   state_->last_seen = now.mono;
   for (const Endpoint& endpoint : endpoints) {
-    if (!usable_source(endpoint, state_->config.family)) continue;
+    if (!state_->allowed(endpoint)) continue;  // whoever made a link may have named any place (THREATS A30)
     auto& kept = state_->bootstraps;
     if (std::find(kept.begin(), kept.end(), endpoint) == kept.end()) {
       if (kept.size() >= limits::bootstrap_endpoints) kept.erase(kept.begin());

@@ -226,7 +226,7 @@ void NodeState::consider_heard(const NodeList& nodes, Instant now) {
   const Region region = size.region();
   for (const NodeInfo& node : nodes) {
     if (!table.has_room_for(node.id, node.endpoint.address)) continue;  // first: seldom true, and cheap
-    if (!heard_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
+    if (!hearsay_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
       continue;
     if (!unverified(node.endpoint, node.id, now)) continue;
     if (region.contains(distance(position, node.id)) && verifications.size() < limits::verify_queue / 2) {

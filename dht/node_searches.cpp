@@ -339,7 +339,7 @@ void NodeState::search_replied(Now now, const Transaction& transaction, const En
   } else {
     NodeList usable;
     for (const NodeInfo& node : reply.nodes)
-      if (heard_usable(node, now.mono) && !(search.kind == SearchKind::upkeep && left_alone(node.endpoint)))
+      if (hearsay_usable(node, now.mono) && !(search.kind == SearchKind::upkeep && left_alone(node.endpoint)))
         usable.push(node);
     Lookup::Answer answer;
     answer.candidate = transaction.candidate;

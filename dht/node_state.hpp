@@ -49,6 +49,7 @@ struct NodeState {
   [[nodiscard]] Key place_at(const IpAddress& address);        // where our position is, seen from there
   [[nodiscard]] bool allowed(const Endpoint& endpoint) const;  // others may name it to us
   [[nodiscard]] bool heard_usable(const NodeInfo& node, Instant now) const;
+  [[nodiscard]] bool hearsay_usable(const NodeInfo& node, Instant now) const;  // by the word of others alone
   [[nodiscard]] bool has_contacts() const { return table.size() > 0 || !guides.empty(); }
   [[nodiscard]] bool starting() const { return !introductions.empty() || saved.left(); }
   [[nodiscard]] bool link_suspect(Instant now) const;

@@ -14,14 +14,39 @@ constexpr std::size_t most_waiting = 64;
 
 }  // namespace
 
-bool Entrance::accept(Now now, StreamId stream, const Endpoint& from) {
-  if (waiting_.size() >= most_waiting) return false;
+Entrance::Accepted Entrance::accept(Now now, StreamId stream, const Endpoint& from) {
   const auto same = std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
     return entry.second.from.address.host() == from.address.host();
   });
-  if (from.address.global() && same >= limits::half_open_per_host) return false;
-  waiting_[stream] = {from, now.mono + limits::handshake_timeout, {}, std::nullopt};
-  return true;
+  if (from.address.global() && same >= limits::half_open_per_host) return {};
+  Accepted out{true, std::nullopt};
+  if (waiting_.size() >= most_waiting) {
+    out.displaced = most_crowded(from.address);
+    if (!out.displaced) return {};
+    waiting_.erase(*out.displaced);
+  }
+  waiting_[stream] = {from, now.mono, false, {}, std::nullopt};
+  return out;
+}
+
+// The one that has waited longest of the network with most of those waiting; nullopt: that is the newcomer's.
+std::optional<StreamId> Entrance::most_crowded(const IpAddress& newcomer) const {
+  std::map<IpAddress, std::uint32_t> crowds{{newcomer.network(), 1}};
+  for (const auto& [stream, waiting] : waiting_) ++crowds[waiting.from.address.network()];
+  std::uint32_t most = 0;
+  for (const auto& [network, count] : crowds)
+    if (network != newcomer.network()) most = std::max(most, count);
+  if (crowds[newcomer.network()] > std::max(most, 1U)) return std::nullopt;
+  std::optional<StreamId> oldest;
+  for (const auto& [stream, waiting] : waiting_) {
+    if (crowds[waiting.from.address.network()] != most) continue;
+    if (!oldest || waiting.since < waiting_.at(*oldest).since) oldest = stream;
+  }
+  return oldest;
+}
+
+Instant Entrance::ends(const Waiting& waiting) {
+  return waiting.since + (waiting.spoke ? limits::handshake_timeout : limits::first_byte_timeout);
 }
 
 Entrance::Admission Entrance::received(Now now, StreamId stream, ByteView bytes, Random& random) {
@@ -29,6 +54,7 @@ Entrance::Admission Entrance::received(Now now, StreamId stream, ByteView bytes,
   const auto found = waiting_.find(stream);
   if (found == waiting_.end()) return out;
   Waiting& waiting = found->second;
+  waiting.spoke = true;
   out.from = waiting.from;
   if (waiting.mse) {
     read_mse(waiting, bytes, out);
@@ -99,14 +125,14 @@ void Entrance::read_mse(Waiting& waiting, ByteView bytes, Admission& out) const 
 std::vector<StreamId> Entrance::expire(Now now) {
   std::vector<StreamId> out;
   for (const auto& [stream, waiting] : waiting_)
-    if (waiting.until <= now.mono) out.push_back(stream);
+    if (ends(waiting) <= now.mono) out.push_back(stream);
   for (const StreamId stream : out) waiting_.erase(stream);
   return out;
 }
 
 Instant Entrance::next_wake() const {
   Instant first = never;
-  for (const auto& [stream, waiting] : waiting_) first = std::min(first, waiting.until);
+  for (const auto& [stream, waiting] : waiting_) first = std::min(first, ends(waiting));
   return first;
 }
 

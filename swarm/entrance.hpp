@@ -3,8 +3,10 @@
 // one, in the clear or through message stream encryption. Anything else gets silence and a closed stream, and
 // while no public content is open nothing is computed for it but one look-up (THREATS A31, A32).
 //
-// Bounds: 64 streams waiting, 4 from one global host; 10 s each; at most 68 bytes kept of each, or what
-// mse.hpp keeps. What must be computed for a greeting is budgeted (handshake_budget.hpp).
+// Bounds: 64 streams waiting, 4 from one global host; 5 s until the first byte, 10 s in all; at most 68 bytes
+// kept of each, or what mse.hpp keeps. Who comes when all places are taken gets the oldest of the network
+// that has most of them: a crowd that keeps silent keeps nobody else out (THREATS A22). What must be computed
+// for a greeting is budgeted (handshake_budget.hpp).
 #pragma once
 
 #include <cstdint>
@@ -44,8 +46,12 @@ class Entrance {
   [[nodiscard]] TagTable& tags() { return tags_; }
   [[nodiscard]] InfoHashTable& info_hashes() { return info_hashes_; }
 
-  // false: too many are waiting; close it.
-  [[nodiscard]] bool accept(Now now, StreamId stream, const Endpoint& from);
+  struct Accepted {
+    bool in = false;                    // else too many of its host or network are waiting: close it
+    std::optional<StreamId> displaced;  // closed in its place
+    explicit operator bool() const { return in; }
+  };
+  [[nodiscard]] Accepted accept(Now now, StreamId stream, const Endpoint& from);
   [[nodiscard]] Admission received(Now now, StreamId stream, ByteView bytes, Random& random);
   void forget(StreamId stream) { waiting_.erase(stream); }
   [[nodiscard]] std::vector<StreamId> expire(
@@ -55,10 +61,13 @@ class Entrance {
  private:
   struct Waiting {
     Endpoint from;
-    Instant until;
+    Instant since;
+    bool spoke = false;
     Bytes bytes;
     std::optional<Mse> mse;
   };
+  [[nodiscard]] std::optional<StreamId> most_crowded(const IpAddress& newcomer) const;
+  [[nodiscard]] static Instant ends(const Waiting& waiting);
   void look(Now now, Waiting& waiting, Random& random, Admission& out);
   void read_plain(Waiting& waiting, Admission& out) const;
   void read_mse(Waiting& waiting, ByteView bytes, Admission& out) const;

@@ -64,6 +64,9 @@ inline constexpr std::uint32_t max_queue = 500;  // requests of a peer that wait
 // Given to a stream that does not take it: blocks are paced, so it is answers to small questions, and the
 // other end does not read them.
 inline constexpr std::uint64_t max_unread = 4ULL << 20;
+// Of a connection, what a peer says of single pieces, that it has them or lacks them: twice as many as there
+// are, and some; and that it has all, or lacks one of all, each of which is work for every piece (A24).
+inline constexpr std::uint32_t haves_per_piece = 2, spare_haves = 64, max_turnabouts = 16;
 inline constexpr std::uint32_t max_hellos = 32;  // of a connection (BEP 10 lets it be said again)
 // Read and hashed for a peer, to tell it the hashes of blocks: so much, as much again as it takes, and so
 // much a second. It asks for those of the pieces that it fetches.
@@ -108,6 +111,7 @@ inline constexpr std::uint32_t host_handshakes_at_once = 32, handshakes_at_once 
 inline constexpr std::uint32_t max_handshake_hosts = 4096;  // remembered
 inline constexpr Duration dial_timeout = seconds{10};
 inline constexpr Duration handshake_timeout = seconds{10};  // A22
+inline constexpr Duration first_byte_timeout = seconds{5};  // of who dialled us
 inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame
 inline constexpr Duration idle_timeout = seconds{75};       // nothing heard, keepalives included: it is dead
 inline constexpr Duration bt_idle_timeout = seconds{150};   // BitTorrent's speak every two minutes (BEP 3)

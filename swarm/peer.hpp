@@ -63,6 +63,8 @@ struct Peer {
   bool named_port = false;           // where it listens, for the roster
   std::optional<Endpoint> occupies;  // the candidate that is taken by this connection, which it made
   std::uint32_t hellos = 0;
+  std::uint64_t haves = 0;       // said of single pieces
+  std::uint32_t turnabouts = 0;  // from having all to lacking some, and back
 
   // What we said to it.
   bool said_hello = false;

@@ -70,8 +70,10 @@ void Session::State::call_lsd(Turn& turn) {
 }
 
 void Session::State::on(Turn& turn, StreamAccepted& in) {
-  if (stopping || (swarms.empty() && resting.empty()) || !entrance.accept(turn.now, in.stream, in.from))
-    turn.out.push_back(Close{in.stream});
+  if (stopping || (swarms.empty() && resting.empty())) return turn.out.push_back(Close{in.stream});
+  const auto accepted = entrance.accept(turn.now, in.stream, in.from);
+  if (!accepted) turn.out.push_back(Close{in.stream});
+  if (accepted.displaced) turn.out.push_back(Close{*accepted.displaced});
 }
 
 void Session::State::on(Turn& turn, StreamConnected& in) {

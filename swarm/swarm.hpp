@@ -238,6 +238,8 @@ class Swarm {
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Pieces& message);
   [[nodiscard]] std::optional<Bitfield> bits_of(const wire::Pieces& message) const;
   void learn_again(Turn& turn, PeerHandle handle, const wire::Pieces& message);
+  void learn(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece);
+  [[nodiscard]] bool too_many_haves(Peer& peer) const;
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message);

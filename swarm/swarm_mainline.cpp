@@ -181,6 +181,8 @@ void Swarm::renew_streams(Turn& turn) {
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::DontHave& message) {
   if (!peer.known_to_picker) return;
   if (message.piece >= content_->pieces) return strike(turn, handle);
+  const bool turns = work_->picker.is_seed(handle) && ++peer.turnabouts > limits::max_turnabouts;
+  if (turns || too_many_haves(peer)) return drop(turn, handle, Roster::Why::misbehaved);
   work_->picker.peer_lacks(handle, message.piece);
   update_interest(turn, handle, peer);
 }

@@ -244,13 +244,16 @@ std::optional<Bitfield> Swarm::bits_of(const wire::Pieces& message) const {
 // Some of BitTorrent's clients say it late, or once more in place of many a Have (aria2).
 void Swarm::learn_again(Turn& turn, PeerHandle handle, const wire::Pieces& message) {
   if (message.form == wire::Pieces::Form::none || work_->picker.is_seed(handle)) return;
+  const bool all =
+      message.form == wire::Pieces::Form::all;  // a few bytes, where a list is as long as the work
+  if (all && ++peers_.find(handle)->turnabouts > limits::max_turnabouts)
+    return drop(turn, handle, Roster::Why::misbehaved);
   const auto bits = bits_of(message);
   if (!bits) return drop(turn, handle, Roster::Why::misbehaved);
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece) {
     Peer* peer = peers_.find(handle);
     if (peer == nullptr) return;
-    wire::Have have{piece};
-    if (bits->test(piece) && !work_->picker.has(handle, piece)) on(turn, handle, *peer, have);
+    if (bits->test(piece) && !work_->picker.has(handle, piece)) learn(turn, handle, *peer, piece);
   }
 }
 
@@ -280,13 +283,22 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Have& message) {
     peer.early_haves.push_back(message.piece);
     return;
   }
-  if (message.piece >= content_->pieces) return drop(turn, handle, Roster::Why::misbehaved);
-  if (!work_->picker.peer_has(handle, message.piece)) {
+  if (message.piece >= content_->pieces || too_many_haves(peer))
+    return drop(turn, handle, Roster::Why::misbehaved);
+  learn(turn, handle, peer, message.piece);
+}
+
+bool Swarm::too_many_haves(Peer& peer) const {
+  return ++peer.haves > std::uint64_t{limits::haves_per_piece} * content_->pieces + limits::spare_haves;
+}
+
+void Swarm::learn(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece) {
+  if (!work_->picker.peer_has(handle, piece)) {
     if (peer.way == Way::native) strike(turn, handle);  // others say it of pieces of their bitfield, too
     return;
   }
   if (super_) {
-    if (super_->peer_has(turn.now.mono, handle, message.piece)) super_passed(turn);
+    if (super_->peer_has(turn.now.mono, handle, piece)) super_passed(turn);
     if (peer.draining && super_->open(handle) == 0) {
       peer.draining = false;
       set_choked(turn, handle, peer, true);

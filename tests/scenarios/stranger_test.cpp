@@ -153,6 +153,50 @@ TEST(Stranger, WhoReadsNoAnswersIsLeft) {
   EXPECT_LE(one.got, swarm::limits::max_unread + 64 * kib);
 }
 
+// THREATS A24: there are so many pieces, and no more to be said of them.
+TEST(Stranger, WhoSaysTheSameOfPiecesWithoutEndIsLeft) {
+  Alone world;
+  world.meet_a_seed();
+  const std::uint64_t enough =
+      std::uint64_t{swarm::limits::haves_per_piece} * world.content->pieces + swarm::limits::spare_haves;
+  for (const bool has : {true, false}) {
+    Alone::Stranger& one = world.stranger(*Endpoint::parse(has ? "20.1.0.1:5000" : "20.2.0.1:5000"));
+    world.say(one, wire::Pieces{});
+    std::uint64_t said = 0;
+    for (; said < 2 * enough && !one.closed; ++said)
+      if (has)
+        world.say(one, wire::Have{3});
+      else
+        world.say(one, wire::DontHave{3});
+    EXPECT_EQ(said, enough + 1) << has;
+  }
+  // What an honest one says stands: every piece once, each lost and had again.
+  Alone::Stranger& honest = world.stranger(*Endpoint::parse("20.3.0.1:5000"));
+  world.say(honest, wire::Pieces{});
+  for (std::uint32_t piece = 0; piece + 1 < world.content->pieces; ++piece)
+    world.say(honest, wire::Have{piece});
+  for (std::uint32_t piece = 0; piece < 20; ++piece) {
+    world.say(honest, wire::DontHave{piece});
+    world.say(honest, wire::Have{piece});
+  }
+  EXPECT_FALSE(honest.closed);
+}
+
+// A few bytes that are work for every piece: to have all, but one, and all again.
+TEST(Stranger, WhoTurnsAboutWithoutEndIsLeft) {
+  Alone world;
+  world.meet_a_seed();
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  world.say(one, wire::Pieces{.form = wire::Pieces::Form::all});
+  std::uint32_t turns = 0;
+  for (; turns < 1000 && !one.closed; ++turns) {
+    world.say(one, wire::DontHave{turns % world.content->pieces});
+    world.say(one, wire::Pieces{.form = wire::Pieces::Form::all});
+  }
+  EXPECT_LE(turns, swarm::limits::max_turnabouts / 2 + 1);
+  EXPECT_GE(turns, swarm::limits::max_turnabouts / 2);
+}
+
 // A peer has one port. Who names another with each hello leads us to no more than one place, and not again
 // and again.
 TEST(Stranger, ManyHellosAreOneCandidate) {

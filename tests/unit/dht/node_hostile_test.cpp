@@ -180,12 +180,32 @@ TEST_F(HostileTest, HearsayOfPrivateOrMismatchedAddressesIsNotEvenAsked) {
   const Endpoint stranger{public_host(77, 7), 7};  // its id does not carry its address
   forbidden.insert(stranger);
   reply.nodes.push({Key{}, stranger});
+  for (const std::uint16_t port : {std::uint16_t{53}, std::uint16_t{1023}}) {  // services of others
+    const Endpoint service{public_host(79, 7), port};
+    forbidden.insert(service);
+    reply.nodes.push({Puppet{port, service}.position, service});
+  }
   forbidden.insert({public_host(78, 7), 0});
   reply.nodes.push({Puppet{5, {public_host(78, 7), 0}}.position, {public_host(78, 7), 0}});
   world_.inject(puppet.at, victim_, encoded(reply));
   world_.find(victim_, Key{});
   world_.run(60s);
   for (const auto& query : wire_.queries) EXPECT_FALSE(forbidden.contains(query.to)) << query.to.to_string();
+}
+
+// What a link names to start from may be anywhere; it is no way into a private network (THREATS A30).
+TEST_F(HostileTest, NobodyIsAskedInPrivatePlaces) {
+  wire_.queries.clear();
+  std::vector<Endpoint> named;
+  for (const char* text : {"127.0.0.1:4000", "10.0.0.1:4000", "192.168.0.1:4000", "169.254.1.1:4000",
+                           "224.0.0.1:4000", "0.0.0.0:4000", "100.64.0.1:4000", "255.255.255.255:4000"})
+    named.push_back(Endpoint::parse(text).value());
+  const Endpoint fine{public_host(80, 1), 4000};
+  named.push_back(fine);
+  world_.bootstrap(victim_, named);
+  world_.run(60s);
+  ASSERT_FALSE(wire_.queries.empty());
+  for (const auto& query : wire_.queries) EXPECT_EQ(query.to, fine) << query.to.to_string();
 }
 
 TEST_F(HostileTest, AnotherIdAtAKnownEndpointEvictsTheOld) {

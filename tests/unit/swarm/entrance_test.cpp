@@ -164,10 +164,46 @@ TEST_F(EntranceTest, TheSilentAreBoundedAndShownOut) {
   EXPECT_EQ(waiting, 4) << "of one global address";
   for (int i = 0; i < 200; ++i) waiting += from("127.0.0.1") != 0 ? 1 : 0;
   EXPECT_EQ(waiting, 64);
-  EXPECT_EQ(entrance.next_wake(), now.mono + 10s);
-  EXPECT_TRUE(entrance.expire({now.mono + 9s, now.wall}).empty());
-  EXPECT_EQ(entrance.expire({now.mono + 10s, now.wall}).size(), 64U);
+  EXPECT_EQ(entrance.next_wake(), now.mono + 5s);
+  EXPECT_TRUE(entrance.expire({now.mono + 4s, now.wall}).empty());
+  EXPECT_EQ(entrance.expire({now.mono + 5s, now.wall}).size(), 64U);
   EXPECT_EQ(entrance.next_wake(), never);
+}
+
+TEST_F(EntranceTest, WhoBeginsToSpeakHasTenSecondsInAll) {
+  EXPECT_EQ(say(from("20.0.0.1"), Bytes{1}).verdict, Entrance::Verdict::wait);
+  EXPECT_TRUE(entrance.expire({now.mono + 9s, now.wall}).empty());
+  EXPECT_EQ(entrance.expire({now.mono + 10s, now.wall}).size(), 1U);
+}
+
+// THREATS A22: whatever a crowd does, who comes from elsewhere has a place, and time to say what it wants.
+TEST_F(EntranceTest, ASilentCrowdKeepsNobodyElseOut) {
+  const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
+  for (const bool one_network : {true, false}) {
+    Entrance full{Obfuscation::prefer};
+    full.tags().add(now.wall, 5, keys.content(), ours.public_key);
+    const auto member = [&](int i) {
+      const std::string address =
+          one_network ? "21.0.0." + std::to_string(i % 250) : "22.0." + std::to_string(i % 250) + ".1";
+      return Endpoint{*IpAddress::parse(address), 1000};
+    };
+    StreamId stream = 1000;
+    const StreamId honest = 1;
+    for (int i = 0; i < 64; ++i) ASSERT_TRUE(full.accept(now, ++stream, member(i)));
+    now.mono += 1ms;
+    const auto accepted = full.accept(now, honest, {*IpAddress::parse("20.0.0.1"), 1000});
+    ASSERT_TRUE(accepted);
+    EXPECT_EQ(accepted.displaced, StreamId{1001});  // the oldest
+    EXPECT_EQ(full.received(now, 1001, tag, random).verdict, Entrance::Verdict::refuse);
+    // Of one network no more come in; of many each takes the place of the oldest, which the honest is only
+    // after all others have been displaced.
+    for (int i = 64; i < 64 + 63; ++i) {
+      const auto more = full.accept(now, ++stream, member(i));
+      EXPECT_EQ(more.in, !one_network);
+      EXPECT_NE(more.displaced, honest);
+    }
+    EXPECT_EQ(full.received(now, honest, tag, random).verdict, Entrance::Verdict::admit);
+  }
 }
 
 }  // namespace
