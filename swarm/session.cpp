@@ -221,9 +221,9 @@ void Session::State::run(Turn& turn, CommandId id, OpenContent& command) {
 }
 
 Swarm& Session::State::open(Turn& turn, Slot slot, CommandId id, OpenContent&& command,
-                            Announcer::Past past) {
+                            const Announcer::Past& past) {
   const auto [entry, fresh] =
-      swarms.try_emplace(slot, slot, id, config, std::move(command), std::move(past), random.fork("swarm"));
+      swarms.try_emplace(slot, slot, id, config, std::move(command), past, random.fork("swarm"));
   SHOAL_CHECK(fresh);
   Swarm& swarm = entry->second;
   if (reading_paused) swarm.pause_reading(turn, true);

@@ -54,7 +54,7 @@ Swarm* Session::State::wake(Turn& turn, Slot slot) {
   open.is_public = content->visibility == Visibility::open;
   open.rest = OpenContent::Rest{content->names.v2, content->past.sequence};
   ++woken;
-  return &this->open(turn, slot, content->command, std::move(open), std::move(content->past));
+  return &this->open(turn, slot, content->command, std::move(open), content->past);
 }
 
 void Session::State::close_at_rest(Turn& turn, Slot slot) {

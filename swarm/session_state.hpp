@@ -91,7 +91,7 @@ struct Session::State {
   void run(Turn& turn, CommandId id, Stop& command);
 
   void admit(Turn& turn, StreamId stream, Entrance::Admission&& admission);
-  Swarm& open(Turn& turn, Slot slot, CommandId id, OpenContent&& command, Announcer::Past past);
+  Swarm& open(Turn& turn, Slot slot, CommandId id, OpenContent&& command, const Announcer::Past& past);
   void know(Turn& turn, Slot slot, Swarm& swarm);
   void know(WallTime wall, Slot slot, const ContentNames& known, Announcer& announcer,
             const std::vector<InfoHash>& hashes);
