@@ -14,8 +14,11 @@ namespace shoal::swarm {
 // it. all: published as well; the overlays answer with Published for `slot`.
 enum class AnnounceTo : std::uint8_t { nobody, askers, all };
 
-inline void announce(Turn& turn, Slot slot, Announcer& announcer, const dht::RecordInputs& facts,
-                     Visibility visibility, AnnounceTo whom) {
+// `port`: that we listen at.
+inline void announce(Turn& turn, Slot slot, Announcer& announcer, std::uint16_t port,
+                     const dht::Progress& progress, Visibility visibility, AnnounceTo whom) {
+  dht::RecordInputs facts = turn.overlays.own_place(port);
+  facts.progress = progress;
   for (const Publication& publication : announcer.build(turn.now, facts)) {
     if (whom == AnnounceTo::nobody) continue;
     turn.overlays.hold(publication);

@@ -20,9 +20,8 @@ void Session::State::open_at_rest(Turn& turn, Slot slot, CommandId id, const Ope
   know(turn.now.wall, slot, content.names, announcer, hashes);
   if (!hashes.empty()) lsd_calls.soon(turn.now);
   // Served to whoever asks us from now on; told to others when its turn comes.
-  dht::RecordInputs facts = turn.overlays.own_place(config.listen_port);
-  facts.progress = content.progress;
-  announce(turn, slot, announcer, facts, content.visibility, AnnounceTo::askers);
+  announce(turn, slot, announcer, config.listen_port, content.progress, content.visibility,
+           AnnounceTo::askers);
   content.past = announcer.past();
   content.past.due = turn.now.mono;
   resting.add(slot, std::move(content));
@@ -91,9 +90,7 @@ Instant Session::State::next_wake_of_resting() const {
 void Session::State::announce_resting(Turn& turn, Slot slot) {
   const RestingContent& content = *resting.find(slot);
   Announcer announcer{content.names.id, config.identity, content.past, random.fork("rest")};
-  dht::RecordInputs facts = turn.overlays.own_place(config.listen_port);
-  facts.progress = content.progress;
-  announce(turn, slot, announcer, facts, content.visibility, AnnounceTo::all);
+  announce(turn, slot, announcer, config.listen_port, content.progress, content.visibility, AnnounceTo::all);
   const bool seeds = content.progress.role == dht::Progress::Role::seed;
   for (const InfoHash& hash : info_hashes_of(content))
     turn.overlays.announce_peer(turn.now, slot, hash,

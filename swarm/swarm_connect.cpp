@@ -38,10 +38,8 @@ dht::Progress Swarm::progress() const {
 }
 
 void Swarm::announce(Turn& turn) {
-  dht::RecordInputs facts = turn.overlays.own_place(config_.listen_port);
-  facts.progress = progress();
   const bool first = announcer_.sequence() == 0 || announcer_.live_keys().empty();
-  swarm::announce(turn, slot_, announcer_, facts, visibility_,
+  swarm::announce(turn, slot_, announcer_, config_.listen_port, progress(), visibility_,
                   is_private() ? AnnounceTo::nobody : AnnounceTo::all);
   if (!is_private()) announce_publicly(turn);
   submit(turn, storage::SaveSequencesJob{{{open_.id, announcer_.sequence()}}}, {.kind = Kind::plain});
