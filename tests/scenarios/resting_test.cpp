@@ -43,8 +43,12 @@ swarm::OpenContent wanted(const storage::Content& content, std::vector<Endpoint>
   return out;
 }
 
-MachineConfig speaking(Format format) {
-  return {.native = format == Format::v2, .mainline = format != Format::v2};
+MachineConfig speaking(Format format, std::vector<Endpoint> bootstrap = {},
+                       swarm::Role role = swarm::Role::member) {
+  return {.role = role,
+          .bootstrap = std::move(bootstrap),
+          .native = format == Format::v2,
+          .mainline = format != Format::v2};
 }
 
 class AtRest : public testing::TestWithParam<Format> {};
@@ -87,15 +91,11 @@ TEST_P(AtRest, IsFoundThroughNodesAlone) {
   World world{2};
   std::vector<Endpoint> nodes;
   for (int i = 0; i < 12; ++i) {
-    MachineConfig config = speaking(GetParam());
-    config.role = swarm::Role::bootstrap_node;
-    config.bootstrap = nodes;
-    const MachineId node = start(world, config);
+    const MachineId node = start(world, speaking(GetParam(), nodes, swarm::Role::bootstrap_node));
     if (nodes.empty()) nodes.push_back(world.endpoint(node));
   }
   world.run_for(20s);
-  MachineConfig member = speaking(GetParam());
-  member.bootstrap = nodes;
+  const MachineConfig member = speaking(GetParam(), nodes);
   const MachineId sharer = start(world, member);
   const auto content = lay_down(world, sharer, folder, GetParam());
   ASSERT_TRUE(content);
@@ -120,12 +120,9 @@ TEST_P(AtRest, IsFoundThroughNodesAlone) {
 // The sharer is behind a NAT and must find the getter itself, though it rests.
 TEST_P(AtRest, LooksForThoseWhoCannotDialIt) {
   World world{3};
-  MachineConfig config = speaking(GetParam());
-  config.role = swarm::Role::bootstrap_node;
-  const MachineId node = start(world, config);
+  const MachineId node = start(world, speaking(GetParam(), {}, swarm::Role::bootstrap_node));
   world.run_for(1s);
-  MachineConfig member = speaking(GetParam());
-  member.bootstrap = {world.endpoint(node)};
+  const MachineConfig member = speaking(GetParam(), {world.endpoint(node)});
   MachineConfig hidden = member;
   hidden.host.site = world.network().topology().add_site();
   const MachineId sharer = start(world, hidden);
