@@ -12,8 +12,7 @@
 namespace shoal::dht {
 namespace {
 
-constexpr std::size_t probe_askers_kept = 8;       // enough that one of them is not the asker itself
-constexpr std::uint16_t least_probed_port = 1024;  // services below it did not ask for our pings
+constexpr std::size_t probe_askers_kept = 8;  // enough that one of them is not the asker itself
 
 }  // namespace
 
@@ -94,7 +93,7 @@ void NodeState::queue_verification(const Endpoint& endpoint, const std::optional
 
 // Chooses who will ping `subject`: a random contact, or another who wished to be probed. Not on its own host.
 void NodeState::pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out) {
-  if (!allowed(subject) || subject.port < least_probed_port) return;
+  if (!allowed(subject) || subject.port < limits::least_heard_port) return;
   const auto elsewhere = [&](const Endpoint& endpoint) { return endpoint.address != subject.address; };
   std::vector<Endpoint> choice;
   Key random_point{random.bytes<32>()};
@@ -116,7 +115,8 @@ void NodeState::pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out)
 }
 
 void NodeState::on_probe(Now now, const ProbeQuery& probe, NodeOutput& out) {
-  if (!allowed(probe.subject) || probe.subject.port < least_probed_port || now.mono < next_probe_answered)
+  if (!allowed(probe.subject) || probe.subject.port < limits::least_heard_port ||
+      now.mono < next_probe_answered)
     return;
   if (external && probe.subject.address == external->address) return;  // our own NAT would answer for it
   next_probe_answered = now.mono + limits::probes_sent_every;

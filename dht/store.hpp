@@ -33,7 +33,7 @@ class Store {
   static constexpr std::uint32_t capacity = 65'536;  // 29 MB, 42 MB with the trees
   // A sample for a swarm; its members find the rest by peer exchange.
   static constexpr std::uint32_t key_capacity = 64;
-  static constexpr std::uint32_t network_share = 4;     // under one key, of one /24 or /48; strangers only
+  static constexpr std::uint32_t network_share = 4;       // under one key, of one /24 or /48; strangers only
   static constexpr std::uint32_t held_capacity = 32'768;  // our own: two epochs of 16,384 contents
   static constexpr Duration overdue = std::chrono::minutes{35};  // refreshed every 25 +- 5: past this, dead
 

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
+#include "dht/limits.hpp"
+
 namespace shoal::swarm {
 namespace {
 
-constexpr std::uint16_t least_port = 1024;  // below are services of others (A30)
 constexpr Duration sweep_period = std::chrono::seconds{10};
 constexpr Duration full_wait = std::chrono::minutes{1};
 
@@ -15,7 +16,7 @@ constexpr Duration full_wait = std::chrono::minutes{1};
 
 bool dialable(const AddressRules& rules, const Endpoint& endpoint, Source source) {
   const IpAddress& address = endpoint.address;
-  if (endpoint.port < least_port) return false;
+  if (endpoint.port < dht::limits::least_heard_port) return false;
   if (!(address.family == Family::v4 ? rules.ipv4 : rules.ipv6)) return false;
   if (std::find(rules.own.begin(), rules.own.end(), endpoint) != rules.own.end()) return false;
 

@@ -15,12 +15,12 @@
 namespace shoal::storage {
 namespace {
 
-using fixture::save_sequence;
 using fixture::CatalogTest;
 using fixture::open_catalog;
 using fixture::plain_content;
 using fixture::read_file;
 using fixture::record_of;
+using fixture::save_sequence;
 using fixture::TempFolder;
 
 // ---- files that are not ours, or not whole

@@ -13,7 +13,9 @@ dht::ContentId content(std::uint8_t n) {
   return out;
 }
 
-Announcer announcer(std::uint64_t last = 0) { return {content(7), crypto::SecretKey{}, {.sequence = last}, Random{{}}}; }
+Announcer announcer(std::uint64_t last = 0) {
+  return {content(7), crypto::SecretKey{}, {.sequence = last}, Random{{}}};
+}
 
 Now at(std::chrono::seconds since) { return {Instant{} + since, from_unix_ms(1'790'000'000'000) + since}; }
 
