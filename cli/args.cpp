@@ -27,7 +27,8 @@ constexpr std::size_t max_globs = 256;  // of --only: each is tried on every fil
 struct Raw {
   std::string listen, up, down, mse;
   std::vector<std::string> bootstrap, peers;
-  bool json = false, quiet = false, no_lsd = false, no_mainline = false, no_native = false;
+  bool json = false, quiet = false, no_lsd = false, no_mainline = false, no_native = false,
+       unconfined = false;
   struct Share {
     std::vector<std::string> paths;
     std::string name;
@@ -85,6 +86,8 @@ void add_common(CLI::App& app, Raw& raw, Options& out) {
        "loopback and private addresses are peers: for a LAN or a test network");
   flag("--no-lsd", raw.no_lsd, "SHOAL_NO_LSD", "do not look for peers on the local network");
   flag("--no-mainline", raw.no_mainline, "SHOAL_NO_MAINLINE", "do not speak BitTorrent");
+  flag("--unconfined", raw.unconfined, "SHOAL_UNCONFINED",
+       "keep the right to open other files and start other programs while running");
   flag("--no-native", raw.no_native, "SHOAL_NO_NATIVE", "speak BitTorrent alone");
   text("--mse", raw.mse, "SHOAL_MSE", "encryption of BitTorrent connections: off, prefer, require")
       ->type_name("MODE");
@@ -247,6 +250,7 @@ Judged judge_common(const Raw& raw, Options& out) {
   out.lan = raw.no_lsd ? Lan::ignore : Lan::discover;
   out.mainline = !raw.no_mainline;
   out.native = !raw.no_native;
+  out.confined = !raw.unconfined;
   if (raw.no_native && raw.no_mainline)
     return wrong("--no-native and --no-mainline leave no dialect to speak; leave one of them away");
   if (raw.mse == "off")

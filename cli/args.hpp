@@ -78,6 +78,7 @@ struct Options {
   bool native = true, mainline = true;  // dialects to speak, in the DHT and with peers
   swarm::Obfuscation mse = swarm::Obfuscation::prefer;
   bool local = false;
+  bool confined = true;  // a running peer: to its own folders and system calls
   // share, create
   std::vector<std::string> paths;  // as given
   std::string name;                // empty: the path's own

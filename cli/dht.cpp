@@ -433,7 +433,7 @@ Outcome<Exit> dht_command(CommandRoom& room) {
   PeerProcess peer{room.options, room.report, room.reactor, **state};
   const auto duty = duty_of(room, peer, **state);
   if (!duty) return std::unexpected(duty.error());
-  if (auto opened = peer.open(swarm::Role::visitor); !opened) return std::unexpected(opened.error());
+  if (auto opened = peer.open(swarm::Role::visitor, {}); !opened) return std::unexpected(opened.error());
   std::vector<storage::HostPort> hosts;
   if (room.options.node) hosts.push_back(*room.options.node);
   return peer.run(**duty, hosts);

@@ -163,7 +163,12 @@ Outcome<Exit> get_command(CommandRoom& room) {
   if (!state) return std::unexpected(state.error());
   if (const auto ok = fetch_anew(**state, open); !ok) return std::unexpected(ok.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
-  if (auto opened = peer.open(swarm::Role::member); !opened) return std::unexpected(opened.error());
+  // The folder is made now, so that the confined process may write in it alone. Why it cannot be made is told
+  // when the content is opened.
+  (void)storage::PosixVfs{}.open_folder(open.folder, storage::Vfs::Missing::create);
+  const Territory territory{.read = {}, .list = {}, .write = {open.folder}};
+  if (auto opened = peer.open(swarm::Role::member, territory); !opened)
+    return std::unexpected(opened.error());
   Getting duty{room, peer, std::move(open), std::move(name)};
   return peer.run(duty, hosts);
 }

@@ -43,7 +43,8 @@ Outcome<Exit> node_command(CommandRoom& room) {
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
-  if (auto opened = peer.open(swarm::Role::bootstrap_node); !opened) return std::unexpected(opened.error());
+  if (auto opened = peer.open(swarm::Role::bootstrap_node, {}); !opened)
+    return std::unexpected(opened.error());
   Node duty{room, peer};
   return peer.run(duty, {});
 }

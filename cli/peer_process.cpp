@@ -70,8 +70,11 @@ PeerProcess::PeerProcess(const Options& options, Report& report, Reactor& reacto
 
 PeerProcess::~PeerProcess() = default;
 
-Outcome<void> PeerProcess::open(swarm::Role role) {
+Outcome<void> PeerProcess::open(swarm::Role role, Territory territory) {
   if (::geteuid() == 0) report_.say("warning: running as root; an ordinary user is enough");
+  territory.write.push_back(state_.folder);
+  // Nothing has come from the network yet, and there are no other threads.
+  const Confinement confinement = options_.confined ? confine(territory) : Confinement{};
   disk_ =
       std::make_unique<storage::Disk>(vfs_, *state_.catalog, disk_gate_,
                                       storage::Disk::Options{.open_files = 128, .locks = state_.locks.get()});
@@ -108,7 +111,9 @@ Outcome<void> PeerProcess::open(swarm::Role role) {
   EventLine line{"listening"};
   std::vector<std::string> endpoints;
   for (const Endpoint& endpoint : host_->endpoints()) endpoints.push_back(endpoint.to_string());
-  report_.event(line.count("port", host_->port()).list("endpoints", std::move(endpoints)));
+  report_.event(line.count("port", host_->port())
+                    .list("endpoints", std::move(endpoints))
+                    .text("confined", confinement.to_string()));
   return {};
 }
 

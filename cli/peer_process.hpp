@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/args.hpp"
+#include "cli/confinement.hpp"
 #include "cli/host.hpp"
 #include "cli/reactor.hpp"
 #include "cli/report.hpp"
@@ -40,8 +41,10 @@ class PeerProcess {
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
 
-  // Binds the port and starts the session. Failures: the port is taken (10), the address is not ours (2).
-  [[nodiscard]] Outcome<void> open(swarm::Role role);
+  // Confines the process to the state folder and `territory`, unless the options say otherwise or the kernel
+  // cannot; binds the port and starts the session. Failures: the port is taken (10), the address is not ours
+  // (2).
+  [[nodiscard]] Outcome<void> open(swarm::Role role, Territory territory);
   // Runs until finish(); gives its exit code. `hosts`: whom the duty wants as hints.
   [[nodiscard]] Exit run(Duty& duty, const std::vector<storage::HostPort>& hosts);
   // Begins the orderly end; only the first call counts.

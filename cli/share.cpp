@@ -181,6 +181,13 @@ Outcome<std::vector<Shared>> prepare_all(CommandRoom& room, OpenState& state,
   return out;
 }
 
+// What is shared is read; of the folders in which it lies, the names.
+Territory territory_of(const std::vector<std::string>& paths, const std::vector<Shared>& shares) {
+  std::set<std::string> folders;
+  for (const Shared& share : shares) folders.insert(share.folder);
+  return {.read = paths, .list = {folders.begin(), folders.end()}, .write = {}};
+}
+
 class Shares final : public Duty {
  public:
   Shares(CommandRoom& room, PeerProcess& peer, std::vector<Shared> shares)
@@ -357,7 +364,8 @@ Outcome<Exit> share_command(CommandRoom& room) {
   auto shares = prepare_all(room, **state, parts);
   if (!shares) return std::unexpected(shares.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
-  if (auto opened = peer.open(swarm::Role::member); !opened) return std::unexpected(opened.error());
+  if (auto opened = peer.open(swarm::Role::member, territory_of(*paths, *shares)); !opened)
+    return std::unexpected(opened.error());
   Shares duty{room, peer, std::move(*shares)};
   return peer.run(duty, {});
 }

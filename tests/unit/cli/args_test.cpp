@@ -203,6 +203,11 @@ TEST(Args, ATorrentHasOneFormat) {
   EXPECT_NE(refused({"create", "a", "-o", "b", "--v1", "--hybrid"}).find("--hybrid"), std::string::npos);
 }
 
+TEST(Args, ARunningPeerIsConfinedUnlessToldOtherwise) {
+  EXPECT_TRUE(accepted({"share", "a"}).confined);
+  EXPECT_FALSE(accepted({"share", "a", "--unconfined"}).confined);
+}
+
 TEST(Args, VariablesOfOneCommandDoNotDisturbAnother) {
   const Variable is_public{"SHOAL_PUBLIC", "1"}, v1{"SHOAL_V1", "1"}, output{"SHOAL_OUTPUT", "/out"};
   EXPECT_EQ(accepted({"verify", "x", "/dir"}).output, "/dir");
