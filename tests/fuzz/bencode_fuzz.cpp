@@ -1,6 +1,7 @@
 // libFuzzer target of the bencode reader: no input breaks it, and what strict mode accepts has one spelling.
 #include "dht/base/bencode.hpp"
 #include "dht/base/check.hpp"
+#include "tests/fuzz/watch.hpp"
 #include "tests/unit/base/reencode.hpp"
 
 namespace {
@@ -31,12 +32,14 @@ std::uint64_t walk(bencode::Value value, bencode::Mode mode) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const ByteView input{data, size};
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   bencode::Limits limits;
   const auto strict = bencode::Document::parse(input, limits);
   limits.mode = bencode::Mode::lenient;
   const auto lenient = bencode::Document::parse(input, limits);
+  const Aside aside;
   if (strict) {
     SHOAL_CHECK(lenient);
     SHOAL_CHECK(equal(test::reencode(*strict), input));
@@ -47,5 +50,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     SHOAL_CHECK(equal(lenient->root().raw(), input));
     SHOAL_CHECK(walk(lenient->root(), bencode::Mode::lenient) <= limits.tokens);
   }
-  return 0;
 }

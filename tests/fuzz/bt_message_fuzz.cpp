@@ -6,16 +6,18 @@
 
 #include "swarm/bt_message.hpp"
 #include "swarm/limits.hpp"
+#include "tests/fuzz/watch.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace shoal;
-  using namespace shoal::swarm;
-  if (size == 0) return 0;
-  const ByteView body{data, size};
-  if (body[0] == bt_piece_kind) return 0;  // never comes here
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
+  using namespace swarm;
+  if (input.empty()) return;
+  if (input[0] == bt_piece_kind) return;  // never comes here
   BtReader reader;
   std::vector<wire::Message> messages;
-  if (!reader.read(body, messages)) return 0;
+  if (!reader.read(input, messages)) return;
+  const Aside aside;
   // Our names for the extended messages, so that they read back.
   const BtExtensions ours{.metadata = 1,
                           .exchange = 2,
@@ -34,5 +36,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_bt(back[0], ours, twice);
     if (once != twice) std::abort();
   }
-  return 0;
 }

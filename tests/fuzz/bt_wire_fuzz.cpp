@@ -6,14 +6,16 @@
 #include <cstdlib>
 
 #include "swarm/bt_wire.hpp"
+#include "tests/fuzz/watch.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace shoal;
-  using namespace shoal::swarm;
-  if (size < 2) return 0;
-  const std::size_t step = 1 + data[0];
-  const bool greeted = (data[1] & 1) != 0;
-  const ByteView input{data + 2, size - 2};
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
+  using namespace swarm;
+  if (input.size() < 2) return;
+  const std::size_t step = 1 + input[0];
+  const bool greeted = (input[1] & 1) != 0;
+  const ByteView rest = input.subspan(2);
   BufferPool pool;
   BtParams params;
   params.accepted = {params.info_hash};
@@ -27,15 +29,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     BtWire::make_dialler(params, pool)->flush({}, hello);
     if (!wire->receive({}, hello[0].view(), out)) std::abort();
   }
-  for (std::size_t at = 0; at < input.size(); at += step) {
-    const bool taken =
-        wire->receive({}, input.subspan(at, std::min(step, input.size() - at)), out).has_value();
-    if (wire->held() > std::min(size, max_pieces_bytes) + 68) std::abort();
+  for (std::size_t at = 0; at < rest.size(); at += step) {
+    const bool taken = wire->receive({}, rest.subspan(at, std::min(step, rest.size() - at)), out).has_value();
+    if (wire->held() > std::min(input.size(), max_pieces_bytes) + 68) std::abort();
     if (!taken && wire->held() != 0) std::abort();
     if (!taken) break;
     for (wire::Message& message : out)
       if (auto* block = std::get_if<wire::Block>(&message)) pool.give(std::move(block->data));
     out.clear();
   }
-  return 0;
 }

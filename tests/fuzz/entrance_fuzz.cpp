@@ -8,6 +8,7 @@
 
 #include "swarm/entrance.hpp"
 #include "swarm/mse_wire.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -50,11 +51,14 @@ void follow(Entrance::Admission& admission, const BtParams& params, ByteView mor
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size < 4) return 0;
-  const std::size_t step = 1 + data[0], at = data[1] + 256U * (data[2] % 4U);
-  const std::uint8_t form = data[3];
-  const ByteView input{data + 4, size - 4};
+// Both ends of the stream are here, and what waits between them.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{.heap_per_byte = 2 * sizeof(wire::Message), .heap = 256 << 10};
+
+void shoal::fuzz::one(ByteView input) {
+  if (input.size() < 4) return;
+  const std::size_t step = 1 + input[0], at = input[1] + 256U * (input[2] % 4U);
+  const std::uint8_t form = input[3];
+  const ByteView rest = input.subspan(4);
   const InfoHash name{1};
   const BtParams params{.info_hash = name, .accepted = {name}, .peer_id = {2}, .v2 = {}};
   const BtParams theirs{.info_hash = name, .accepted = {name}, .peer_id = {3}, .v2 = {}};
@@ -71,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if ((form & 12) == 8) dialler = MseWire::make_dialler(theirs, {}, random, pool);
   Bytes waits = dialler ? taken(*dialler, now, pool) : Bytes{};
   bool laid = (form & 16) != 0 && dialler;  // over a later flight instead of the first
-  if (!laid) lay_over(waits, at, input);
+  if (!laid) lay_over(waits, at, rest);
   for (std::size_t read = 0; read < waits.size();) {
     const std::size_t bytes = std::min(step, waits.size() - read);
     Entrance::Admission admission =
@@ -80,12 +84,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<wire::Message> heard;
     if (dialler && !admission.reply.empty() && dialler->receive(now, admission.reply, heard))
       append(waits, taken(*dialler, now, pool));
-    if (std::exchange(laid, false)) lay_over(waits, read + at % 64, input);
+    if (std::exchange(laid, false)) lay_over(waits, read + at % 64, rest);
     if (admission.verdict == Entrance::Verdict::wait) continue;
     if (admission.verdict == Entrance::Verdict::admit)
       follow(admission, params, ByteView{waits}.subspan(read), now, pool);
-    return 0;
+    return;
   }
   if (entrance.next_wake() == never) std::abort();  // it waits, and not for ever
-  return 0;
 }

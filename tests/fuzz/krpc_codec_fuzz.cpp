@@ -5,6 +5,7 @@
 
 #include "dht/item.hpp"
 #include "dht/krpc_codec.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -23,17 +24,19 @@ bool within_bounds(const dht::Message& message) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   const dht::KrpcCodec codec;
-  const auto message = codec.decode({data, size});
-  if (!message) return 0;
+  const auto message = codec.decode(input);
+  if (!message) return;
   if (!within_bounds(*message)) std::abort();
+  const Aside aside;
   Bytes once, twice;
   codec.encode(*message, once);
-  if (once.size() > dht::krpc_longest) return 0;
+  if (once.size() > dht::krpc_longest) return;
   const auto again = codec.decode(once);
   if (!again) std::abort();
   codec.encode(*again, twice);
   if (once != twice) std::abort();
-  return 0;
 }

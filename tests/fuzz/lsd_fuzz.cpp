@@ -4,15 +4,16 @@
 #include <cstdlib>
 
 #include "swarm/lsd.hpp"
+#include "tests/fuzz/watch.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace shoal;
-  using namespace shoal::swarm;
-  const auto call = lsd::decode({data, size});
-  if (!call) return 0;
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
+  using namespace swarm;
+  const auto call = lsd::decode(input);
+  if (!call) return;
   const auto again = lsd::decode(lsd::encode(Family::v4, *call));
   if (!again || again->port != call->port || again->contents != call->contents ||
       again->cookie != call->cookie)
     std::abort();
-  return 0;
 }

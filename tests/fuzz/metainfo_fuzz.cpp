@@ -6,6 +6,7 @@
 #include "storage/metainfo.hpp"
 #include "storage/names.hpp"
 #include "storage/torrent.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -85,16 +86,22 @@ void check_round_trip(const Content& content) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (const auto content = parse_info(to_vector({data, size}))) {
+// Beyond a decoder's: an index of 4 bytes a piece, of which a length of v2 names up to 2^21 by itself; and a
+// file, of which the shortest takes 30 bytes of input, is a value of many with its path.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{.heap_per_byte = 16,
+                                              .heap = decoder.heap + (std::size_t{4} << 21)};
+
+void shoal::fuzz::one(ByteView input) {
+  if (const auto content = parse_info(to_vector(input))) {
+    const Aside aside;
     check_content(**content);
     check_round_trip(**content);
   }
-  if (const auto torrent = read_torrent({data, size})) {
+  if (const auto torrent = read_torrent(input)) {
+    const Aside aside;
     check_content(*torrent->content);
     SHOAL_CHECK(torrent->layers.size() == torrent->content->files.size());
     const auto again = read_torrent(write_torrent(*torrent->content, torrent->layers));
     SHOAL_CHECK(again && again->content->id == torrent->content->id && again->layers == torrent->layers);
   }
-  return 0;
 }

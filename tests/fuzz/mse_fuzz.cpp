@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "swarm/mse.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -33,27 +34,28 @@ void feed(Mse& end, ByteView bytes, std::size_t step) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size < 4) return 0;
-  const std::size_t step = 1 + data[0], at = data[1] + 256U * (data[2] % 8U);
-  const ByteView input{data + 4, size - 4};
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
+  if (input.size() < 4) return;
+  const std::size_t step = 1 + input[0], at = input[1] + 256U * (input[2] % 8U);
+  const ByteView rest = input.subspan(4);
   const InfoHash content{1};
   InfoHashTable contents;
   contents.set(1, {content});
-  Random random{ByteArray<32>{data[3]}};
+  Random random{ByteArray<32>{input[3]}};
   Mse dialler = Mse::dialler(content, {}, Bytes(20, 7), random),
       answerer = Mse::answerer(contents, {}, random);
-  if ((data[3] & 1) != 0) {
-    feed(answerer, laid_over(dialler.take_reply(), at, input), step);
-    return 0;
+  if ((input[3] & 1) != 0) {
+    feed(answerer, laid_over(dialler.take_reply(), at, rest), step);
+    return;
   }
   feed(answerer, dialler.take_reply(), 10'000);
   const Bytes key = answerer.take_reply();
-  if ((data[3] & 2) != 0) {
-    feed(dialler, laid_over(key, at, input), step);
-    return 0;
+  if ((input[3] & 2) != 0) {
+    feed(dialler, laid_over(key, at, rest), step);
+    return;
   }
   feed(dialler, key, 10'000);
-  feed(answerer, laid_over(dialler.take_reply(), at, input), step);
-  return 0;
+  feed(answerer, laid_over(dialler.take_reply(), at, rest), step);
 }

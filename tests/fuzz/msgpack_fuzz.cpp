@@ -1,6 +1,7 @@
 // libFuzzer target of the MessagePack reader: no input breaks it, and what it accepts has one spelling.
 #include "dht/base/check.hpp"
 #include "dht/base/msgpack.hpp"
+#include "tests/fuzz/watch.hpp"
 #include "tests/unit/base/reencode.hpp"
 
 namespace {
@@ -25,15 +26,16 @@ std::uint64_t walk(pack::Value value) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const ByteView input{data, size};
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   const pack::Limits limits;
   const auto whole = pack::Document::parse(input, limits);
   const auto first = pack::Document::parse(input, limits, pack::Document::Tail::allowed);
   SHOAL_CHECK(first || !whole);
-  if (!first) return 0;
-  SHOAL_CHECK(whole.has_value() == (first->consumed() == size));
+  const Aside aside;
+  if (!first) return;
+  SHOAL_CHECK(whole.has_value() == (first->consumed() == input.size()));
   SHOAL_CHECK(equal(test::reencode(*first), input.first(first->consumed())));
   SHOAL_CHECK(walk(first->root()) <= limits.tokens);
-  return 0;
 }

@@ -5,11 +5,12 @@
 
 #include "dht/limits.hpp"
 #include "dht/native_codec.hpp"
+#include "tests/fuzz/watch.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace shoal;
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   const dht::NativeCodec codec;
-  const ByteView input{data, size};
   // As it came, and behind a right header, so that the map is reached from any input.
   Bytes framed{dht::native_first_byte};
   append_be(framed, dht::native_network_id);
@@ -21,5 +22,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     codec.encode(*message, again);
     if (!equal(again, datagram) || datagram.size() > dht::limits::datagram) std::abort();
   }
-  return 0;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "swarm/native_message.hpp"
+#include "tests/fuzz/watch.hpp"
 
 using namespace shoal;
 using namespace shoal::swarm;
@@ -23,12 +24,14 @@ void write_again(const wire::Message& message, Bytes& out) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const ByteView input{data, size};
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   MessageReader reader;
   std::vector<wire::Message> got;
   const bool whole = reader.read(input, got).has_value();
 
+  const Aside aside;
   const bool grows =
       std::ranges::any_of(got, [](const auto& m) { return std::holds_alternative<wire::Hello>(m); });
   Bytes again;
@@ -47,5 +50,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_block_header(block->piece, block->begin, header);
     if (!equal(header, input.first(block->bytes))) std::abort();
   }
-  return 0;
 }

@@ -10,36 +10,20 @@
 #include "dht/limits.hpp"
 #include "dht/native_codec.hpp"
 #include "dht/node.hpp"
+#include "tests/fuzz/script.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
 using namespace shoal;
 
-class Script {
- public:
-  explicit Script(ByteView bytes) : rest_(bytes) {}
-  [[nodiscard]] bool empty() const { return rest_.empty(); }
-  std::uint8_t byte() {
-    if (rest_.empty()) return 0;
-    const std::uint8_t out = rest_[0];
-    rest_ = rest_.subspan(1);
-    return out;
-  }
-  ByteView take(std::size_t most) {
-    const ByteView out = rest_.first(std::min(most, rest_.size()));
-    rest_ = rest_.subspan(out.size());
-    return out;
-  }
-  Key key() {
-    Key out;
-    const ByteView raw = take(4);
-    std::copy(raw.begin(), raw.end(), out.bytes.begin());
-    return out;
-  }
+using fuzz::Script;
 
- private:
-  ByteView rest_;
-};
+Key key_of(Script& script) {
+  Key out;
+  out.bytes = script.array<32>(4);
+  return out;
+}
 
 Endpoint place(std::uint8_t byte) {
   return {IpAddress::v4(byte < 128 ? 0x7f000001 : (20U << 24) + (std::uint32_t{byte} << 8) + 1),
@@ -53,10 +37,14 @@ struct InFlight {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace shoal::dht;
+// A whole node with its tables, and up to 200 steps of it.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{
+    .time = std::chrono::milliseconds{200}, .heap_per_byte = 0, .heap = 4 << 20};
+
+void shoal::fuzz::one(ByteView input) {
+  using namespace dht;
   crypto::initialise();
-  Script script{{data, size}};
+  Script script{input};
   const NativeCodec codec;
   NodeConfig config;
   config.identity = crypto::SigningKey::from_seed({});
@@ -98,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const InFlight asked = in_flight[script.byte() % in_flight.size()];
         Reply reply;
         reply.transaction = asked.id;
-        reply.sender = script.key();
+        reply.sender = key_of(script);
         const std::uint8_t shape = script.byte();
         if ((shape & 1) != 0) reply.observed = place(script.byte());
         if ((shape & 2) != 0) reply.proof = Proof{};
@@ -106,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!record.empty()) reply.records.push(record);
         if ((shape & 4) != 0) reply.token = script.take(8);
         reply.records_held = shape;
-        for (int i = 0; i < (shape & 15); ++i) reply.nodes.push({script.key(), place(script.byte())});
+        for (int i = 0; i < (shape & 15); ++i) reply.nodes.push({key_of(script), place(script.byte())});
         Bytes bytes;
         codec.encode(Message{reply}, bytes);
         node.handle(now, asked.to, bytes, out);
@@ -126,17 +114,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       }
       case 5:
-        node.get_records(now, script.key(), script.byte(), out);
+        node.get_records(now, key_of(script), script.byte(), out);
         break;
       case 6:
-        node.ask(now, place(script.byte()), script.key(), out);
+        node.ask(now, place(script.byte()), key_of(script), out);
         break;
       default:
-        node.put_record(now, script.key(), Bytes(368, script.byte()), {}, out);
+        node.put_record(now, key_of(script), Bytes(368, script.byte()), {}, out);
         break;
     }
     settle();
   }
   if (node.stats().contacts != 0) std::abort();  // nobody here can sign
-  return 0;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "swarm/native_wire.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -92,13 +93,15 @@ void sealed(ByteView input) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const ByteView input{data + 1, size - 1};
-  if (data[0] < 170) {
-    raw(data[0] < 85, input);
+// Both ends are here. The shortest messages take two bytes, and are values of many.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{.heap_per_byte = 2 * sizeof(wire::Message), .heap = 256 << 10};
+
+void shoal::fuzz::one(ByteView input) {
+  if (input.empty()) return;
+  const ByteView rest = input.subspan(1);
+  if (input[0] < 170) {
+    raw(input[0] < 85, rest);
   } else {
-    sealed(input);
+    sealed(rest);
   }
-  return 0;
 }

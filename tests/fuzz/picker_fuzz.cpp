@@ -9,6 +9,8 @@
 
 #include "dht/base/check.hpp"
 #include "swarm/picker.hpp"
+#include "tests/fuzz/script.hpp"
+#include "tests/fuzz/watch.hpp"
 #include "tests/unit/swarm/contents.hpp"
 
 namespace {
@@ -18,20 +20,7 @@ using namespace shoal::swarm;
 
 constexpr std::uint32_t peer_count = 6;
 
-class Reader {
- public:
-  Reader(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  [[nodiscard]] bool empty() const { return left_ == 0; }
-  std::uint32_t below(std::uint32_t bound) {
-    if (left_ == 0) return 0;
-    --left_;
-    return *data_++ % bound;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
-};
+using fuzz::Script;
 
 struct World {
   storage::ContentPtr content;
@@ -49,7 +38,7 @@ struct World {
 
   [[nodiscard]] PeerHandle handle(std::uint32_t i) const { return {i, generation[i]}; }
 
-  void join(Reader& in, std::uint32_t who) {
+  void join(Script& in, std::uint32_t who) {
     for (const BlockRef block : asked[who]) map.release(handle(who), block);
     asked[who].clear();
     picker.remove_peer(handle(who));
@@ -62,7 +51,7 @@ struct World {
     picker.add_peer(handle(who), has);
   }
 
-  void pick(Reader& in, std::uint32_t who) {
+  void pick(Script& in, std::uint32_t who) {
     std::vector<BlockRef> out;
     const std::uint32_t want = in.below(20);
     const auto outstanding = static_cast<std::uint32_t>(asked[who].size());
@@ -75,7 +64,7 @@ struct World {
     }
   }
 
-  void deliver(Reader& in, std::uint32_t who) {
+  void deliver(Script& in, std::uint32_t who) {
     const std::uint32_t piece = in.below(content->pieces);
     BlockRef block{piece, in.below(content->blocks_in(piece))};
     if (!asked[who].empty() && in.below(4) != 0) block = *asked[who].begin();
@@ -89,7 +78,7 @@ struct World {
     arrived.insert(block);
   }
 
-  void finish_write(Reader& in) {
+  void finish_write(Script& in) {
     if (arrived.empty()) return;
     const BlockRef block = *arrived.begin();
     arrived.erase(block);
@@ -106,7 +95,7 @@ struct World {
     SHOAL_CHECK(map.blame(block.piece, truth).size() == wrong);
   }
 
-  void piece_event(Reader& in) {
+  void piece_event(Script& in) {
     const std::uint32_t piece = in.below(content->pieces);
     const PieceState state = map.state(piece);
     if (state == PieceState::verified) return map.committed(piece);
@@ -119,7 +108,7 @@ struct World {
     if (map.state(piece) == PieceState::complete) map.verified(piece);
   }
 
-  void step(Reader& in) {
+  void step(Script& in) {
     const std::uint32_t who = in.below(peer_count);
     const bool here = generation[who] != 0;
     switch (in.below(10)) {
@@ -158,8 +147,12 @@ struct World {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Reader in{data, size};
+// Every invariant is computed anew each 8 steps.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{
+    .time = std::chrono::milliseconds{500}, .heap_per_byte = 64, .heap = 4 << 20};
+
+void shoal::fuzz::one(ByteView input) {
+  Script in{input};
   World world{1 + in.below(70)};
   for (int steps = 0; !in.empty(); ++steps) {
     world.step(in);
@@ -170,5 +163,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   world.map.check_invariants();
   world.picker.check_invariants();
-  return 0;
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "dht/record.hpp"
+#include "tests/fuzz/watch.hpp"
 
 namespace {
 
@@ -79,11 +80,13 @@ void try_box(const World& world, ByteView plain) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+
+void shoal::fuzz::one(ByteView input) {
   static const World world;
-  if (size == 0) return 0;
-  const ByteView rest{data + 1, size - 1};
-  if (data[0] % 2 == 0) {
+  if (input.empty()) return;
+  const ByteView rest = input.subspan(1);
+  if (input[0] % 2 == 0) {
     try_raw(world, rest);
     // And as a change of the genuine record, so that the fuzzer starts past the size and the key.
     Bytes changed = world.genuine;
@@ -92,5 +95,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else {
     try_box(world, rest);
   }
-  return 0;
 }

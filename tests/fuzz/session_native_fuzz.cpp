@@ -1,0 +1,15 @@
+// A whole peer among others who speak the native dialect, proven members all: see session_world.hpp.
+#include "tests/fuzz/session_world.hpp"
+#include "tests/fuzz/watch.hpp"
+
+// A session with its buffers, and up to 300 steps of it.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{
+    .time = std::chrono::milliseconds{500}, .heap_per_byte = 0, .heap = 32 << 20};
+
+void shoal::fuzz::one(ByteView input) {
+  static const KnownContent known = make_known(storage::Format::v2);
+  Script script{input};
+  SessionWorld world{script, Speak::native, known};
+  for (int step = 0; step < 300 && !script.empty(); ++step) world.step();
+  world.end();
+}
