@@ -185,6 +185,9 @@ class Process:
         with self.changed:
             while self.open_pipes > 0:
                 check(self.changed.wait(10), f"{self.name} ended and left its output open")
+        for pipe in (self.process.stdout, self.process.stderr):  # a script may run thousands
+            if pipe:
+                pipe.close()
         check(expected is None or code == expected, f"{self.name} gave exit {code}, not {expected}")
         return code
 
