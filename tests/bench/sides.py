@@ -14,10 +14,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "e2e"), os.path.join(HERE, "..", "interop")]
 from client import Options  # noqa: E402
 from clients import Transmission  # noqa: E402
-from harness import GIB, KIB, LOOPBACK, MIB, check, main, run, write_random  # noqa: E402, F401
+from harness import GIB, KIB, LOOPBACK, MIB, check, cpu_of, main, run, write_random  # noqa: E402, F401
 from libtorrent_driver import Libtorrent  # noqa: E402
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE = 120  # seconds
 
 # The best of what was tried with libtorrent: more in flight, larger buffers, as many hashing threads as cores.
@@ -38,12 +37,6 @@ class Sample:
     cpu_seed: float | None = None
     memory: int | None = None
     memory_seed: int | None = None
-
-
-def cpu_of(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def peak_of(process):

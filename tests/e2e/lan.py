@@ -7,61 +7,13 @@ id, nor the name, nor a byte string of the files is among them, and multicast is
 About 20 s; it has no longer form.
 """
 import base64
-import os
 import re
-import select
 import socket
-import struct
-import threading
-import time
 
 from harness import MIB, check, link_without, main, same, say
+from recorder import Recorder
 
-ETH_P_ALL = 3
-ETHERNET, IPV4_UDP = 14, 17
-SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS = 33, 263, 6
 GROUP = bytes([239, 192, 83, 76])
-
-
-class Recorder:
-    """All frames of an interface of the script's own namespace."""
-
-    def __init__(self, interface):
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        try:
-            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 * MIB)
-        except PermissionError:  # in a user namespace: as much as everybody may have
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * MIB)
-        self.socket.bind((interface, 0))
-        self.frames = []  # (Unix time of reading, frame)
-        self.done, self.stop_pipe = os.pipe()
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self):
-        while True:
-            ready, _, _ = select.select([self.socket, self.done], [], [])
-            if self.socket in ready:
-                self.frames.append((time.monotonic(), self.socket.recv(65536)))
-            elif self.done in ready:
-                return
-
-    def udp(self):
-        """The IPv4 datagrams among them: source, its port, target, its port, payload."""
-        for _, frame in self.frames:
-            if frame[12:14] != b"\x08\x00" or frame[ETHERNET + 9] != IPV4_UDP:
-                continue
-            start = ETHERNET + (frame[ETHERNET] & 15) * 4
-            source_port, target_port, length = struct.unpack("!HHH", frame[start:start + 6])
-            yield (frame[ETHERNET + 12:ETHERNET + 16], source_port, frame[ETHERNET + 16:ETHERNET + 20], target_port,
-                   frame[start + 8:start + length])
-
-    def stop(self):
-        os.write(self.stop_pipe, b".")
-        self.thread.join()
-        lost = struct.unpack("II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
-        self.socket.close()
-        check(lost == 0, f"the recorder lost {lost} frames")
 
 
 def body(world, options):

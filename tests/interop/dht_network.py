@@ -17,8 +17,9 @@ import statistics
 from client import PORT
 from libtorrent_driver import DhtNodes
 from places import inside, lan, more_addresses
+from bencode import bencoded
 from harness import check, main, say
-from lan import Recorder
+from recorder import Recorder
 
 NODES, SHARERS = 100, 20
 AMPLIFICATION = 3
@@ -141,16 +142,6 @@ def items(nodes, shoal, count):
             found = nodes.fetch_signed(stored["key"], salt_of(each), each + 40, sequence)
             check(found == (b"signed %d.%d" % (each, sequence), sequence), f"libtorrent read {found}")
     say(f"items: {count} immutable ones and {2 * count} states of mutable ones each way, half of them with a salt")
-
-
-def bencoded(value):
-    if isinstance(value, int):
-        return b"i%de" % value
-    if isinstance(value, bytes):
-        return b"%d:%s" % (len(value), value)
-    if isinstance(value, list):
-        return b"l" + b"".join(map(bencoded, value)) + b"e"
-    return b"d" + b"".join(bencoded(key) + bencoded(value[key]) for key in sorted(value)) + b"e"
 
 
 def stranger(place, target, names):

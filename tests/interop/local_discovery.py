@@ -12,7 +12,7 @@ from client import Options
 from libtorrent_driver import Libtorrent, Maker
 from places import lan
 from harness import MIB, check, main, same, say
-from lan import Recorder
+from recorder import Recorder
 
 GROUP = bytes([239, 192, 152, 143])
 

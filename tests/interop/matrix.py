@@ -17,7 +17,7 @@ from clients import KINDS
 from libtorrent_driver import Maker
 from places import lan
 from shoal_driver import Shoal
-from lan import Recorder
+from recorder import Recorder
 from harness import check, main, say
 
 OTHERS = dict(KINDS)

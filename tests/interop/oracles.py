@@ -27,7 +27,7 @@ from client import Options
 from clients import KINDS
 from libtorrent_driver import DhtNodes, Maker
 import harness
-from lan import Recorder
+from recorder import Recorder
 from harness import Failure, check, main, same, say
 
 FORMS, CONTENTS = ("v1", "hybrid", "v2"), ("folder", "file")

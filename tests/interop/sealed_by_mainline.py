@@ -16,7 +16,7 @@ from client import PORT
 from libtorrent_driver import DhtNodes
 from places import lan
 from harness import MIB, check, link_without, main, same, say
-from lan import Recorder
+from recorder import Recorder
 
 SIZE = 8 * MIB
 

@@ -1,0 +1,106 @@
+"""A14, A15: floods of puts from 10,000 addresses, each in a network of its own, against a real node over a cable.
+
+A15: 50,000 puts a second with tokens that were never given cost less than a tenth of a core, in either dialect, from
+one address and from all; puts with good tokens, as many as its guard lets in, cost less than a fifth. The node's share
+is what the system charges its threads with, reading its socket included. Where this machine sends fewer a second, the
+share counts for as much more.
+
+A14: the memory of a node that is put to from all these addresses grows by at most 48 MiB, all its stores together:
+records of shoal's dialect, peers and items of BitTorrent's, over IPv4 and IPv6. What was stored before by honest nodes
+is there still: 90 of 100.
+
+A quarter of a minute of each; --full: until 10^6 puts were sent, about 15 minutes.
+"""
+import time
+
+from hostile import V4_CROWD, V6_CROWD, V6_OF, Flood, battlefield, flood
+from harness import MIB, check, cpu_of, main, say
+
+CROWD = 10_000
+FLOOD = 50_000  # a second
+FORGED_SHARE, GOOD_SHARE = 0.10, 0.20  # of a core
+GROWTH = 48 * MIB
+HONEST, HONEST_KEPT = 100, 90
+STORES = ("records", "peers", "items")
+HONEST_V4 = "24.0.0.1"
+
+
+class Node:
+    def __init__(self, world, places, name):
+        self.world, self.attacker = world, places["attacker"]
+        victim = places["victim"]
+        self.process = world.peer(name, "node", "--bootstrap", "127.0.0.1:9", "--no-lsd", net=[],
+                                  namespace=victim.namespace)
+        self.v4 = f"{victim.address}:{self.process.port}"
+        self.v6 = f"[{V6_OF.format(2)}]:{self.process.port}"
+
+    def start(self, to, first, sources, manner, store, rate, puts, seconds):
+        return Flood(self.world, self.attacker, "dht_flood", to, first, sources, manner, store, rate, puts, seconds)
+
+
+def share(node, seconds, store, manner, sources, rate):
+    """Of a core, while it is flooded, for FLOOD puts a second, and what the flood tells."""
+    attack = node.start(node.v4, V4_CROWD, sources, manner, store, rate, 10**9, seconds)
+    time.sleep(1)  # past the burst that everybody may have, and what is made ready
+    before, begun = cpu_of(node.process.pid), time.monotonic()
+    told = attack.result()
+    took = time.monotonic() - begun
+    return (cpu_of(node.process.pid) - before) / took, told
+
+
+def processor(world, places, seconds, wrong):
+    node = Node(world, places, "node for a15")
+    for store in STORES:
+        for sources in (1, CROWD) if store != "items" else (CROWD,):
+            used, told = share(node, seconds, store, "forged", sources, FLOOD)
+            rate = told["puts"] / told["seconds"]
+            say(f"{rate:.0f} forged puts of {store} a second from {sources} addresses: {100 * used:.1f} % of a core")
+            if used * max(1, FLOOD / rate) >= FORGED_SHARE:
+                wrong.append(f"A15: forged {store} from {sources} addresses took {100 * used:.1f} % of a core")
+    for store in STORES:
+        used, told = share(node, seconds, store, "put", CROWD, FLOOD)
+        say(f"{told['puts'] / told['seconds']:.0f} puts of {store} a second with good tokens among "
+            f"{told['asked'] / told['seconds']:.0f} questions: {100 * used:.1f} % of a core, {told['accepted']} accepted")
+        check(told["accepted"] > 0, f"no put of {store} was accepted: this test sees nothing")
+        if used >= GOOD_SHARE:
+            wrong.append(f"A15: good {store} took {100 * used:.1f} % of a core")
+    node.process.stop()
+
+
+def memory(world, places, puts, seconds, wrong):
+    """Both families at once, one store after the other."""
+    node = Node(world, places, "node for a14")
+    stored = node.start(node.v4, HONEST_V4, HONEST, "put", "records", 50, 4 * HONEST, 30).result()
+    check(stored["accepted"] > HONEST, f"what is honest was not stored: {stored}")
+    before = node.process.memory("VmRSS")
+    sent = 0
+    for store in STORES:
+        rate = 2000 if store == "records" else 4000
+        attacks = [node.start(to, first, CROWD, "put", store, rate, puts // 6 + 1, seconds)
+                   for to, first in ((node.v4, V4_CROWD), (node.v6, V6_CROWD))]
+        for attack in attacks:
+            told = attack.result()
+            sent += told["puts"]
+            say(f"{told['puts']} puts of {store} in {told['seconds']:.1f} s, {told['accepted']} accepted")
+    grown = node.process.memory("VmRSS") - before
+    say(f"{sent} puts from {CROWD} addresses of each family: {grown / MIB:.1f} MiB more, of {before / MIB:.1f}")
+    if grown > GROWTH:
+        wrong.append(f"A14: memory grew by {grown / MIB:.1f} MiB")
+    time.sleep(1)
+    kept = node.start(node.v4, HONEST_V4, HONEST, "look", "records", 50, HONEST, 30).result()["found"]
+    say(f"{kept} of {HONEST} honest keys are kept")
+    if kept < HONEST_KEPT:
+        wrong.append(f"A14: {kept} of {HONEST} honest keys are kept")
+    node.process.stop()
+
+
+def body(world, options):
+    places = battlefield(world, "attacker", "victim")
+    wrong = []
+    processor(world, places, 10 if options.full else 2.5, wrong)
+    memory(world, places, 10**6 if options.full else 10**5, 400 if options.full else 5, wrong)
+    check(not wrong, "; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main(body)
