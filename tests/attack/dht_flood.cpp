@@ -6,6 +6,7 @@
 // again is `look`ed for. Prints one JSON object.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -47,6 +48,8 @@ class Line {
     any.address.family = node.address.family;
     SocketName own = socket_name(any);
     constexpr int on = 1, room = 32 << 20;
+    // An address of a routed network is our own in IPv4; in IPv6 it must be asked for.
+    if (v6_) SHOAL_CHECK(::setsockopt(fd_, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) == 0);
     SHOAL_CHECK(fd_ >= 0 && ::bind(fd_, own.get(), own.size) == 0);
     SHOAL_CHECK(::setsockopt(fd_, v6_ ? IPPROTO_IPV6 : IPPROTO_IP, v6_ ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
                              sizeof on) == 0);
@@ -88,17 +91,18 @@ class Line {
         sent += static_cast<std::size_t>(done);
         continue;
       }
+      SHOAL_CHECK(errno == EAGAIN || errno == ENOBUFS || errno == ECONNREFUSED);
       pollfd ready{fd_, POLLOUT, 0};
       (void)::poll(&ready, 1, 10);
     }
     used_ = 0;
   }
 
-  // Calls take(datagram) with each that has come.
+  // Calls take(datagram) with each that has come, a few hundred at a time.
   template <class Take>
   void receive(Take take) {
     std::array<std::uint8_t, datagram_most> room;
-    for (;;) {
+    for (int count = 0; count < 256; ++count) {
       const ssize_t got = ::recv(fd_, room.data(), room.size(), 0);
       if (got < 0) return;
       take(ByteView{room.data(), static_cast<std::size_t>(got)});

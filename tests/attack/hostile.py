@@ -77,10 +77,6 @@ class Flood:
         return json.loads(output)
 
 
-def flood(world, place, name, *arguments):
-    return Flood(world, place, name, *arguments).result()
-
-
 # ---- BitTorrent's wire
 
 
