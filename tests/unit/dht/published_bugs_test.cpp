@@ -18,6 +18,7 @@
 namespace shoal::dht {
 namespace {
 
+using namespace std::chrono_literals;
 using bencode::Document;
 using bencode::Mode;
 using bencode::Type;
@@ -97,6 +98,46 @@ TEST(PublishedBugs, LibtorrentCve2017_9847CutShortAnywhere) {
     }
     EXPECT_TRUE(Document::parse(to_vector(as_bytes(good)), {})) << good;
   }
+}
+
+// libtorrent found what it sought in an index that it had made of a broken document. Here there is no index
+// of what is not whole and right; and whatever may be asked of one that is gives what stands in it, or
+// nothing.
+TEST(PublishedBugs, LibtorrentCve2015_5685QuestionsToAnyDocument) {
+  const std::string_view good = "d1:ade1:bd1:cl0:i5eee1:di-3ee";
+  std::size_t taken = 0;
+  for (std::size_t at = 0; at < good.size(); ++at)
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text{good};
+      text[at] = static_cast<char>(byte);
+      const Bytes exact = to_vector(as_bytes(text));
+      for (const Mode mode : {Mode::strict, Mode::lenient}) {
+        const auto document = Document::parse(exact, {.depth = 8, .tokens = 32, .mode = mode});
+        if (!document) continue;
+        ++taken;
+        std::size_t walked = 0;
+        const auto inside = [&](ByteView part) {
+          return part.empty() ||
+                 (part.data() >= exact.data() && part.data() + part.size() <= exact.data() + exact.size());
+        };
+        std::vector<Value> open{document->root()};
+        while (!open.empty()) {
+          const Value value = open.back();
+          open.pop_back();
+          ASSERT_LE(++walked, 32U) << text;
+          EXPECT_TRUE(inside(value.raw())) << text;
+          EXPECT_EQ(value.integer().has_value(), value.type() == Type::integer) << text;
+          EXPECT_EQ(value.string().has_value(), value.type() == Type::string) << text;
+          for (const char* key : {"", "a", "b", "c", "d", "e"}) {
+            const Value found = value.find(key);
+            EXPECT_TRUE(!found || value.type() == Type::dict) << text;
+            EXPECT_TRUE(inside(found.raw())) << text;
+          }
+          for (Value item = value.first(); item; item = item.next()) open.push_back(item);
+        }
+      }
+    }
+  EXPECT_GT(taken, 100U);
 }
 
 // Three bytes kept Python's rencode busy for ever. Of all that begin with any byte and go on with what means
@@ -218,6 +259,32 @@ TEST(PublishedBugs, BittorrentDhtBefore5_1_3ANumberIsKeptAsItsDigits) {
   KrpcCodec{}.encode(reply, answer);
   EXPECT_NE(as_text(answer).find("1:vi1000ee"), std::string_view::npos);
   EXPECT_LT(answer.size(), 100U);
+}
+
+// ---- searches
+
+// rakshasa's search went on in memory that was gone when it was ended by what it had just been told. Here a
+// search may be cancelled at any moment of its life, also by whoever is told its outcome; nothing more is
+// said of it, and the answers that are still under way find nobody.
+TEST(PublishedBugs, RakshasaLibtorrent679SearchesThatEndAtAnyMoment) {
+  for (const Dialect dialect : {Dialect::native, Dialect::mainline}) {
+    LittleWorld world{23, dialect};
+    test::grow(world, 20, 30s);
+    Random random{{}};
+    std::size_t cancelled_alive = 0;
+    for (int moment = 0; moment < 60; ++moment) {
+      const SearchId search = world.find(3, Key{random.bytes<32>()}, moment % 2 == 0 ? 1 : 4);
+      const bool done = world.run_until_done(
+          moment * 8ms, [&] { return world.find_event<SearchDone>(3, search) != nullptr; });
+      cancelled_alive += done ? 0 : 1;
+      world.node(3).cancel(search);
+      world.node(3).cancel(search);
+      world.run(2s);
+      EXPECT_EQ(world.find_event<SearchDone>(3, search) != nullptr, done) << moment;
+    }
+    EXPECT_GT(cancelled_alive, 10U);
+    EXPECT_LT(cancelled_alive, 60U);
+  }
 }
 
 // ---- three published ways to seem alive

@@ -103,9 +103,10 @@ TEST(PublishedBugs, Transmission182c8ce12PiecesThatEndInAPartOfAHash) {
   }
 }
 
-// rqbit looked for steps upwards in some of the places where a name can stand. All of them, then; those that
-// others leave out stand at the end.
-TEST(PublishedBugs, RqbitF0206730NamesThatLeaveWhereverTheyStand) {
+// rqbit looked for steps upwards in some of the places where a name can stand, libtorrent-rasterbar before
+// 0.14.4 and Transmission before 1.77 in fewer still. All of them, then; those that others leave out stand at
+// the end.
+TEST(PublishedBugs, LibtorrentCve2009_1760TransmissionCve2010_0012RqbitF0206730NamesThatLeave) {
   const auto files = [](const std::string& entry) {
     return "d5:filesld6:lengthi1e4:pathl3:oneee" + entry + "e4:name1:n" + one_piece();
   };
@@ -171,6 +172,27 @@ TEST(PublishedBugs, TransmissionCve2010_0748ManyTrackersInAMagnetLink) {
   };
   EXPECT_EQ(ranges(max_link_ranges), max_link_ranges);
   EXPECT_EQ(ranges(max_link_ranges + 1), 0U) << "all files, where there are too many ranges";
+}
+
+// A link opened in qBittorrent's web interface could name a file of the machine it ran on. Here a link is one
+// of two schemes, and names a content and hosts: whatever else stands there is refused, or is no host.
+TEST(PublishedBugs, QBittorrentCve2025_54310LinksToLocalFiles) {
+  const std::string id = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+  for (const std::string& text :
+       {std::string{"file:///etc/passwd"}, std::string{"file:/etc/passwd"}, std::string{"/etc/passwd"},
+        std::string{"javascript:alert(1)"}, std::string{"data:application/x-bittorrent;base64,ZGU="},
+        "http://example.org/?magnet:?xt=urn:btih:" + id, "//example.org/magnet:?xt=urn:btih:" + id,
+        std::string{"magnet:?xs=file:///etc/passwd"}, std::string{"magnet:?xt=file:///etc/passwd"},
+        std::string{"shoal:///etc/passwd"}, std::string{"shoal:file:///etc/passwd"}})
+    EXPECT_FALSE(parse_link(text)) << text;
+  // Where BEP 9 lets a link name a torrent, a tracker or a seed elsewhere, nobody follows it.
+  const auto plain = parse_link("magnet:?xt=urn:btih:" + id);
+  ASSERT_TRUE(plain);
+  for (const char* key : {"xs", "as", "ws", "tr", "mt", "cr"})
+    EXPECT_EQ(parse_link("magnet:?xt=urn:btih:" + id + "&" + key + "=file%3A%2F%2F%2Fetc%2Fpasswd"), *plain)
+        << key;
+  for (const char* host : {"file:///etc/passwd", "/etc/passwd:80", "..:80x", "a/b:80", "@host:80"})
+    EXPECT_TRUE(parse_link("magnet:?xt=urn:btih:" + id + "&x.pe=" + host)->at.empty()) << host;
 }
 
 }  // namespace
