@@ -191,6 +191,7 @@ void PeerProcess::begin() {
 void PeerProcess::answer(const swarm::Answer& answer) {
   if (const auto* reach = std::get_if<swarm::ReachAnswer>(&answer.what)) report_reach(*reach);
   if (const auto* clock = std::get_if<swarm::ClockAnswer>(&answer.what)) report_clock(*clock);
+  if (const auto* size = std::get_if<swarm::SizeAnswer>(&answer.what)) report_size(*size);
   if (std::holds_alternative<swarm::Stopped>(answer.what) && stop_command_ == answer.command) {
     host_->close([this] { reactor_.stop(); });
     return;
@@ -212,6 +213,15 @@ void PeerProcess::report_clock(const swarm::ClockAnswer& clock) {
   report_.say(
       fmt::format("the clock of this machine is {} minutes {} the others'; set it, or nobody will be found",
                   minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of"));
+}
+
+void PeerProcess::report_size(const swarm::SizeAnswer& size) {
+  if (!size.matters) return;
+  const std::string_view whose = size.dialect == swarm::Dialect::native ? "shoal's" : "BitTorrent's";
+  report_.event(EventLine{"dht_size"}.number("from", size.from).number("to", size.to));
+  report_.say(fmt::format(
+      "{} DHT has grown from about {:.0f} nodes to {:.0f} within an hour: one party may be crowding it",
+      whose, size.from, size.to));
 }
 
 void PeerProcess::check_contacts() {

@@ -62,6 +62,7 @@ class PeerProcess {
   void answer(const swarm::Answer& answer);
   void report_reach(const swarm::ReachAnswer& reach);
   void report_clock(const swarm::ClockAnswer& clock);
+  void report_size(const swarm::SizeAnswer& size);
   void check_contacts();
   void look_up(const std::vector<storage::HostPort>& hosts);
   void ask_well_known();

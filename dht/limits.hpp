@@ -46,7 +46,11 @@ inline constexpr std::size_t repeats_per_node = 6;    // further samples asked o
 inline constexpr double region_nodes = 1.25 * 8;      // expected nodes of a region: 1.25 k
 inline constexpr std::size_t lookups_running = 64;    // 64 x 10 queries fit the transaction table
 inline constexpr std::size_t lookups_waiting = 4096;  // 2,048 contents of two epochs
-inline constexpr std::size_t puts_per_record = 160;   // the honest of a region besides 100 Sybils
+inline constexpr double size_small = 160;             // nodes; below, a region is a sixteenth of all and more
+inline constexpr double size_jump = 2;                // times as many within an hour: Sybils? (THREATS A1)
+inline constexpr Duration size_looked_back = hours{1};
+inline constexpr Duration size_noted_every = minutes{5};
+inline constexpr std::size_t puts_per_record = 160;  // the honest of a region besides 100 Sybils
 
 // ---- timeouts
 inline constexpr Duration soft_floor = milliseconds{150};

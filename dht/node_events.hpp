@@ -80,12 +80,17 @@ struct ClockSkew {  // our wall clock minus the others' median; told when it beg
   std::chrono::milliseconds ahead{};
   bool matters = false;
 };
+struct SizeJump {  // the overlay has doubled, or more, within an hour; told when that begins or ceases to
+                   // hold
+  double from = 1, to = 1;  // nodes, as estimated
+  bool matters = false;
+};
 struct FirstContact {  // the first live contact since the start, or since all were lost
   Endpoint endpoint;
 };
 struct Reachable {};  // a stranger reached us: no longer read-only
 using Event = std::variant<SearchValues, SearchPeers, SearchItem, SearchDone, PutDone, PingDone,
-                           ExternalAddress, ClockSkew, FirstContact, Reachable>;
+                           ExternalAddress, ClockSkew, SizeJump, FirstContact, Reachable>;
 
 struct NodeOutput {
   std::vector<Datagram> datagrams;

@@ -243,7 +243,7 @@ void NodeState::lookup_over(Now now, std::uint64_t id, Search& search, NodeOutpu
   }
   if (search.kind == SearchKind::upkeep) {
     upkeep_searching = false;
-    if (const auto sample = lookup.size_sample()) size.sample(*sample);
+    take_size(now, lookup, out);
   } else {
     --lookups_running;
   }

@@ -125,6 +125,7 @@ struct NodeState {
   void run_duties(Now now, NodeOutput& out);
   void do_duty(Now now, Duty duty, NodeOutput& out);
   void upkeep_lookup(Now now, const Key& target, NodeOutput& out);
+  void take_size(Now now, const Lookup& lookup, NodeOutput& out);
   void ask_stalest(Now now, NodeOutput& out);
   void ask_to_be_probed(Now now, NodeOutput& out);
   void send_verifications(Now now, NodeOutput& out);
@@ -174,6 +175,7 @@ struct NodeState {
   std::uint64_t left_alone_secret = 0;
   bool had_contact = false;
   bool skew_matters = false;
+  bool size_jumped = false;
   std::optional<Endpoint> external;
   Instant next_verification{};
   Instant next_heard{};

@@ -37,7 +37,7 @@ void NodeState::introduced(Now now, const Transaction& transaction, const Endpoi
   for (const NodeInfo& node : reply.nodes)
     if (node.id != position) near.push_back(node.id);
   if (near.size() + 1 < limits::k) near.push_back(reply.sender);
-  size.sample(size_from(position, near));
+  size.guess(size_from(position, near));
   consider_heard(reply.nodes, now.mono);
   restore_more(now, out);
 }
@@ -159,6 +159,16 @@ void NodeState::upkeep_lookup(Now now, const Key& target, NodeOutput& out) {
   Search& kept = searches.emplace(id, std::move(search)).first->second;
   start_lookup(now, kept);
   advance(now, id, out);
+}
+
+void NodeState::take_size(Now now, const Lookup& lookup, NodeOutput& out) {
+  const auto sample = lookup.size_sample();
+  if (!sample || !size.telling(position, lookup.target())) return;
+  size.sample(*sample, now.mono);
+  const auto from = size.doubled_from();
+  if (from.has_value() == size_jumped) return;
+  size_jumped = from.has_value();
+  out.events.emplace_back(SizeJump{from.value_or(size.value()), size.value(), size_jumped});
 }
 
 // Shares `index` bits with our position and not the next.

@@ -34,7 +34,7 @@ double size_from(const Key& target, std::span<const Key> nearest) {
   return std::min(largest, static_cast<double>(limits::k - 1) / reach + 1);
 }
 
-void SizeEstimate::sample(double size) {
+void SizeEstimate::sample(double size, Instant now) {
   if (samples_.size() < kept) {
     samples_.push_back(size);
   } else {
@@ -45,6 +45,25 @@ void SizeEstimate::sample(double size) {
   std::sort(sorted.begin(), sorted.end());
   const std::size_t middle = sorted.size() / 2;
   value_ = sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  if (samples_.size() < kept) return;
+  while (!hour_.empty() && now - hour_.front().at > limits::size_looked_back) hour_.pop_front();
+  if (hour_.empty() || now - hour_.back().at >= limits::size_noted_every) hour_.push_back({now, value_});
+}
+
+void SizeEstimate::guess(double size) {
+  if (samples_.empty()) value_ = value_ > 1 ? std::min(value_, size) : size;
+}
+
+bool SizeEstimate::telling(const Key& own, const Key& target) const {
+  return samples_.size() < trusted || value_ < limits::size_small ||
+         !region().contains(distance(own, target));
+}
+
+std::optional<double> SizeEstimate::doubled_from() const {
+  if (hour_.empty() || value_ < limits::size_small) return std::nullopt;
+  const auto least = std::ranges::min(hour_, {}, &Past::value).value;
+  if (value_ < limits::size_jump * least) return std::nullopt;
+  return least;
 }
 
 Region SizeEstimate::region() const {
@@ -52,12 +71,6 @@ Region SizeEstimate::region() const {
   // A newcomer that takes a large network for a tiny one must not ask all of it.
   if (samples_.size() < trusted) region.most = 3 * limits::k;
   return region;
-}
-
-void SizeEstimate::reset() {
-  samples_.clear();
-  next_ = 0;
-  value_ = 1;
 }
 
 }  // namespace shoal::dht

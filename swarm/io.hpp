@@ -218,10 +218,15 @@ struct ClockAnswer {  // our wall clock against the median of the others'; unask
   std::chrono::milliseconds ahead{};
   bool matters = false;  // so wrong that records and greetings are refused
 };
+struct SizeAnswer {  // a DHT has doubled within an hour, or has not any more; unasked
+  Dialect dialect{};
+  double from = 1, to = 1;  // nodes, as estimated
+  bool matters = false;
+};
 struct Stopped {};
 
 using AnswerBody = std::variant<ContentEvent, PingAnswer, PeersAnswer, ItemAnswer, LookupAnswer, PutAnswer,
-                                ReachAnswer, ClockAnswer, Stopped>;
+                                ReachAnswer, ClockAnswer, SizeAnswer, Stopped>;
 struct Answer {
   CommandId command = 0;
   AnswerBody what;

@@ -314,6 +314,8 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
     events_.push_back(Connected{overlay.family});
   } else if (const auto* skew = std::get_if<dht::ClockSkew>(&event)) {
     events_.push_back(OverlayAnswer{0, ClockAnswer{skew->ahead, skew->matters}});
+  } else if (const auto* jump = std::get_if<dht::SizeJump>(&event)) {
+    events_.push_back(OverlayAnswer{0, SizeAnswer{overlay.dialect, jump->from, jump->to, jump->matters}});
   } else if (std::holds_alternative<dht::Reachable>(event)) {
     if (const auto endpoint = overlay.node.external_endpoint())
       events_.push_back(OverlayAnswer{0, ReachAnswer{*endpoint, true}});

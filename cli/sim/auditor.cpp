@@ -157,7 +157,8 @@ void Auditor::put_out(MachineId id, const swarm::Output& output) {
 void Auditor::answered(MachineId id, const swarm::Answer& answer) {
   Life& life = machines_[id].life;
   const bool unasked = std::holds_alternative<swarm::ReachAnswer>(answer.what) ||
-                       std::holds_alternative<swarm::ClockAnswer>(answer.what);
+                       std::holds_alternative<swarm::ClockAnswer>(answer.what) ||
+                       std::holds_alternative<swarm::SizeAnswer>(answer.what);
   if (unasked) return;
   const auto asked = life.asked.find(answer.command);
   if (asked == life.asked.end()) return find(id, "an answer to nothing");

@@ -13,7 +13,6 @@
 #include "dht/guard.hpp"
 #include "dht/limits.hpp"
 #include "dht/recent.hpp"
-#include "dht/size_estimate.hpp"
 #include "dht/store_back.hpp"
 #include "dht/transactions.hpp"
 #include "dht/upkeep.hpp"
@@ -333,35 +332,6 @@ TEST(ClockSkew, MedianOfNetworksResistsLiars) {
   skew.report(host(70), INT64_MIN, 100ms, now);
   skew.report(host(71), INT64_MAX, 100ms, now);
   EXPECT_TRUE(skew.median(now));
-}
-
-// ---- size and region
-TEST(SizeEstimate, MedianOfSamplesFindsTheSize) {
-  Random random{{}};
-  for (const std::size_t real : {100U, 1000U, 20'000U}) {
-    std::vector<Key> ids(real);
-    for (Key& id : ids) id.bytes = random.bytes<32>();
-    SizeEstimate estimate;
-    for (int i = 0; i < 16; ++i) {
-      const Key target{random.bytes<32>()};
-      std::partial_sort(ids.begin(), ids.begin() + 8, ids.end(),
-                        [&](const Key& a, const Key& b) { return closer(target, a, b); });
-      estimate.sample(size_from(target, std::span{ids}.first(8)));
-    }
-    EXPECT_GT(estimate.value(), static_cast<double>(real) * 0.6);
-    EXPECT_LT(estimate.value(), static_cast<double>(real) * 1.6);
-  }
-}
-
-TEST(SizeEstimate, RegionHoldsAboutTenNodes) {
-  const Region region = region_of(10'000);
-  EXPECT_NEAR(as_fraction(region.radius), 0.001, 1e-6);
-  EXPECT_EQ(region.prefix_bits, 9);
-  Key all;
-  all.bytes.fill(0xff);
-  EXPECT_EQ(region_of(1).radius, all);
-  EXPECT_EQ(region_of(9).prefix_bits, 0);
-  EXPECT_EQ(size_from(Key{}, {}), 1);
 }
 
 // ---- store-back
