@@ -1,6 +1,7 @@
 // Look-ups in a DhtWorld, asked of the engines' public interface, and what became of each.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -30,6 +31,7 @@ class Lookups {
 
   void find(NodeNumber from, const Key& target);
   void get(NodeNumber from, const Key& target, std::size_t paths = 1);
+  void read_slot(NodeNumber from, std::size_t key);         // mainline; of a publisher's key
   void on_event(NodeNumber node, const dht::Event& event);  // of every engine
 
   [[nodiscard]] const std::vector<LookupResult>& results() const { return results_; }
@@ -37,8 +39,9 @@ class Lookups {
 
  private:
   using Name = std::pair<NodeNumber, std::uint64_t>;
-  void begin(LookupResult result, std::size_t paths);
-  void take(LookupResult& result, const dht::SearchValues& values);
+  using Ask = std::function<dht::SearchId(dht::Node&, Now, dht::NodeOutput&)>;
+  void begin(LookupResult::Kind kind, NodeNumber from, const Key& target, const Ask& ask);
+  void take(LookupResult& result, std::span<const ByteView> records);
   void finish(LookupResult& result, const dht::SearchDone& done);
 
   DhtWorld& world_;
@@ -52,11 +55,14 @@ class Lookups {
 // Of all that are done.
 struct LookupSummary {
   std::size_t lookups = 0;
-  double success = 0;  // nodes: closest, records: living; part of all that are done
+  double success = 0;        // nodes: closest, records: living; part of all that are done
+  double success_least = 0;  // with 95 % confidence
   double hops_mean = 0, hops_p99 = 0, rpcs_mean = 0;
   double first_ms_p50 = 0, first_ms_p99 = 0;  // of a living announcer
   double done_ms_p50 = 0, done_ms_p99 = 0;
 };
+// The least part that lies in the 95 % interval of Wilson (1927) around `good` of `all`.
+[[nodiscard]] double least_part(std::size_t good, std::size_t all);
 [[nodiscard]] LookupSummary summarise(const std::vector<LookupResult>& results, LookupResult::Kind kind);
 
 }  // namespace shoal::sim

@@ -125,6 +125,13 @@ void fill_tables(DhtWorld& world, const Census& census, Duration spread) {
   }
 }
 
+double strangers_part(const DhtWorld& world, NodeNumber node) {
+  const auto table = world.node(node).contacts_to_save(world.now());
+  const auto strangers = std::ranges::count_if(
+      table, [&](const dht::SavedContact& contact) { return world.stranger(world.who(contact.endpoint)); });
+  return static_cast<double>(strangers) / static_cast<double>(std::max<std::size_t>(1, table.size()));
+}
+
 Publishers::Publishers(DhtWorld& world, std::size_t keys)
     : world_(world), random_(world.random().fork("publishers")) {
   for (std::size_t i = 0; i < keys; ++i) {
@@ -151,6 +158,8 @@ void Publishers::put(std::size_t key, NodeNumber node, std::uint64_t last) {
       dht::build_record(content.keys, announcer, inputs, random_, world_.signatures());
   announcers_[announcer.signing.public_key] = node;
   world_.with(node, [&](dht::Node& engine, Now now, dht::NodeOutput& out) {
+    if (world_.dialect() == swarm::Dialect::mainline)
+      return engine.put_item(now, dht::next_in_slot(content.keys, 0, nullptr, record.bytes, wall), {}, out);
     engine.hold(content.keys.key, record.bytes);
     return engine.put_record(now, content.keys.key, record.bytes, record.salt_v4, out);
   });

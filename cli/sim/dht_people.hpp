@@ -1,6 +1,7 @@
 // The people of a DhtWorld, for the scenarios of the DHT: the census (who is a full member where, and who is
 // truly nearest to a key), the filling of tables, and the publishers, who announce under keys as the swarm's
-// announcer does: at once, then every 25 +- 5 minutes, with records as shoal makes them.
+// announcer does: at once, then every 25 +- 5 minutes, with records as shoal makes them, in mainline in a
+// sealed slot.
 #pragma once
 
 #include <map>
@@ -10,6 +11,7 @@
 
 #include "cli/sim/dht_world.hpp"
 #include "dht/record.hpp"
+#include "dht/sealed_slots.hpp"
 
 namespace shoal::sim {
 
@@ -43,11 +45,19 @@ class Census {
 // For every living node, at a random moment of the next `spread`; the caller runs the world.
 void fill_tables(DhtWorld& world, const Census& census, Duration spread);
 
+// Which part of a living node's table are strangers, that is attackers.
+[[nodiscard]] double strangers_part(const DhtWorld& world, NodeNumber node);
+
 class Publishers {
  public:
   Publishers(DhtWorld& world, std::size_t keys);
   [[nodiscard]] std::size_t keys() const { return contents_.size(); }
   [[nodiscard]] const Key& key(std::size_t number) const { return contents_[number].keys.key; }
+  // Mainline: of a content's slots one stands for all.
+  [[nodiscard]] Key slot(std::size_t number) const { return dht::slot_target(contents_[number].keys, 0); }
+  [[nodiscard]] Bytes slot_salt(std::size_t number) const {
+    return to_vector(dht::slot_salt(contents_[number].keys, 0));
+  }
   // The node announces under the key now and again and again, as long as it lives.
   void announce(std::size_t key, NodeNumber node);
   [[nodiscard]] NodeNumber announcer(ByteView record) const;  // no_node: unknown

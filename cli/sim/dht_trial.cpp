@@ -7,8 +7,9 @@
 namespace shoal::sim {
 namespace {
 
-DhtWorldConfig configure(const Order& order, std::size_t nodes, std::uint64_t which) {
+DhtWorldConfig configure(const Order& order, std::size_t nodes, std::uint64_t which, swarm::Dialect dialect) {
   DhtWorldConfig config;
+  config.dialect = dialect;
   config.seed = mix(order.seed + which) ^ nodes;
   config.loss = order.number("loss");
   config.signatures = nodes <= real_signatures_up_to ? &crypto::ed25519 : &keyed_hash;
@@ -17,10 +18,13 @@ DhtWorldConfig configure(const Order& order, std::size_t nodes, std::uint64_t wh
 
 }  // namespace
 
-DhtTrial::DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which)
+Duration minutes_of(double minutes) { return Duration{static_cast<std::int64_t>(minutes * 60e6)}; }
+
+DhtTrial::DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which,
+                   swarm::Dialect dialect)
     : order(ordered),
       nodes(node_count),
-      world(configure(order, nodes, which)),
+      world(configure(order, nodes, which, dialect)),
       random(world.random().fork("trial")),
       census(world),
       publishers(world, keys),
@@ -50,6 +54,12 @@ void DhtTrial::at_random(Instant from, Duration window, std::uint64_t count,
     const auto after = random.below(static_cast<std::uint64_t>(window.count()));
     world.at(from + Duration{static_cast<std::int64_t>(after)}, [call, i] { (*call)(i); });
   }
+}
+
+void DhtTrial::repeat(Duration period, Instant end, std::function<void()> f) {
+  f();
+  if (world.now().mono + period > end) return;
+  world.at(world.now().mono + period, [this, period, end, f = std::move(f)] { repeat(period, end, f); });
 }
 
 bool DhtTrial::advance(Duration span, std::string_view what, double begin, double end) {

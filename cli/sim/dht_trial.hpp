@@ -11,10 +11,13 @@
 
 namespace shoal::sim {
 
+[[nodiscard]] Duration minutes_of(double minutes);
+
 struct DhtTrial {
   // `nodes`: how many it is about, which decides how they sign. `which`: tells the worlds of one
   // order apart.
-  DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which = 0);
+  DhtTrial(const Order& ordered, std::size_t node_count, std::size_t keys, std::uint64_t which = 0,
+           swarm::Dialect dialect = swarm::Dialect::native);
   DhtTrial(const DhtTrial&) = delete;
   DhtTrial& operator=(const DhtTrial&) = delete;
 
@@ -25,6 +28,9 @@ struct DhtTrial {
   [[nodiscard]] const Key& any_key(std::size_t of_the_first);
   // Calls f(i) for i < count, each at a random moment of the time from `from` to `from + window`.
   void at_random(Instant from, Duration window, std::uint64_t count, std::function<void(std::uint64_t)> f);
+
+  // Calls f now and every `period` until `end`.
+  void repeat(Duration period, Instant end, std::function<void()> f);
 
   // Lets time pass; progress goes from `begin` to `end`. False: told to stop.
   bool advance(Duration span, std::string_view what, double begin = 0, double end = 1);

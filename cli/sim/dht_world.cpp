@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/krpc_codec.hpp"
 #include "dht/native_codec.hpp"
 
 namespace shoal::sim {
@@ -11,7 +12,6 @@ namespace {
 
 constexpr WallTime world_wall = WallTime{std::chrono::milliseconds{1'760'000'123'456}};
 constexpr Instant world_start = Instant{std::chrono::hours{1'000}};
-constexpr std::uint16_t open_port = 4100;
 constexpr std::uint64_t events_between_questions = 8192;
 
 Random::Seed seed_of(std::uint64_t world, std::string_view what, std::uint64_t number) {
@@ -44,6 +44,11 @@ bool hash_verify(const crypto::PublicKey& key, ByteView message, const crypto::S
 }  // namespace
 
 const crypto::SignatureScheme keyed_hash{hash_sign, hash_verify};
+
+std::unique_ptr<dht::Codec> codec_of(swarm::Dialect dialect) {
+  if (dialect == swarm::Dialect::mainline) return std::make_unique<dht::KrpcCodec>();
+  return std::make_unique<dht::NativeCodec>();
+}
 
 DhtWorld::DhtWorld(const DhtWorldConfig& config)
     : config_(config),
@@ -89,7 +94,7 @@ void DhtWorld::begin(NodeNumber number, bool knows_address) {
   if (knows_address) config.external = machine.at.address;
   config.max_stored_records = config_.stored_records;
   config.signatures = config_.signatures;
-  machine.node = std::make_unique<dht::Node>(now(), std::move(config), std::make_unique<dht::NativeCodec>(),
+  machine.node = std::make_unique<dht::Node>(now(), std::move(config), codec_of(config_.dialect),
                                              Random{seed_of(config_.seed, "node", number)});
   reschedule(number);
 }

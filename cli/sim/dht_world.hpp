@@ -22,6 +22,7 @@
 #include "cli/sim/event_queue.hpp"
 #include "cli/sim/topology.hpp"
 #include "dht/node.hpp"
+#include "swarm/way.hpp"
 
 namespace shoal::sim {
 
@@ -44,7 +45,10 @@ struct DhtWorldConfig {
                   .sigma = 0.6};
   const crypto::SignatureScheme* signatures = &crypto::ed25519;
   std::size_t stored_records = 65'536;  // a node
+  swarm::Dialect dialect = swarm::Dialect::native;
 };
+
+[[nodiscard]] std::unique_ptr<dht::Codec> codec_of(swarm::Dialect dialect);
 
 // Who answers in a node's place: an attacker. Owned by the scenario, outlives the world's run.
 class Stranger {
@@ -70,6 +74,7 @@ class DhtWorld {
   // The same person again, with identity, address and what was saved; the old one must have stopped.
   NodeNumber again(NodeNumber earlier, std::span<const dht::SavedContact> saved);
   NodeNumber add_stranger(const IpAddress& address, Stranger& stranger);
+  static constexpr std::uint16_t open_port = 4100;  // of strangers, and of nodes behind no NAT
 
   void stop(NodeNumber node);  // without a word
   void set_plugged(NodeNumber node, bool plugged) { machines_[node].plugged = plugged; }
@@ -89,6 +94,7 @@ class DhtWorld {
   [[nodiscard]] std::size_t size() const { return machines_.size(); }
   [[nodiscard]] crypto::SecretKey secret(NodeNumber node) const;  // the seed of its identity
   [[nodiscard]] const crypto::SignatureScheme& signatures() const { return *config_.signatures; }
+  [[nodiscard]] swarm::Dialect dialect() const { return config_.dialect; }
 
   // Calls f(dht::Node&, Now, dht::NodeOutput&) on a living node and carries its output.
   template <class F>
@@ -99,6 +105,7 @@ class DhtWorld {
     return result;
   }
   void bootstrap(NodeNumber number, std::span<const Endpoint> from);
+  void send(NodeNumber from, const Endpoint& to, Bytes bytes);  // for a stranger that speaks unasked
 
   // ---- time
   [[nodiscard]] Now now() const;
@@ -153,7 +160,6 @@ class DhtWorld {
   NodeNumber launch(Machine machine, bool knows_address);
   void begin(NodeNumber number, bool knows_address);
   void carry(NodeNumber number, dht::NodeOutput& out);
-  void send(NodeNumber from, const Endpoint& to, Bytes bytes);
   void land(NodeNumber to, std::uint32_t slot);
   [[nodiscard]] std::uint32_t clock_ms() const;
   void open_nat(Machine& machine, const Endpoint& to) const;

@@ -65,7 +65,7 @@ class PartitionTrial : private DhtTrial {
     fill_tables(world, census, filling);
     if (!advance(filling + 60s, "filling tables")) return report;
     for (const NodeNumber node : people_) world.set_group(node, static_cast<std::uint8_t>(random.below(2)));
-    const auto cut = Duration{static_cast<std::int64_t>(order.number("minutes") * 60e6)};
+    const auto cut = minutes_of(order.number("minutes"));
     if (!advance(cut - 5min > 0s ? cut - 5min : 0s, "cut in two")) return report;
     for (std::size_t key = 0; key < publishers.keys(); ++key)
       publishers.announce(key, draw(static_cast<std::uint8_t>(key % 2)));
@@ -144,14 +144,13 @@ class PartitionTrial : private DhtTrial {
         trials_[node] = {};
         ++made;
         world.set_plugged(node, false);
-        const double minutes = order.number("longest") * random.unit();
-        world.at(world.now().mono + Duration{static_cast<std::int64_t>(minutes * 60e6)}, [this, node] {
+        world.at(world.now().mono + minutes_of(order.number("longest") * random.unit()), [this, node] {
           world.set_plugged(node, true);
           trials_[node].plugged = world.now().mono;
           try_again(node);
         });
       }
-      const auto longest = Duration{static_cast<std::int64_t>(order.number("longest") * 60e6)};
+      const auto longest = minutes_of(order.number("longest"));
       if (!advance(longest + 70s, "unplugged")) return false;
       for (const auto& [node, trial] : trials_) back.push_back(trial.back ? seconds(*trial.back) : 1e3);
     }

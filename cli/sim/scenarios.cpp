@@ -7,8 +7,8 @@ namespace shoal::sim {
 
 std::span<const Scenario> scenarios() {
   static const std::array all{
-      lookup_scenario(),    churn_scenario(),    hostile_scenario(),
-      partition_scenario(), textbook_scenario(), swarm_scenario(),
+      lookup_scenario(),  churn_scenario(),     hostile_scenario(),  sybils_scenario(),
+      eclipse_scenario(), partition_scenario(), textbook_scenario(), swarm_scenario(),
   };
   return all;
 }

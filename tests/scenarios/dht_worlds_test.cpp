@@ -1,40 +1,16 @@
-// The DHT's scenarios, small: what `shoal simulate lookup|churn|hostile|partition` asserts of the engine at
+// The DHT's scenarios, small: what `shoal simulate lookup|churn|partition` asserts of the engine at
 // sizes that take seconds (the targets D1 to D10 are measured at 10,000 nodes by the command), and that a
 // seed decides everything.
-#include <variant>
-
 #include <gtest/gtest.h>
 
 #include "cli/sim/dht_lookups.hpp"
 #include "cli/sim/scenarios.hpp"
+#include "tests/scenarios/dht_orders.hpp"
 
 namespace shoal::sim {
 namespace {
 
 using namespace std::chrono_literals;
-
-Order order_for(const Scenario& scenario, std::uint64_t seed,
-                std::initializer_list<std::pair<const char*, double>> set) {
-  Order order;
-  order.seed = seed;
-  for (const Parameter& parameter : scenario.parameters) order.parameters[parameter.name] = parameter.usual;
-  for (const auto& [name, value] : set) {
-    EXPECT_TRUE(order.parameters.contains(name)) << name;
-    order.parameters[name] = value;
-  }
-  return order;
-}
-
-double cell(const Report& report, std::size_t row, std::string_view key) {
-  for (std::size_t i = 0; i < report.columns.size(); ++i) {
-    if (report.columns[i].key != key) continue;
-    const Cell& found = report.rows.at(row).cells.at(i);
-    if (const auto* number = std::get_if<double>(&found)) return *number;
-    if (const auto* number = std::get_if<std::int64_t>(&found)) return static_cast<double>(*number);
-  }
-  ADD_FAILURE() << "no number " << key;
-  return -1;
-}
 
 TEST(DhtWorlds, LookUpsInANetworkAtRest) {
   const Scenario scenario = lookup_scenario();
@@ -97,18 +73,6 @@ TEST(DhtWorlds, FastChurn) {
   EXPECT_LE(cell(report, 0, "upkeep_bytes_s"), 820);
 }
 
-TEST(DhtWorlds, HostileNodesAndSybils) {
-  const Scenario scenario = hostile_scenario();
-  const Report report = scenario.run(order_for(
-      scenario, 4,
-      {{"nodes", 150}, {"hostile", 0.4}, {"sybils", 20}, {"attacked", 2}, {"keys", 10}, {"lookups", 60}}));
-  ASSERT_EQ(report.rows.size(), 4U);
-  EXPECT_GE(cell(report, 0, "success"), 0.98);  // one path, then four, then eight
-  EXPECT_GE(cell(report, 1, "success"), 0.90);  // four paths
-  EXPECT_GE(cell(report, 2, "success"), 0.99);  // eight
-  EXPECT_GE(cell(report, 3, "success"), 0.99);  // Sybils
-}
-
 TEST(DhtWorlds, APartitionHealsAndTheUnpluggedReturn) {
   const Scenario scenario = partition_scenario();
   const Report report = scenario.run(order_for(
@@ -120,19 +84,12 @@ TEST(DhtWorlds, APartitionHealsAndTheUnpluggedReturn) {
 }
 
 TEST(DhtWorlds, TheSameSeedGivesTheSameReport) {
-  const Scenario scenario = churn_scenario();
-  const auto run = [&](std::uint64_t seed) {
-    return scenario.run(order_for(
-        scenario, seed,
-        {{"nodes", 40}, {"hours", 0.1}, {"rows", 2}, {"lookups", 40}, {"swarms", 4}, {"restarts", 4}}));
-  };
-  const Report first = run(7), second = run(7), other = run(8);
-  ASSERT_EQ(first.rows.size(), second.rows.size());
-  for (std::size_t i = 0; i < first.rows.size(); ++i) {
-    EXPECT_EQ(first.rows[i].cells, second.rows[i].cells);
-    EXPECT_EQ(first.rows[i].at, second.rows[i].at);
-  }
-  EXPECT_NE(first.rows.back().cells, other.rows.back().cells);
+  expect_digest(
+      churn_scenario(),
+      {{"nodes", 40}, {"hours", 0.1}, {"rows", 2}, {"lookups", 40}, {"swarms", 4}, {"restarts", 4}});
+  expect_digest(
+      partition_scenario(),
+      {{"nodes", 40}, {"minutes", 6}, {"lookups", 10}, {"keys", 4}, {"unplugged", 4}, {"longest", 1}});
 }
 
 TEST(DhtWorlds, ProgressMayStopAScenario) {
