@@ -73,12 +73,12 @@ Result<std::vector<ContentId>> Catalog::contents() {
 
 Result<Bitfield> Catalog::read_have(std::int64_t number, std::uint32_t pieces) {
   Bytes raw((std::size_t{pieces} + 7) / 8, 0);
+  const std::int64_t pages = (std::int64_t{pieces} + page_pieces - 1) / page_pieces;
   Query query{*database_, "SELECT page, bits FROM have WHERE content=?", number};
   while (query.next()) {
     const std::int64_t page = query.integer(0);
     const ByteView bits = query.blob(1);
-    if (page < 0 || page * page_bytes >= static_cast<std::int64_t>(raw.size()))
-      return std::unexpected(bad_row);
+    if (page < 0 || page >= pages) return std::unexpected(bad_row);
     if (bits.size() != bytes_of_page(static_cast<std::uint32_t>(page), pieces))
       return std::unexpected(bad_row);
     std::copy(bits.begin(), bits.end(), raw.begin() + page * page_bytes);

@@ -76,10 +76,13 @@ void shoal::fuzz::one(ByteView input) {
   const bool fits = item.value.size() <= item_value_most && item.salt.size() <= item_salt_most;
   bool genuine = item == world.genuine || !item.public_key;
   if ((form & 8) != 0 && item.public_key && fits) {  // as whoever has the link may write it
-    item = make_item(world.keys.swarm, item.salt, item.sequence, item.value);
+    item = make_item(world.keys.swarm, item.salt, item.sequence & INT64_MAX, item.value);
     genuine = true;
   }
-  if (!item.public_key) item.salt.clear();
+  if (!item.public_key) {  // these have neither
+    item.salt.clear();
+    item.sequence = 0;
+  }
   SHOAL_CHECK(check_item(item.view(), item.salt, target_of(item.view())).has_value() == genuine || !fits);
   if (fits) check_store(item, genuine);
   check_slot(world, item);

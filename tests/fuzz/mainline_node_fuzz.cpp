@@ -292,6 +292,9 @@ void shoal::fuzz::one(ByteView input) {
   static const Authors authors;
   Script script{input};
   World world{script, authors};
-  for (int step = 0; step < 300 && !script.empty(); ++step) world.step();
+  for (int step = 0; step < 300 && !script.empty(); ++step) {
+    world.step();
+    stepped();
+  }
   world.end();
 }

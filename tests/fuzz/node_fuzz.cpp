@@ -124,6 +124,7 @@ void shoal::fuzz::one(ByteView input) {
         break;
     }
     settle();
+    stepped();
   }
   if (node.stats().contacts != 0) std::abort();  // nobody here can sign
 }

@@ -156,6 +156,7 @@ void shoal::fuzz::one(ByteView input) {
   World world{1 + in.below(70)};
   for (int steps = 0; !in.empty(); ++steps) {
     world.step(in);
+    stepped();
     if (steps % 8 == 0) {
       world.map.check_invariants();
       world.picker.check_invariants();

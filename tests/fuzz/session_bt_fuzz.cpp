@@ -10,6 +10,9 @@ void shoal::fuzz::one(ByteView input) {
   static const KnownContent known = make_known(storage::Format::hybrid);
   Script script{input};
   SessionWorld world{script, Speak::bittorrent, known};
-  for (int step = 0; step < 300 && !script.empty(); ++step) world.step();
+  for (int step = 0; step < 300 && !script.empty(); ++step) {
+    world.step();
+    stepped();
+  }
   world.end();
 }

@@ -10,6 +10,9 @@ void shoal::fuzz::one(ByteView input) {
   static const KnownContent known = make_known(storage::Format::v2);
   Script script{input};
   SessionWorld world{script, Speak::native, known};
-  for (int step = 0; step < 300 && !script.empty(); ++step) world.step();
+  for (int step = 0; step < 300 && !script.empty(); ++step) {
+    world.step();
+    stepped();
+  }
   world.end();
 }

@@ -36,7 +36,17 @@ std::chrono::nanoseconds thread_time() {
   return std::chrono::seconds{at.tv_sec} + std::chrono::nanoseconds{at.tv_nsec};
 }
 
+struct Steps {
+  std::uint64_t taken = 0;
+  ~Steps() {
+    if (taken > 0) std::fprintf(stderr, "stat::steps_taken: %llu\n", static_cast<unsigned long long>(taken));
+  }
+};
+Steps steps;
+
 }  // namespace
+
+void stepped() { ++steps.taken; }
 
 Aside::Aside() {
   if (count.aside++ == 0) count.time += thread_time() - count.since;

@@ -39,6 +39,9 @@ class Aside {
   Aside& operator=(const Aside&) = delete;
 };
 
+// A target that takes many steps with one input says so at each; their sum is printed at the end.
+void stepped();
+
 struct Spent {
   std::chrono::nanoseconds time{};
   std::size_t heap = 0;

@@ -50,6 +50,28 @@ TEST_F(CatalogTest, ForeignFilesAreRefusedAndKept) {
   EXPECT_EQ(Catalog::open({temp_.path("no/such/folder")}).error().code, Code::denied);
 }
 
+// A false have-bit would serve wrong bytes: a page that no content has is no page of it, not even where the
+// place of its bits, computed in 64 bits, comes back to the beginning.
+TEST_F(CatalogTest, APageOfHaveBitsBehindTheLastIsRefused) {
+  const auto content = plain_content(3, 1);
+  ASSERT_TRUE(catalog_->store(record_of(content)));
+  for (const std::int64_t page :
+       {std::int64_t{-1}, std::int64_t{1}, std::int64_t{1} << 32, std::int64_t{1} << 54, INT64_MAX}) {
+    catalog_.reset();
+    {
+      auto database = sqlite::Database::open(path_, {}, 0);
+      ASSERT_TRUE(database);
+      const std::string row = "DELETE FROM have; INSERT INTO have(content, page, bits) VALUES(1, " +
+                              std::to_string(page) + ", x'e0')";
+      ASSERT_TRUE((*database)->execute(row.c_str()));
+    }
+    reopen();
+    const auto found = catalog_->find(content->id);
+    ASSERT_FALSE(found) << page;
+    EXPECT_EQ(found.error().code, Code::malformed) << page;
+  }
+}
+
 TEST_F(CatalogTest, ANewerVersionIsRefusedInOneSentence) {
   catalog_.reset();
   {
