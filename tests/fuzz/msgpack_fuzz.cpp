@@ -8,6 +8,8 @@ namespace {
 
 using namespace shoal;
 
+constexpr std::uint32_t looked_up = 32;  // of a map or array; each look-up walks what stands before
+
 // Asks every question of every value; the answers must hang together.
 std::uint64_t walk(pack::Value value) {
   std::uint64_t values = 1;
@@ -16,8 +18,8 @@ std::uint64_t walk(pack::Value value) {
   std::uint32_t items = 0;
   for (auto item = value.first(); item; item = item.next(), ++items) {
     SHOAL_CHECK(item.key().has_value() == is_map);
-    SHOAL_CHECK(!is_map || value.find(*item.key()).type() == item.type());
-    SHOAL_CHECK(is_map || items >= 64 || value.at(items).type() == item.type());
+    if (items < looked_up)
+      SHOAL_CHECK((is_map ? value.find(*item.key()) : value.at(items)).type() == item.type());
     values += walk(item);
   }
   SHOAL_CHECK(items == value.size());
