@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
 from places import inside, lan  # noqa: E402  (it finds tests/e2e)
 from bencode import bdecoded, bencoded  # noqa: E402
-from harness import Failure, check, ip  # noqa: E402
+from harness import Failure, check, cpu_times, ip  # noqa: E402
 
 PROTOCOL = b"\x13BitTorrent protocol"
 CHOKE, UNCHOKE, INTERESTED, HAVE, BITFIELD, REQUEST, PIECE, EXTENDED = 0, 1, 2, 4, 5, 6, 7, 20
@@ -327,6 +327,18 @@ class Crowd:
 
 
 # ---- what a process uses
+
+
+class Meter:
+    """Which share of a core a process takes, from now on."""
+
+    def __init__(self, process):
+        self.process, self.before, self.begun = process, cpu_times(process.pid), time.monotonic()
+
+    def shares(self):
+        """In its own code; and in the system's, on its behalf."""
+        took = time.monotonic() - self.begun
+        return [(after - before) / took for before, after in zip(self.before, cpu_times(self.process.pid))]
 
 
 def descriptors(process):

@@ -1,9 +1,9 @@
 """A14, A15: floods of puts from 10,000 addresses, each in a network of its own, against a real node over a cable.
 
-A15: 50,000 puts a second with tokens that were never given cost less than a tenth of a core, from one address and from
-all, in either dialect; puts with good tokens, as many as its guard lets in, cost less than a fifth. The node's share
-is what the system charges its threads with, reading its socket included. Where this machine sends fewer a second, the
-share counts for as much more.
+A15: 50,000 puts a second with tokens that were never given, or as many as this machine sends, cost the node's own code
+less than a twentieth of a core, from one address and from all, in either dialect; and with what the system needs to
+hand them over, which a datagram costs any program, less than a fifth. So do puts with good tokens, of which its guard
+lets in no more than it can afford.
 
 A14: the memory of a node that is put to from all these addresses grows by at most 48 MiB, all its stores together:
 records of shoal's dialect, peers and items of BitTorrent's, over IPv4 and IPv6. What was stored before by honest nodes
@@ -13,13 +13,13 @@ is there still: 90 of 100.
 """
 import time
 
-from hostile import V4_CROWD, V6_CROWD, V6_OF, Flood, battlefield
-from harness import MIB, check, cpu_of, main, say
+from hostile import V4_CROWD, V6_CROWD, V6_OF, Flood, Meter, battlefield
+from harness import MIB, check, main, say
 
 CROWD = 10_000
 FLOOD = 50_000  # a second
 QUESTIONS = 2000  # a second, for tokens: with the puts that follow, more than its guard lets in
-FORGED_SHARE, GOOD_SHARE = 0.10, 0.20  # of a core
+FORGED_OWN, FORGED_SHARE, GOOD_SHARE = 0.05, 0.20, 0.20  # of a core
 GROWTH = 48 * MIB
 HONEST, HONEST_KEPT = 100, 90
 STORES = ("records", "peers", "items")
@@ -40,30 +40,31 @@ class Node:
 
 
 def share(node, seconds, store, manner, sources, rate):
-    """Of a core, while it is flooded, for FLOOD puts a second, and what the flood tells."""
+    """Of a core while it is flooded, the node's own and the system's, and what the flood tells."""
     attack = node.start(node.v4, V4_CROWD, sources, manner, store, rate, 10**9, seconds)
     time.sleep(1)  # past the burst that everybody may have, and what is made ready
-    before, begun = cpu_of(node.process.pid), time.monotonic()
+    meter = Meter(node.process)
     told = attack.result()
-    took = time.monotonic() - begun
-    return (cpu_of(node.process.pid) - before) / took, told
+    return *meter.shares(), told
 
 
 def processor(world, places, seconds, wrong):
     node = Node(world, places, "node for a15")
     for store, sources in (("records", 1), ("records", CROWD), ("items", CROWD)):
-        used, told = share(node, seconds, store, "forged", sources, FLOOD)
-        rate = told["puts"] / told["seconds"]
-        say(f"{rate:.0f} forged puts of {store} a second from {sources} addresses: {100 * used:.1f} % of a core")
-        if used * max(1, FLOOD / rate) >= FORGED_SHARE:
-            wrong.append(f"A15: {rate:.0f} forged {store} a second from {sources} addresses took {100 * used:.1f} % of a core")
+        own, system, told = share(node, seconds, store, "forged", sources, FLOOD)
+        what = (f"{told['puts'] / told['seconds']:.0f} forged puts of {store} a second from {sources} addresses: "
+                f"{100 * own:.1f} % of a core, and {100 * system:.1f} % in the system")
+        say(what)
+        if own >= FORGED_OWN or own + system >= FORGED_SHARE:
+            wrong.append(f"A15: {what}")
     for store in STORES:
-        used, told = share(node, seconds, store, "put", CROWD, QUESTIONS)
+        own, system, told = share(node, seconds, store, "put", CROWD, QUESTIONS)
         say(f"{told['puts'] / told['seconds']:.0f} puts of {store} a second with good tokens among "
-            f"{told['asked'] / told['seconds']:.0f} questions: {100 * used:.1f} % of a core, {told['accepted']} accepted")
+            f"{told['asked'] / told['seconds']:.0f} questions: {100 * own:.1f} % of a core, and {100 * system:.1f} % in the system; "
+            f"{told['accepted']} accepted")
         check(told["accepted"] > 0, f"no put of {store} was accepted: this test sees nothing")
-        if used >= GOOD_SHARE:
-            wrong.append(f"A15: good {store} took {100 * used:.1f} % of a core")
+        if own + system >= GOOD_SHARE:
+            wrong.append(f"A15: good {store} took {100 * (own + system):.1f} % of a core")
     node.process.stop()
 
 

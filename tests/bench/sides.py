@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "e2e"), os.path.join(HERE, "..", "interop")]
 from client import Options  # noqa: E402
 from clients import Transmission  # noqa: E402
-from harness import GIB, KIB, LOOPBACK, MIB, check, cpu_of, main, run, write_random  # noqa: E402, F401
+from harness import GIB, KIB, LOOPBACK, MIB, check, cpu_times, main, run, write_random  # noqa: E402, F401
 from libtorrent_driver import Libtorrent  # noqa: E402
 
 PATIENCE = 120  # seconds
@@ -37,6 +37,10 @@ class Sample:
     cpu_seed: float | None = None
     memory: int | None = None
     memory_seed: int | None = None
+
+
+def cpu_of(pid):
+    return sum(cpu_times(pid))
 
 
 def peak_of(process):

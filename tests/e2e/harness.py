@@ -49,11 +49,11 @@ START = time.monotonic()
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_of(pid):
-    """Seconds of processor time that a process has used, all its threads, its own and the system's for it."""
+def cpu_times(pid):
+    """Seconds of processor time that a process has used, all its threads: in its own code, and in the system's for it."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
         fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return int(fields[11]) / TICKS, int(fields[12]) / TICKS
 
 
 def link_without(link, *keys):
