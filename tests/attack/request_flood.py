@@ -1,8 +1,8 @@
 """A23, and Transmission's #9082: what one connection may ask, and how long its messages may claim to be.
 
 A23: peers of a public share ask for 100,000 blocks within a second, each on a connection of its own: choked or not,
-reading the answers or not, within what there is or beyond it; or for hashes. Each is left within a second, and meanwhile
-the sharer's memory grows by at most 256 KiB a peer.
+reading the answers or not, within what there is or beyond it. Each is left within a second. So many requests for hashes
+may be left unanswered instead. The sharer's memory grows by at most 256 KiB a peer.
 
 #9082: 200 peers announce a message of up to 4 GiB and go on sending. Each is left, and the sharer's memory is what
 it was.
@@ -52,8 +52,9 @@ def manners():
             Manner("for one block", request(0) * REQUESTS, unchoked=True),
             Manner("beyond the content", request(PIECES) * REQUESTS),
             Manner("for too much", request(0, 0, 1 << 17) * REQUESTS),
-            # Answers cost nothing as long as they are read.
-            Manner("for hashes of no file", hashes, leaves=False), Manner("for hashes of no file", hashes, reads=False)]
+            # Of one that is answered no faster than it reads nothing piles up.
+            Manner("for hashes of no file", hashes, leaves=False),
+            Manner("for hashes of no file", hashes, reads=False, leaves=False)]
 
 
 def left_by(stream):
