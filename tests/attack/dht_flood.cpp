@@ -3,7 +3,7 @@
 // MANNER: `forged` puts with tokens that were never given; `put` asks for a token first, as an honest node
 // does; `look` only asks, and counts the answers that hold something. RATE questions or forged puts a second,
 // until PUTS are sent (of `look`: asked) or SECONDS are over. What is put depends on FIRST-SOURCE: the same
-// again is `look`ed for. Prints one JSON object.
+// again is `look`ed for. Prints `ready` when it begins, and in the end one JSON object.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -232,7 +232,7 @@ class Flood {
   }
 
   Counts forge(double rate, std::uint64_t puts, double most) {
-    constexpr std::uint64_t different = 1024;
+    constexpr std::uint64_t different = 4096;  // each from its own source, as it says
     std::vector<Bytes> ready;
     Random random{{}};
     for (std::uint64_t i = 0; i < different; ++i) {
@@ -240,17 +240,17 @@ class Flood {
       const auto token = random.bytes<8>();
       ready.push_back(encoded(i | put_mark, puts_.put(i, i, token, room)));
     }
-    const Pace pace{rate};
+    const Pace pace = begin(rate);
     while (counts_.puts < puts && pace.passed() < most) {
       for (const std::uint64_t due = std::min(pace.due(), puts); counts_.puts < due; ++counts_.puts)
-        line_.send(puts_.source(counts_.puts), ready[counts_.puts % different]);
+        line_.send(puts_.source(counts_.puts % different), ready[counts_.puts % different]);
       turn([](std::uint64_t, const dht::Reply&) {});
     }
     return settle();
   }
 
   Counts put(double rate, std::uint64_t puts, double most) {
-    const Pace pace{rate};
+    const Pace pace = begin(rate);
     while (counts_.puts < puts && pace.passed() < most) {
       ask(pace.due());
       turn([&](std::uint64_t key, const dht::Reply& reply) {
@@ -266,7 +266,7 @@ class Flood {
   }
 
   Counts look(double rate, std::uint64_t questions, double most) {
-    const Pace pace{rate};
+    const Pace pace = begin(rate);
     while (counts_.asked < questions && pace.passed() < most) {
       ask(std::min(pace.due(), questions));
       turn([](std::uint64_t, const dht::Reply&) {});
@@ -275,6 +275,12 @@ class Flood {
   }
 
  private:
+  // All is made ready: whoever measures may begin.
+  static Pace begin(double rate) {
+    std::puts("ready");
+    std::fflush(stdout);
+    return Pace{rate};
+  }
   void ask(std::uint64_t due) {
     for (; counts_.asked < due; ++counts_.asked)
       line_.send(puts_.source(counts_.asked), encoded(counts_.asked, puts_.question(counts_.asked)));

@@ -71,10 +71,14 @@ class Flood:
         self.process = subprocess.Popen(["ip", "netns", "exec", place.namespace, "setpriv", "--pdeathsig", "KILL",
                                          program, *map(str, arguments)], stdout=subprocess.PIPE)
 
+    def begun(self):
+        """Waits until all is made ready and the flood begins."""
+        check(self.process.stdout.readline() == b"ready\n", f"{self.name} does not begin")
+
     def result(self):
         output = self.process.communicate()[0]
         check(self.process.returncode == 0, f"{self.name} gave exit {self.process.returncode}")
-        return json.loads(output)
+        return json.loads(output.removeprefix(b"ready\n"))
 
 
 # ---- BitTorrent's wire
@@ -247,11 +251,11 @@ class FalseNode:
 
 class Crowd:
     """`count` sockets of `sources` addresses, each of which begins with opening() and then says a byte of drip() a
-    period, in turn for ever. Whose stream is closed comes again a second later."""
+    period, in turn for ever. Whose stream is closed comes again after `again` seconds."""
 
-    def __init__(self, place, target, count, sources, opening=bytes, drip=bytes, period=1.0):
+    def __init__(self, place, target, count, sources, opening=bytes, drip=bytes, period=1.0, again=1.0):
         self.place, self.target, self.count, self.sources = place, target, count, sources
-        self.opening, self.drip, self.period = opening, drip, period
+        self.opening, self.drip, self.period, self.again = opening, drip, period, again
         self.dialled = self.heard = self.peak = self.open = 0
         self.stopping = threading.Event()
         self.changed = threading.Condition()
@@ -323,7 +327,7 @@ class Crowd:
             self.open -= 1 if ready.get_key(member).events == selectors.EVENT_READ else 0
             ready.unregister(member)
             member.close()
-            due.append((now + 1, number))
+            due.append((now + self.again, number))
 
 
 # ---- what a process uses

@@ -1,7 +1,7 @@
 """A22: a crowd of slow sockets keeps nobody out.
 
 2,000 sockets from 500 addresses, each in a network of its own, hold on to a public share, and whose socket is closed
-comes again a second later. They say nothing; or a byte a second of noise, of BitTorrent's greeting or of an obfuscated
+comes again. They say nothing; or a byte a second of noise, of BitTorrent's greeting or of an obfuscated
 one; or they greet as BitTorrent's peers do, and then send nothing but keep-alives, byte by byte, and have all places that there are. A getter that comes
 meanwhile, the sharer's uplink being limited, is done at most 10 % later than alone, and the sharer's descriptors stay
 few.
@@ -32,6 +32,7 @@ def dripping(make):
 
 
 def manners(info_hash):
+    # Who comes again at once takes the places of its own like before they are held.
     keepalives = dripping(lambda: bytes(4))
     return {
         "silent": {},
@@ -39,7 +40,7 @@ def manners(info_hash):
         "dripping BitTorrent's greeting": {"opening": lambda: greeting(info_hash)[:random.randrange(1, 60)],
                                            "drip": lambda: b"\0"},
         "dripping an obfuscated greeting": {"opening": lambda: random.randbytes(100), "drip": lambda: random.randbytes(1)},
-        "greeted, dripping keep-alives": {"opening": lambda: greeting(info_hash), "drip": keepalives},
+        "greeted, dripping keep-alives": {"opening": lambda: greeting(info_hash), "drip": keepalives, "again": 5},
     }
 
 
