@@ -76,7 +76,9 @@ void ContentReport::event(const swarm::ContentEvent& event, const swarm::Content
       report_.event(of_content("resumed", status));
       break;
     case What::file_changed:
-      report_.event(of_content("file_changed", status).text("path", storage::escape_for_display(event.path)));
+      report_.event(of_content("file_changed", status)
+                        .text("path", storage::escape_for_display(event.path))
+                        .text("reason", what_was_wrong(event.error, {})));
       break;
     case What::complete:
       complete(status);
@@ -113,8 +115,10 @@ void ContentReport::sentence(const swarm::ContentEvent& event) {
       report_.say("there is room again: going on");
       break;
     case What::file_changed:
-      report_.say(fmt::format("'{}' is no longer what was verified; hashing it again",
-                              storage::escape_for_display(event.path)));
+      report_.say(event.error.code == Code::mismatch
+                      ? fmt::format("'{}' is no longer what was verified; hashing it again",
+                                    storage::escape_for_display(event.path))
+                      : fmt::format("{}; reading it again", what_was_wrong(event.error, event.path)));
       break;
     case What::peer_banned:
       report_.say("a peer sent corrupt data and is ignored from now on");

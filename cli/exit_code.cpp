@@ -13,17 +13,10 @@ namespace {
 
 std::string shown(std::string_view path) { return storage::escape_for_display(path); }
 
-// "'PATH': rule (what the system said)".
-std::string what_was_wrong(const Error& error, std::string_view path) {
-  std::string out = path.empty() ? std::string{error.rule} : fmt::format("'{}': {}", shown(path), error.rule);
-  if (error.os_errno != 0) out += fmt::format(" ({})", std::strerror(error.os_errno));
-  return out;
-}
-
 Exit exit_of(Doing doing, const Error& error, std::string_view path) {
   switch (error.code) {
-    case Code::busy:
-      return Exit::taken;
+    case Code::busy:  // by another command; what the system calls busy is something else
+      return error.os_errno == 0 ? Exit::taken : Exit::path;
     case Code::no_space:
       return Exit::disk_full;
     case Code::cancelled:
@@ -48,7 +41,7 @@ Exit exit_of(Doing doing, const Error& error, std::string_view path) {
   return Exit::internal;
 }
 
-const char* what_to_do(Doing doing, const Error& error, Exit exit) {
+const char* what_to_do(Doing doing, const Error& error, std::string_view path, Exit exit) {
   switch (exit) {
     case Exit::taken:
       return "; stop that command first, or give this one another --state";
@@ -64,12 +57,17 @@ const char* what_to_do(Doing doing, const Error& error, Exit exit) {
       break;
   }
   if (error.code == Code::too_large) return "; share less, or in several parts";
+  if (error.code == Code::busy) return "; run the same command again when that is over";
+  if (path.empty() && (error.code == Code::io || error.code == Code::denied))  // the catalog
+    return "; see that the disk of shoal's state works, or choose another folder with --state";
   if (doing == Doing::reading_share || doing == Doing::creating) {
     if (error.code == Code::not_found) return "; check the spelling";
     if (error.code == Code::denied) return "; make it readable for this user, or leave it out";
     if (error.code == Code::mismatch) return "; run the same command again when it no longer changes";
     return "; leave it out, or give another path";
   }
+  if (doing == Doing::verifying && error.code == Code::io)
+    return "; see that it can be read, and run the same command again";
   if (doing == Doing::verifying) return "; give the folder that holds the content, as with -o";
   if (error.code == Code::exists) return "; move it away, or choose another folder with -o";
   if (error.code == Code::not_found) return "; make it, or choose another folder with -o";
@@ -79,11 +77,17 @@ const char* what_to_do(Doing doing, const Error& error, Exit exit) {
 
 }  // namespace
 
+std::string what_was_wrong(const Error& error, std::string_view path) {
+  std::string out = path.empty() ? std::string{error.rule} : fmt::format("'{}': {}", shown(path), error.rule);
+  if (error.os_errno != 0) out += fmt::format(" ({})", std::strerror(error.os_errno));
+  return out;
+}
+
 Failure failure_of(Doing doing, const Error& error, std::string_view path) {
   const Exit exit = exit_of(doing, error, path);
   std::string sentence = exit == Exit::taken ? std::string{"this content is open in another command"}
                                              : what_was_wrong(error, path);
-  return {exit, sentence + what_to_do(doing, error, exit), std::string{path}};
+  return {exit, sentence + what_to_do(doing, error, path, exit), std::string{path}};
 }
 
 Failure catalog_failure(const Error& error, std::string_view path) {

@@ -37,6 +37,9 @@ using Outcome = std::expected<T, Failure>;
   return std::unexpected(Failure{exit, std::move(sentence), std::move(path)});
 }
 
+// "'PATH': rule (what the system said)"; without a path the rest.
+[[nodiscard]] std::string what_was_wrong(const Error& error, std::string_view path);
+
 // What a failure means depends on what was being done.
 enum class Doing : std::uint8_t { reading_share, fetching, creating, verifying };
 // A failed file operation or a content that failed. `error.rule` and the path make the sentence; the code the

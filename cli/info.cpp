@@ -146,6 +146,12 @@ Exit judge(Report& report, const storage::Content& content, const storage::Verif
          {}});
     return Exit::bad_content;
   }
+  for (std::size_t i = 0; i < content.files.size(); ++i) {
+    if (verified.files[i].verdict != storage::FileVerdict::unreadable) continue;
+    const Failure failure = failure_of(Doing::verifying, verified.files[i].error, content.files[i].path);
+    report.failure(failure);
+    return failure.exit;
+  }
   if (verified.missing_folders > 0)
     report.say("missing: " + counted(verified.missing_folders, "empty folder", "empty folders"));
   report.failure({Exit::bad_content,

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "storage/names.hpp"
-#include "storage/posix_vfs.hpp"
+#include "storage/posix_file.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -20,10 +20,11 @@ Result<void> write_all(int fd, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return std::unexpected(storage::error_of(errno));
+    if (put < 0) return storage::os_fail(errno);
     bytes = bytes.subspan(static_cast<std::size_t>(put));
   }
-  if (::fsync(fd) != 0) return std::unexpected(storage::error_of(errno));
+  while (::fsync(fd) != 0)
+    if (errno != EINTR) return storage::os_fail(errno);
   return {};
 }
 
@@ -37,16 +38,18 @@ Failure file_failure(const Error& error, const std::string& path, const char* fl
             fmt::format("'{}' is there already; move it away, or give another name with {}", shown, flag),
             path};
   return {Exit::path,
-          fmt::format("'{}' cannot be written: {}; give another place with {}", shown, error.rule, flag),
+          fmt::format("'{}' cannot be written: {}; give another place with {}", shown,
+                      what_was_wrong(error, {}), flag),
           path};
 }
 
 Result<void> write_and_rename(const std::string& path, ByteView bytes) {
   const std::string part = path + ".part";
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (fd < 0) return std::unexpected(storage::error_of(errno));
-  auto done = write_all(fd, bytes);
-  ::close(fd);
+  storage::Descriptor fd =
+      storage::open_at(AT_FDCWD, part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+  if (!fd.valid()) return storage::os_fail(errno);
+  auto done = write_all(fd.get(), bytes);
+  fd = {};
   if (done && ::renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
     done = std::unexpected(storage::error_of(errno));
   if (!done) ::unlink(part.c_str());

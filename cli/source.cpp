@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "storage/posix_vfs.hpp"
+#include "storage/posix_file.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -51,13 +51,11 @@ Result<Bytes> read_to_end(int fd, std::size_t limit) {
 }
 
 Result<Bytes> read_file(const std::string& path, std::size_t limit) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return std::unexpected(storage::error_of(errno));
+  const storage::Descriptor fd = storage::open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
   struct stat seen{};
-  Result<Bytes> out = fail(Code::unsafe, "this is not a file");
-  if (::fstat(fd, &seen) == 0 && S_ISREG(seen.st_mode)) out = read_to_end(fd, limit);
-  ::close(fd);
-  return out;
+  if (!fd.valid() || ::fstat(fd.get(), &seen) != 0) return storage::os_fail(errno);
+  if (!S_ISREG(seen.st_mode)) return fail(Code::unsafe, "this is not a file");
+  return read_to_end(fd.get(), limit);
 }
 
 Outcome<Source> read_source(const std::string& argument, int stdin_fd) {

@@ -25,7 +25,7 @@ Failure folder_failure(const PathError& error) {
 
 Outcome<void> take_identity(OpenState& state) {
   auto lock = state.locks->acquire(storage::identity_lock);
-  if (!lock && lock.error().code != Code::busy)
+  if (!lock && (lock.error().code != Code::busy || lock.error().os_errno != 0))
     return std::unexpected(folder_failure({lock.error(), state.folder + "/locks"}));
   if (!lock) {
     crypto::system_random(state.identity.seed);

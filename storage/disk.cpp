@@ -75,7 +75,7 @@ Disk::Outcome<void> Disk::hold_lock(const ContentId& id) {
     if (options_.locks == nullptr || locks_.contains(id)) return {};
   }
   auto lock = options_.locks->acquire(content_lock(id));
-  if (!lock && lock.error().code == Code::busy)
+  if (!lock && lock.error().code == Code::busy && lock.error().os_errno == 0)
     return fail_at({}, Code::busy, "this content is open in another command");
   if (!lock) return std::unexpected(Fault{lock.error(), {}});
   GateHold hold{gate_};

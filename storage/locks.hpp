@@ -19,7 +19,8 @@ struct Lock {  // held until it is destroyed
 
 struct Locks {
   virtual ~Locks() = default;
-  // `name` is one safe component. Code::busy where it is held, by this process or another.
+  // `name` is one safe component. Code::busy without an error number where it is held, by
+  // this process or another.
   [[nodiscard]] virtual Result<std::unique_ptr<Lock>> acquire(std::string_view name) = 0;
 };
 

@@ -169,6 +169,13 @@ FileStamp stamp_of(const struct stat& seen) {
           static_cast<std::uint64_t>(seen.st_ino)};
 }
 
+Descriptor open_at(int folder, const char* path, int flags, mode_t mode) {
+  int fd = -1;
+  do fd = ::openat(folder, path, flags | O_CLOEXEC, mode);
+  while (fd < 0 && errno == EINTR);
+  return Descriptor{fd};
+}
+
 std::unique_ptr<File> posix_file(Descriptor fd) { return std::make_unique<PosixFile>(std::move(fd)); }
 
 }  // namespace shoal::storage

@@ -37,6 +37,9 @@ class Descriptor {
 }
 [[nodiscard]] FileStamp stamp_of(const struct stat& seen);
 
+// openat(2), closed on exec; a signal does not end it. Not valid: errno says why.
+[[nodiscard]] Descriptor open_at(int folder, const char* path, int flags, mode_t mode = 0);
+
 // Of a regular file, opened for reading or for both.
 [[nodiscard]] std::unique_ptr<File> posix_file(Descriptor fd);
 

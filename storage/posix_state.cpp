@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "storage/posix_vfs.hpp"
+#include "storage/posix_file.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -39,18 +39,22 @@ Result<void> make_private_folders(const std::string& path) {
 
 class FileLock final : public Lock {
  public:
-  FileLock(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  FileLock(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   ~FileLock() override {
     ::unlink(path_.c_str());  // while still held: whoever waits sees that the name is gone, and starts over
-    ::close(fd_);
   }
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
  private:
-  int fd_;
+  Descriptor fd_;
   std::string path_;
 };
+
+// A file for this user alone, made where it is not there.
+Descriptor open_private(const std::string& path) {
+  return open_at(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+}
 
 }  // namespace
 
@@ -59,23 +63,17 @@ PathResult<std::string> prepare_state(const std::string& folder) {
   if (auto done = make_private_folders(folder); !done)
     return fail_at(folder, done.error().code, done.error().rule, done.error().os_errno);
   std::string path = folder + "/catalog.sqlite";
-  const int fd =
-      ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-  if (fd < 0) {
+  const auto broken = [&path] {
     const Error error = error_of(errno);
     return fail_at(path, error.code, error.rule, error.os_errno);
-  }
+  };
+  const Descriptor fd = open_private(path);
   struct stat seen{};
-  const bool regular = ::fstat(fd, &seen) == 0 && S_ISREG(seen.st_mode);
+  if (!fd.valid() || ::fstat(fd.get(), &seen) != 0) return broken();
+  if (!S_ISREG(seen.st_mode))
+    return fail_at(path, Code::unsafe, "something else lies in the catalog's place");
   // SQLite gives its log the same permissions.
-  const bool closed = regular && ((seen.st_mode & 0777) == 0600 || ::fchmod(fd, 0600) == 0);
-  const int failed = errno;
-  ::close(fd);
-  if (!regular) return fail_at(path, Code::unsafe, "something else lies in the catalog's place");
-  if (!closed) {
-    const Error error = error_of(failed);
-    return fail_at(path, error.code, error.rule, error.os_errno);
-  }
+  if ((seen.st_mode & 0777) != 0600 && ::fchmod(fd.get(), 0600) != 0) return broken();
   return path;
 }
 
@@ -85,21 +83,20 @@ Result<std::unique_ptr<Lock>> PosixLocks::acquire(std::string_view name) {
   if (auto done = make_private_folders(folder_); !done) return std::unexpected(done.error());
   const std::string path = folder_ + "/" + std::string{name};
   for (int round = 0; round < lock_rounds; ++round) {
-    const int fd =
-        ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-    if (fd < 0) return std::unexpected(error_of(errno));
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      const int failed = errno;
-      ::close(fd);
-      if (failed == EINTR) continue;
-      if (failed == EWOULDBLOCK) return fail(Code::busy, "another command holds it");
-      return std::unexpected(error_of(failed));
+    Descriptor fd = open_private(path);
+    if (!fd.valid()) return os_fail(errno);
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      if (errno == EWOULDBLOCK) return fail(Code::busy, "another command holds it");
+      return os_fail(errno);
     }
     struct stat ours{}, named{};
-    if (::fstat(fd, &ours) == 0 && ::lstat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino &&
-        ours.st_dev == named.st_dev)
-      return std::make_unique<FileLock>(fd, path);
-    ::close(fd);  // released and unlinked just now
+    if (::fstat(fd.get(), &ours) != 0) return os_fail(errno);
+    const bool there = ::lstat(path.c_str(), &named) == 0;
+    if (!there && errno != ENOENT) return os_fail(errno);
+    if (there && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+      return std::make_unique<FileLock>(std::move(fd), path);
+    // Released and unlinked just now.
   }
   return fail(Code::busy, "another command holds it");
 }

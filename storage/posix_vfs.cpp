@@ -264,12 +264,8 @@ class PosixFolder final : public Folder {
       const std::string part = path.substr(start, end - start);
       const bool last = end == path.size();
       const int from = at.valid() ? at.get() : root_.get();
-      int fd = -1;
-      do
-        fd = ::openat(from, part.c_str(), (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC,
-                      mode);
-      while (fd < 0 && errno == EINTR);
-      if (fd < 0) {
+      Descriptor next = open_at(from, part.c_str(), (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW, mode);
+      if (!next.valid()) {
         // O_DIRECTORY with O_NOFOLLOW calls a link "not a folder". One that is a folder now was a link then.
         const int failed = errno;
         struct stat seen{};
@@ -278,7 +274,6 @@ class PosixFolder final : public Folder {
           return os_fail(ELOOP);
         return os_fail(failed);
       }
-      Descriptor next{fd};
       at = std::move(next);
       if (last) return at;
       start = end + 1;
@@ -301,9 +296,9 @@ class PosixFolder final : public Folder {
 
   Result<Descriptor> open_folder_fd(std::string_view path) {
     if (path.empty()) {
-      const int fd = ::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd < 0) return os_fail(errno);
-      return Descriptor{fd};
+      Descriptor fd = open_at(root_.get(), ".", O_RDONLY | O_DIRECTORY);
+      if (!fd.valid()) return os_fail(errno);
+      return fd;
     }
     if (auto parts = split(path); !parts) return std::unexpected(parts.error());
     return resolve(std::string{path}, O_RDONLY | O_DIRECTORY, 0);
@@ -339,7 +334,7 @@ Result<void> make_user_folders(const std::string& path) {
     if (auto done = make_user_folders(path.substr(0, slash)); !done) return done;
     if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return os_fail(errno);
   }
-  const Descriptor above{::open((path + "/..").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const Descriptor above = open_at(AT_FDCWD, (path + "/..").c_str(), O_RDONLY | O_DIRECTORY);
   if (above.valid()) ::fsync(above.get());  // a file system that cannot is no reason to fail
   return {};
 }
@@ -352,7 +347,7 @@ Result<std::unique_ptr<Folder>> PosixVfs::open_folder(const std::string& path, M
   if (missing == Missing::create) {
     if (auto made = make_user_folders(path); !made) return std::unexpected(made.error());
   }
-  Descriptor fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  Descriptor fd = open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
   if (!fd.valid()) return os_fail(errno);
   if (missing == Missing::create && ::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0)
     return os_fail(errno);

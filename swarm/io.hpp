@@ -177,7 +177,7 @@ struct ContentEvent {
     receiving,        // the first block of this run is here
     paused_no_space,  // disk full: tried again by itself
     resumed,
-    file_changed,  // a file is no longer what was verified: hashed again before it is served
+    file_changed,  // a file is no longer what was verified, or unreadable: hashed before it is served
     complete,      // all wanted files are whole, verified and durable
     seeded,        // the seed policy is fulfilled
     copy_out,      // one full copy has been uploaded

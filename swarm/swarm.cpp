@@ -167,7 +167,7 @@ void Swarm::attached(Turn& turn, storage::Attached& attached) {
     }
     const bool elsewhere = file < attached.disk_paths.size() && !attached.disk_paths[file].empty();
     if (state == FileState::changed)
-      event(turn, What::file_changed, 0, {},
+      event(turn, What::file_changed, 0, {Code::mismatch, "a file changed after it was verified"},
             elsewhere ? attached.disk_paths[file] : content_->disk_path(file));
   }
   for (const std::uint32_t piece : touched_)

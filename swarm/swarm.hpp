@@ -179,6 +179,7 @@ class Swarm {
   void job_failed(Turn& turn, Pending& pending, storage::JobFailure& failure);
   void write_failed(Turn& turn, const Pending& pending, storage::JobFailure& failure);
   void commit_failed(Turn& turn, storage::JobFailure& failure);
+  [[nodiscard]] bool commit_lags() const;
   void commit_if_due(Turn& turn);
   void committed(Turn& turn, storage::Committed& done);
   void check_done(Turn& turn);
@@ -307,7 +308,7 @@ class Swarm {
   void interest_changed(Turn& turn, Peer& peer, bool interested);
   void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
   void forget_commit(std::uint32_t piece);
-  void file_changed(Turn& turn, std::uint32_t piece, const std::string& path);
+  void file_changed(Turn& turn, std::uint32_t piece, const storage::JobFailure& why);
   [[nodiscard]] bool serves(std::uint32_t piece) const;
 
   // swarm_super_seed.cpp

@@ -7,8 +7,10 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::chrono::seconds commit_every{2};      // what a crash may cost, in time ...
-constexpr std::uint64_t commit_bytes = 64ULL << 20;  // ... and in bytes (DESIGN 9)
+constexpr std::chrono::seconds commit_every{2};  // what a crash may cost, in time ...
+// ... and in bytes: so much in a commit, as much that waits for the next one, and with each what was on its
+// way to the disk are less than 64 MiB (DESIGN 9).
+constexpr std::uint64_t commit_bytes = 16ULL << 20;
 constexpr std::uint32_t most_check_failures =
     64;  // in a row: more than files that may share a piece in earnest
 constexpr std::uint32_t most_commit_failures =
@@ -90,7 +92,7 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
       }
       turn.pool.give(std::move(failure.spent));
       if (failure.error.code != Code::cancelled && stage_ == Stage::running)
-        file_changed(turn, pending.request.piece, failure.path);
+        file_changed(turn, pending.request.piece, failure);
       break;
     }
     case Kind::write:
@@ -122,15 +124,18 @@ void Swarm::check_failed(Turn& turn, std::uint32_t piece, storage::JobFailure& f
   const bool running = stage_ == Stage::running;
   const bool changed = failure.error.code == Code::mismatch;
   if (running && changed && !content_->v2 && ++check_failures_ < most_check_failures) {
-    file_changed(turn, piece, failure.path);
+    file_changed(turn, piece, failure);
     to_check_.push_back(piece);
     --checking_;
     return check_next(turn);
   }
   const bool broken =
       !changed && failure.error.code != Code::not_found && failure.error.code != Code::cancelled;
-  if (running && broken && ++check_failures_ >= most_check_failures)
-    return fail(turn, failure.error, std::move(failure.path));
+  if (running && broken) {
+    if (++check_failures_ >= most_check_failures) return fail(turn, failure.error, std::move(failure.path));
+    // A download fetches it again; a share only can be mended by its user.
+    if (check_failures_ == 1) event(turn, What::file_changed, 0, failure.error, failure.path);
+  }
   storage::HashDone nothing{.piece = piece};
   checked(turn, nothing);
 }
@@ -146,7 +151,7 @@ void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure
   work_->map.write_failed(block);
   turn.pool.give(std::move(failure.spent));
   if (failure.error.code == Code::mismatch && stage_ == Stage::running) {
-    file_changed(turn, pending.piece, failure.path);
+    file_changed(turn, pending.piece, failure);
     // The disk writes over a changed file only when it has seen what lies there: without this a file that
     // changes again while it is fetched anew would be asked for, and refused, for ever.
     check(turn, pending.piece, storage::HashJob::What::all);
@@ -202,6 +207,9 @@ void Swarm::retry_after_space(Turn& turn) {
     hold_back(turn);  // no job is under way whose end would let reading go on
   }
 }
+
+// A disk that takes writes faster than it makes them durable would owe more and more.
+bool Swarm::commit_lags() const { return committing_ && uncommitted_bytes_ >= commit_bytes; }
 
 void Swarm::commit_if_due(Turn& turn) {
   if (committing_ || to_commit_.empty()) return;

@@ -119,7 +119,8 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message)
 
 // Reading stops while the disk is behind or full; the TCP windows close, and nothing more is asked for.
 void Swarm::hold_back(Turn& turn) {
-  const bool hold = no_space_ || writing_bytes_ > (reading_held_ ? resume_below : hold_above);
+  const bool hold =
+      no_space_ || commit_lags() || writing_bytes_ > (reading_held_ ? resume_below : hold_above);
   if (hold == reading_held_) return;
   reading_held_ = hold;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {

@@ -279,7 +279,7 @@ void Swarm::forget_commit(std::uint32_t piece) {
 }
 
 // Its pieces are hashed again before another byte of them is served (DESIGN 9).
-void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& path) {
+void Swarm::file_changed(Turn& turn, std::uint32_t piece, const storage::JobFailure& why) {
   bool any = false;
   // A piece of v1 may hold several files; which of them it was makes little difference.
   content_->visit_extents(piece, [&](const storage::Extent& in) {
@@ -297,7 +297,7 @@ void Swarm::file_changed(Turn& turn, std::uint32_t piece, const std::string& pat
   });
   if (!any) return;
   complete_ = false;
-  event(turn, What::file_changed, 0, {Code::mismatch, "a file changed after it was verified"}, path);
+  event(turn, What::file_changed, 0, why.error, why.path);
   check_next(turn);
 }
 

@@ -6,7 +6,7 @@ through them (7); ports in use, the same content in two commands (10), different
 bootstrap (8), no sharer (4); catalogs truncated, foreign, newer, left as they were (7); wrong usage (2); names with
 control characters never reach a screen raw; the state is closed to other users; verify finds a flipped bit (5).
 
-About 30 s; it has no longer form. A full disk has a script of its own, full_disk.py.
+About 30 s; it has no longer form. A full disk has a script of its own, file_system.py.
 """
 import hashlib
 import os

@@ -151,14 +151,15 @@ def seeding(world, kills, source):
         sharer = world.peer(f"seed{number}", "share", path, state="seed", net=listening(port))
         again = sharer.link
         check(again.partition("?")[0] == link.partition("?")[0], f"another link after kill {number}")
-        getter = world.peer(f"ask{number}", "get", again, "-o", world.folder(f"ask{number}"), state="ask")
+        getter = world.peer(f"ask{number}", "get", again, "-o", world.folder(f"ask{number}"))
         waits.append(getter.event("receiving")["seen"] - sharer.started)
         if number % 10 == 0:
             getter.exit(0)
             same(path, world.path(f"ask{number}", "seeded.bin"))
         elif getter.process.poll() is None:
             getter.kill()
-        shutil.rmtree(world.path(f"ask{number}"))
+        for folder in (f"ask{number}", f"state-ask{number}"):
+            shutil.rmtree(world.path(folder))
     had = patient.last("progress", "bytes_done")
     patient.event("progress", lambda e: e["bytes_done"] > had + 128 * KIB, since=len(patient.events), within=200)
     patient.stop(3)

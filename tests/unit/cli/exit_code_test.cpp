@@ -52,6 +52,16 @@ TEST(ExitCode, SentencesAreOneLineNameThePathAndSayWhatToDo) {
     }
 }
 
+// What the system calls busy is no other command's doing.
+TEST(ExitCode, RunningOutOfDescriptorsIsNamed) {
+  for (const Doing doing : {Doing::reading_share, Doing::fetching, Doing::creating, Doing::verifying})
+    for (const char* path : {"/d/f", ""}) {
+      const Failure failure = failure_of(doing, error(Code::busy, EMFILE), path);
+      EXPECT_EQ(failure.exit, Exit::path);
+      EXPECT_NE(failure.sentence.find("Too many open files"), std::string::npos) << failure.sentence;
+    }
+}
+
 TEST(ExitCode, Catalog) {
   EXPECT_EQ(catalog_failure(error(Code::malformed), "/s/c").exit, Exit::path);
   EXPECT_NE(catalog_failure(error(Code::unsupported), "/s/c").sentence.find("newer"), std::string::npos);

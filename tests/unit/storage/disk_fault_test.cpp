@@ -123,6 +123,9 @@ TEST(DiskFaults, EveryCallFindsTheDiskFullForGood) {
 TEST(DiskFaults, EveryCallRunsOutOfDescriptorsOnce) {
   sweep(Faults::How::once, {Code::busy, "injected", EMFILE});
 }
+TEST(DiskFaults, EveryCallRunsOutOfDescriptorsForGood) {
+  sweep(Faults::How::for_good, {Code::busy, "injected", EMFILE});
+}
 
 // Many files in one commit are synced at once; where that fails, each by itself, and what fails then is lost.
 TEST(DiskFaults, OneSyncForManyFiles) {
