@@ -2,6 +2,7 @@
 #include "cli/sim/disk_image.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "dht/base/check.hpp"
@@ -159,13 +160,28 @@ void DiskImage::fail_sync(Node& node) {
   node.synced_size = node.size;
 }
 
+void DiskImage::sync_tree(const NodeRef& folder) {
+  for (const auto& [name, node] : folder->entries) {
+    if (node->kind == storage::EntryKind::folder)
+      sync_tree(node);
+    else
+      sync_bytes(*node);
+  }
+  sync_names(folder);
+}
+
 // ---- calls, faults, traps
+
+std::uint64_t DiskImage::calls(DiskCall call) const {
+  if (call != DiskCall::any) return calls_[static_cast<std::size_t>(call)];
+  return std::accumulate(calls_.begin(), calls_.end(), std::uint64_t{0});
+}
 
 Result<void> DiskImage::enter(DiskCall call) {
   if (halted_) return fail(Code::io, "the power is gone", 5);
   ++calls_[static_cast<std::size_t>(call)];
   const bool syncs = call == DiskCall::sync || call == DiskCall::sync_folder;
-  const bool counted = syncs && trap_ && trap_->left > 0;
+  const bool counted = trap_ && trap_->left > 0 && (syncs || trap_->call == DiskCall::any);
   if (counted) --trap_->left;
   if (counted && trap_->left == 0 && trap_->moment == Moment::before) {
     halted_ = true;
@@ -195,6 +211,11 @@ void DiskImage::order(const Fault& fault) {
 void DiskImage::trap_sync(std::uint64_t nth, Moment moment) {
   SHOAL_CHECK(nth > 0 && model_ == CrashModel::on);
   trap_ = Trap{nth, moment};
+}
+
+void DiskImage::trap_call(std::uint64_t nth) {
+  SHOAL_CHECK(nth > 0 && model_ == CrashModel::on);
+  trap_ = Trap{nth, Moment::before, DiskCall::any};
 }
 
 // ---- crash

@@ -89,6 +89,8 @@ class DiskImage {
   void sync_bytes(Node& node);
   // As Linux does: what could not be written counts as clean, stays readable, and is gone after a power cut.
   void fail_sync(Node& node);
+  // Bytes and names of a folder and of all beneath it.
+  void sync_tree(const NodeRef& folder);
 
   // First of every call: counts it, and fails where a fault was ordered, a trap has sprung or power is gone.
   [[nodiscard]] Result<void> enter(DiskCall call);
@@ -102,13 +104,15 @@ class DiskImage {
   [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
   [[nodiscard]] std::uint64_t used() const { return used_; }
   void set_wall(std::int64_t unix_ns) { wall_ns_ = unix_ns; }
-  [[nodiscard]] std::uint64_t calls(DiskCall call) const { return calls_[static_cast<std::size_t>(call)]; }
+  [[nodiscard]] std::uint64_t calls(DiskCall call) const;  // so far
   [[nodiscard]] std::uint64_t syncs() const { return calls(DiskCall::sync) + calls(DiskCall::sync_folder); }
 
   // Power goes at the n-th sync from now on, before it takes effect or just after: every later call fails
   // until crash() is called.
   enum class Moment : std::uint8_t { before, after };
   void trap_sync(std::uint64_t nth, Moment moment);
+  // The same just before the n-th call of any kind.
+  void trap_call(std::uint64_t nth);
   [[nodiscard]] bool halted() const { return halted_; }
   // The disk as found after a power cut; power is back.
   void crash(Unsynced fate, Random& random);
@@ -134,6 +138,7 @@ class DiskImage {
   struct Trap {
     std::uint64_t left = 0;
     Moment moment{};
+    DiskCall call = DiskCall::sync;  // or any; a sync of a folder is one, too
   };
   PageStore& store_;
   CrashModel model_;

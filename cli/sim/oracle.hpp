@@ -30,6 +30,8 @@ class Oracle {
     return {std::move(name), {{"", bytes, seed}}};
   }
 
+  [[nodiscard]] const std::string& name() const { return name_; }
+
   // Puts the files under /data of the machine, synced, and gives the absolute path to share.
   [[nodiscard]] Result<std::string> plant(Machine& machine) const;
 

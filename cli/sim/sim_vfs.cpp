@@ -23,7 +23,11 @@ class SimFile final : public storage::File {
     return n;
   }
   Result<void> write_at(std::uint64_t offset, ByteView bytes) override {
-    if (auto ok = image_.enter(DiskCall::write); !ok) return ok;
+    if (auto ok = image_.enter(DiskCall::write); !ok) {
+      // A write that fails has written a part: the worst that a disk does.
+      if (!image_.halted()) static_cast<void>(image_.write(*node_, offset, bytes.first(bytes.size() / 2)));
+      return ok;
+    }
     return image_.write(*node_, offset, bytes);
   }
   Result<void> resize(std::uint64_t size) override {
@@ -143,6 +147,13 @@ class SimFolder final : public storage::Folder {
     image_.sync_names(*folder);
     image_.leave_sync();
     return {};
+  }
+
+  Result<bool> sync_everything() override {
+    if (auto ok = image_.enter(DiskCall::sync); !ok) return std::unexpected(ok.error());
+    image_.sync_tree(root_);
+    image_.leave_sync();
+    return true;
   }
 
   Result<storage::Entry> stat(std::string_view path) override {

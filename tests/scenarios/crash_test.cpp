@@ -1,6 +1,5 @@
-// Scenarios of death and failing disks: nothing lost beyond a commit window, nothing false ever.
-#include <tuple>
-
+// Scenarios of killed processes and failing disks: nothing lost beyond a commit window, nothing false ever.
+// Power cuts: power_cut_test.cpp; every call in turn: nth_call_test.cpp.
 #include "tests/scenarios/scenario.hpp"
 
 namespace shoal::sim {
@@ -30,60 +29,6 @@ struct Pair {
 Oracle small_files() {
   return {"set", {{"a", 150'000, 1}, {"b/c", 90'000, 2}, {"b/d", 40'000, 3}, {"e", 0, 4}}};
 }
-
-// How many syncs the getting of the small content takes.
-std::uint64_t syncs_of_a_run() {
-  Pair pair{40, small_files(), 0, CrashModel::on};
-  const std::uint64_t before = pair.world.machine(pair.getter).disk().syncs();
-  pair.get();
-  EXPECT_TRUE(pair.finish(60s));
-  pair.world.run_for(10s);
-  return pair.world.machine(pair.getter).disk().syncs() - before;
-}
-
-// Power goes at every single sync point of a download, the unsynced writes applied, lost or torn: what the
-// catalog claims afterwards is true, and the same command again completes.
-class PowerCut : public testing::TestWithParam<std::tuple<DiskImage::Moment, Unsynced>> {};
-
-TEST_P(PowerCut, AtEverySyncPointLeavesNoFalseBit) {
-  const auto [moment, fate] = GetParam();
-  const std::uint64_t syncs = syncs_of_a_run();
-  ASSERT_GT(syncs, 5U);
-  std::uint64_t died = 0;
-  for (std::uint64_t nth = 1; nth <= syncs; ++nth) {
-    SCOPED_TRACE("sync " + std::to_string(nth));
-    Pair pair{40, small_files(), 0, CrashModel::on};
-    Machine& machine = pair.world.machine(pair.getter);
-    machine.config().fate = fate;
-    machine.disk().trap_sync(nth, moment);
-    pair.get();
-    pair.world.run_until([&] { return !machine.running(); }, 30s);
-    if (!machine.running()) {
-      ++died;
-      pair.world.run_for(1s);
-      const auto started = pair.world.start(pair.getter);
-      ASSERT_TRUE(started.has_value()) << started.error().rule;
-      const auto wrong = pair.oracle.false_bits(machine, *pair.content);
-      ASSERT_TRUE(wrong.empty()) << wrong.front();
-      pair.get();
-    }
-    ASSERT_TRUE(pair.finish(120s)) << standing(pair.world, pair.getter, *pair.content);
-    expect_right(pair.world, pair.getter, *pair.content, pair.oracle);
-  }
-  EXPECT_GE(died + 2, syncs);  // the trap did spring
-}
-
-std::string power_cut_name(const testing::TestParamInfo<PowerCut::ParamType>& tested) {
-  const auto [moment, fate] = tested.param;
-  const char* what = fate == Unsynced::applied ? "Applied" : fate == Unsynced::dropped ? "Dropped" : "Torn";
-  return std::string{moment == DiskImage::Moment::before ? "Before" : "After"} + what;
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    All, PowerCut,
-    testing::Combine(testing::Values(DiskImage::Moment::before, DiskImage::Moment::after),
-                     testing::Values(Unsynced::applied, Unsynced::dropped, Unsynced::torn)),
-    power_cut_name);
 
 // Killed again and again in the middle: what was committed stays, at most the last window comes twice.
 TEST(Kill, AResumeFetchesAtMostACommitWindowAgain) {
@@ -155,48 +100,6 @@ TEST(Disk, AFullDiskPausesAndGoesOnByItself) {
   EXPECT_TRUE(pair.world.told(pair.getter, pair.content->id, What::resumed));
   expect_right(pair.world, pair.getter, *pair.content, pair.oracle);
 }
-
-// Every kind of call fails at its first, second, ... use, once: the getter goes on or says why it cannot, and
-// when the cause is gone the same command completes.
-class NthCall : public testing::TestWithParam<DiskCall> {};
-
-TEST_P(NthCall, FailsOnceAndNothingIsLost) {
-  const DiskCall call = GetParam();
-  int completed = 0, named = 0;
-  for (const Code code : {Code::io, Code::no_space}) {
-    for (std::uint64_t nth = 1; nth <= 12; ++nth) {
-      SCOPED_TRACE("call " + std::to_string(nth) + (code == Code::io ? ", io" : ", no space"));
-      Pair pair{44, small_files(), 0, CrashModel::on};
-      Machine& machine = pair.world.machine(pair.getter);
-      machine.disk().order(
-          {call, nth, {code, "ordered fault", code == Code::io ? 5 : 28}, Fault::Lasting::once});
-      pair.get();
-      if (pair.finish(90s)) {
-        ++completed;
-      } else {
-        ASSERT_TRUE(pair.world.told(pair.getter, pair.content->id, What::failed))
-            << "neither done nor told why: " << standing(pair.world, pair.getter, *pair.content);
-        ++named;
-        pair.world.run_for(5s);
-        pair.get();
-        ASSERT_TRUE(pair.finish(90s)) << standing(pair.world, pair.getter, *pair.content);
-      }
-      expect_right(pair.world, pair.getter, *pair.content, pair.oracle);
-    }
-  }
-  RecordProperty("completed", completed);
-  RecordProperty("named", named);
-}
-
-std::string call_name(const testing::TestParamInfo<DiskCall>& tested) {
-  return "Kind" + std::to_string(static_cast<int>(tested.param));
-}
-
-INSTANTIATE_TEST_SUITE_P(All, NthCall,
-                         testing::Values(DiskCall::open, DiskCall::read, DiskCall::write, DiskCall::resize,
-                                         DiskCall::sync, DiskCall::rename, DiskCall::sync_folder,
-                                         DiskCall::make_folder, DiskCall::look),
-                         call_name);
 
 TEST(Disk, AFaultForGoodIsNamed) {
   for (const DiskCall call : {DiskCall::write, DiskCall::sync}) {
