@@ -61,9 +61,16 @@ inline constexpr std::uint32_t max_deadlines = 1024;          // pieces of a rea
 
 // ---- answering requests (A23)
 inline constexpr std::uint32_t max_queue = 500;  // requests of a peer that wait; those beyond are rejected
-// Given to a stream that does not take it: blocks are paced, so it is answers to small questions, and the
-// other end does not read them.
-inline constexpr std::uint64_t max_unread = 4ULL << 20;
+// Questions with large answers (hashes, metadata) that wait: all parts of a dictionary of 16 MiB at once.
+// They are answered while less than that has been given to the stream and was not taken.
+inline constexpr std::uint32_t max_questions = 1000;
+inline constexpr std::uint64_t answers_ahead = 96 * 1024;
+// Given to a stream that does not take it, besides what we say of pieces: a part are blocks, which are paced,
+// and answers; beyond that the other end does not read.
+inline constexpr std::uint64_t max_unread = 512 * 1024;
+// Messages that cost a peer nothing, and no honest one says often: so many at once, then one each gap.
+inline constexpr std::uint32_t talk_at_once = 4000;
+inline constexpr Duration talk_gap = Duration{2500};
 // Of a connection, what a peer says of single pieces, that it has them or lacks them: twice as many as there
 // are, and some; and that it has all, or lacks one of all, each of which is work for every piece (A24).
 inline constexpr std::uint32_t haves_per_piece = 2, spare_haves = 64, max_turnabouts = 16;
@@ -75,8 +82,12 @@ inline constexpr std::uint32_t flood_requests =
     2000;                                         // asked and not yet answered by a block: it is no client
 inline constexpr std::uint32_t allowed_fast = 5;  // pieces a choked newcomer may ask for (BEP 6, A23)
 inline constexpr std::uint32_t rejects_before_demotion = 16;  // of what it advertised (A24)
-inline constexpr std::uint32_t strikes_before_ban = 3;        // unrequested blocks, nonsense (A25)
-inline constexpr std::uint32_t bad_blocks_before_ban = 2;     // native blame is exact (A21)
+inline constexpr Duration demotion =
+    seconds{10};  // asked for nothing for so long, then for twice as long ...
+inline constexpr std::uint32_t most_demotions = 7;         // ... so many times
+inline constexpr std::uint32_t strikes_before_ban = 3;     // unrequested blocks, nonsense (A25)
+inline constexpr std::uint32_t bad_blocks_before_ban = 2;  // native blame is exact (A21)
+inline constexpr std::uint32_t bad_pieces_before_ban = 2;  // where one sent all of a piece (A21)
 // Pieces' worth of right blocks. Before that, the hashes of a piece's blocks are asked for ahead, and a false
 // block is known when it comes; afterwards, when the piece is whole and wrong. To hash every piece for others
 // would cost a seed a fifth of its processor time.
@@ -100,6 +111,9 @@ inline constexpr std::uint32_t max_peers = 80;
 inline constexpr std::uint32_t half_open_dials = 16;      // of a session: spares home routers
 inline constexpr std::uint32_t half_open_per_host = 4;    // accepted, not yet proven; global hosts (A22)
 inline constexpr std::uint32_t established_per_host = 2;  // of one content; global hosts (A22)
+// Likewise, of a global /24 or /48: an attacker has addresses of few, a swarm of many (libp2p
+// CVE-2022-23492).
+inline constexpr std::uint32_t half_open_per_network = 8, established_per_network = 10;
 // Of a content, our own dials: whoever takes the other places does not decide whom we know (A22).
 inline constexpr std::uint32_t reserved_dials = 25;
 // Of a content, accepted and not yet proven: beyond that the oldest goes. An honest one needs a second.
@@ -114,7 +128,8 @@ inline constexpr Duration handshake_timeout = seconds{10};  // A22
 inline constexpr Duration first_byte_timeout = seconds{5};  // of who dialled us
 inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame
 inline constexpr Duration idle_timeout = seconds{75};       // nothing heard, keepalives included: it is dead
-inline constexpr Duration bt_idle_timeout = seconds{150};   // BitTorrent's speak every two minutes (BEP 3)
+inline constexpr Duration block_time = seconds{60};  // of what waits for it a peer takes a block, or it goes
+inline constexpr Duration bt_idle_timeout = seconds{150};  // BitTorrent's speak every two minutes (BEP 3)
 
 // ---- candidates (A9, A12)
 inline constexpr std::uint32_t max_candidates = 2000;  // of a content

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "dht/base/bitfield.hpp"
@@ -45,6 +47,7 @@ struct Peer {
   std::uint64_t paid = 0;        // payload not yet written that counts against the limit already
   std::uint64_t unsent = 0;      // bytes with the host that are not in the socket yet
   std::uint64_t answers = 0;     // about what was said since the last flush, blocks aside
+  Instant taken{};               // when the socket was last heard to take something, or had taken all
   Instant served{};              // when a block was last on its way to it
   std::uint64_t turn_bytes = 0;  // of the piece's worth that is its turn
   Instant turn_began{};
@@ -62,6 +65,7 @@ struct Peer {
   bool named_node = false;           // of the DHT
   bool named_port = false;           // where it listens, for the roster
   std::optional<Endpoint> occupies;  // the candidate that is taken by this connection, which it made
+  Instant quiet{};                   // may_talk()
   std::uint32_t hellos = 0;
   std::uint64_t haves = 0;       // said of single pieces
   std::uint32_t turnabouts = 0;  // from having all to lacking some, and back
@@ -80,6 +84,8 @@ struct Peer {
 
   Pipeline pipeline;
   RequestQueue requests;
+  using Question = std::variant<wire::HashRequest, wire::MetadataRequest>;
+  std::deque<Question> questions;  // to be answered as its stream takes it; at most limits::max_questions
   MetadataServe metadata;
   Exchange exchange;
   std::uint32_t reads = 0;  // blocks being read for it
@@ -98,8 +104,17 @@ struct Peer {
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint64_t hashed = 0;      // bytes of pieces that were
   std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
+  Instant demoted{};  // asked for nothing until then
+  std::uint32_t demotions = 0;
+  std::uint32_t bad_pieces = 0;   // all of which came from it
   std::uint64_t good_blocks = 0;  // of pieces that were right
 
+  // Whether it may say one more thing that costs it nothing; counts it. One instant: when all that it may say
+  // at once may be said again (GCRA, ITU-T I.371).
+  [[nodiscard]] bool may_talk(Instant now) {
+    quiet = std::max(quiet, now) + limits::talk_gap;
+    return quiet <= now + limits::talk_at_once * limits::talk_gap;
+  }
   [[nodiscard]] bool up() const { return stage == Stage::up; }
   [[nodiscard]] std::uint32_t hashes_outstanding() const {
     return static_cast<std::uint32_t>(std::count_if(hashes_asked.begin(), hashes_asked.end(),

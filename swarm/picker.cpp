@@ -82,8 +82,9 @@ void Picker::sync() {
 
 void Picker::sync_piece(std::uint32_t piece) {
   const PieceState state = map_->state(piece);
-  const bool startable = map_->wanted(piece) && state == PieceState::missing;
-  const bool lacking = startable || (map_->wanted(piece) && state == PieceState::partial);
+  const bool needed = state == PieceState::missing || state == PieceState::partial;
+  const bool lacking = map_->wanted(piece) && needed;
+  const bool startable = lacking && state == PieceState::missing && !map_->reserved(piece);
   RarityOrder& order = order_of(piece);
   Bitfield& bits = startable_[static_cast<std::size_t>(levels_[piece])];
   if (startable != order.contains(piece)) {
@@ -248,7 +249,8 @@ std::uint32_t Picker::take(PeerEntry& peer, const Ask& ask, std::uint32_t piece,
                            std::vector<BlockRef>& out) {
   ++steps_;
   const PieceState state = map_->state(piece);
-  const bool wanted = map_->wanted(piece) && (state == PieceState::missing || state == PieceState::partial);
+  const bool wanted = map_->wanted(piece) && !map_->reserved(piece) &&
+                      (state == PieceState::missing || state == PieceState::partial);
   const std::uint32_t taken =
       wanted && holds(peer, piece) ? map_->request_free(piece, ask.peer, ask.speed, want, out) : 0;
   const bool more = taken > 0 && map_->summary(piece).free > 0;
@@ -454,8 +456,9 @@ void Picker::check_invariants() {
   std::size_t startable = 0;
   for (std::uint32_t piece = 0; piece < map_->pieces(); ++piece) {
     const PieceState state = map_->state(piece);
-    const bool start = map_->wanted(piece) && state == PieceState::missing;
-    SHOAL_CHECK(lacking_.test(piece) == (start || (map_->wanted(piece) && state == PieceState::partial)));
+    const bool needed = state == PieceState::missing || state == PieceState::partial;
+    SHOAL_CHECK(lacking_.test(piece) == (map_->wanted(piece) && needed));
+    const bool start = lacking_.test(piece) && state == PieceState::missing && !map_->reserved(piece);
     SHOAL_CHECK(order_of(piece).contains(piece) == start);
     SHOAL_CHECK(startable_[static_cast<std::size_t>(levels_[piece])].test(piece) == start);
     startable += start ? 1 : 0;

@@ -35,6 +35,7 @@ struct PieceEntry {
   PieceState state = PieceState::missing;
   bool wanted = true;
   bool changed = false;
+  bool reserved = false;         // for one peer: PieceMap::reserve
   std::uint32_t detail = no_id;  // of details_; partial and complete alone
 };
 struct BlockEntry {

@@ -3,11 +3,11 @@
 //  - A detail record exists for every partial piece, for no missing, verified or have piece, and for complete
 //  ones
 //    that were fetched or restored here.
-//  - A block has requesters exactly while it is requested, distinct ones, at most most_requesters; it is in
-//  the list
-//    of requests exactly while it is requested and may take another.
+//  - A block has requesters exactly while it is requested, distinct ones, at most most_requesters, of a
+//    reserved piece one; it is in the list of requests exactly while it is requested and may take another.
 //  - A partial piece has a block that is not free and one that is not written.
-//  - open_ holds exactly the wanted partial pieces with a free block.
+//  - open_ holds exactly the wanted partial pieces with a free block that are not reserved. No verified or
+//    have piece is reserved.
 //  - The totals (wanted bytes, free blocks, ...) are the sums over pieces.
 #include "swarm/piece_map.hpp"
 
@@ -19,6 +19,7 @@ namespace shoal::swarm {
 namespace {
 
 bool needs(PieceState state) { return state == PieceState::missing || state == PieceState::partial; }
+bool offered(const PieceEntry& entry) { return entry.wanted && !entry.reserved; }
 bool right(PieceState state) { return state == PieceState::verified || state == PieceState::have; }
 
 }  // namespace
@@ -63,6 +64,7 @@ void PieceMap::count(std::uint32_t piece, int sign) {
     add(wanted_have_, 1);
     add(committed_bytes_, bytes);
   }
+  if (entry.reserved) return;
   if (entry.state == PieceState::missing) add(free_blocks_, content_->blocks_in(piece));
   if (entry.state == PieceState::partial) add(free_blocks_, details_[entry.detail].free);
 }
@@ -138,7 +140,7 @@ void PieceMap::drop_detail(std::uint32_t piece) {
 // Puts the piece into open_ or takes it out, as its state says.
 void PieceMap::update_open(PieceDetail& detail) {
   const PieceEntry& entry = states_[detail.piece];
-  const bool open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
+  const bool open = entry.state == PieceState::partial && offered(entry) && detail.free > 0;
   if (open == (detail.open_at != no_id)) return;
   if (open) {
     detail.open_at = static_cast<std::uint32_t>(open_.size());
@@ -161,7 +163,7 @@ void PieceMap::set_free(PieceDetail& detail, std::uint32_t block) {
   ++detail.free;
   detail.first_free = std::min(detail.first_free, block);
   const PieceEntry& piece = states_[detail.piece];
-  if (piece.wanted && piece.state == PieceState::partial) ++free_blocks_;
+  if (offered(piece) && piece.state == PieceState::partial) ++free_blocks_;
   ++supply_;
   update_open(detail);
 }
@@ -271,20 +273,20 @@ std::uint32_t PieceMap::request_free(std::uint32_t piece, PeerHandle peer, doubl
     entry.peers[0] = peer;
     --detail.free;
     ++detail.requested;
-    if (most_requesters > 1) list((slot << block_bits) | block, End::newest);
+    if (most_requesters > 1 && !states_[piece].reserved) list((slot << block_bits) | block, End::newest);
     out.push_back({.piece = piece, .block = block});
     ++taken;
   }
   detail.first_free = block;
   requested_blocks_ += taken;
-  if (states_[piece].wanted) free_blocks_ -= taken;
+  if (offered(states_[piece])) free_blocks_ -= taken;
   update_open(detail);
   return taken;
 }
 
 bool PieceMap::request_again(BlockRef block, PeerHandle peer) {
   const std::uint32_t slot = states_[block.piece].detail;
-  if (slot == no_id) return false;
+  if (slot == no_id || states_[block.piece].reserved) return false;
   BlockEntry& entry = details_[slot].blocks[block.block];
   if (entry.state != BlockState::requested || entry.requesters >= most_requesters) return false;
   const auto end = entry.peers.begin() + entry.requesters;
@@ -323,7 +325,8 @@ PieceMap::Arrival PieceMap::arrived(BlockRef block, PeerHandle peer, Asked asked
   Arrival out;
   PieceEntry& entry = states_[block.piece];
   const bool late = asked == Asked::late;
-  if (!needs(entry.state) || (entry.state == PieceState::missing && late && !entry.wanted)) {
+  if (!needs(entry.state) || (late && entry.reserved) ||
+      (entry.state == PieceState::missing && late && !entry.wanted)) {
     out.verdict = Verdict::duplicate;
     return out;
   }
@@ -351,7 +354,7 @@ PieceMap::Arrival PieceMap::arrived(BlockRef block, PeerHandle peer, Asked asked
     --requested_blocks_;
   } else {
     --detail.free;
-    if (entry.wanted) --free_blocks_;
+    if (offered(entry)) --free_blocks_;
   }
   target.state = BlockState::arrived;
   target.requesters = 0;
@@ -389,6 +392,7 @@ void PieceMap::write_failed(BlockRef block) {
 void PieceMap::verified(std::uint32_t piece) {
   SHOAL_CHECK(state(piece) == PieceState::complete);
   std::erase(failed_, piece);
+  set_reserved(piece, false);
   enter(piece, PieceState::verified);
   drop_detail(piece);
 }
@@ -426,6 +430,21 @@ void PieceMap::reset(std::uint32_t piece) {
 
 void PieceMap::committed(std::uint32_t piece) {
   if (state(piece) == PieceState::verified) enter(piece, PieceState::have);
+}
+
+void PieceMap::set_reserved(std::uint32_t piece, bool reserved) {
+  PieceEntry& entry = states_[piece];
+  if (entry.reserved == reserved) return;
+  count(piece, -1);
+  entry.reserved = reserved;
+  count(piece, 1);
+  note_change(piece);
+  if (!reserved) ++supply_;
+}
+
+void PieceMap::reserve(std::uint32_t piece) {
+  SHOAL_CHECK(state(piece) == PieceState::missing);
+  set_reserved(piece, true);
 }
 
 void PieceMap::checking(std::uint32_t piece) {

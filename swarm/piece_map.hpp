@@ -46,7 +46,7 @@ class PieceMap {
   }  // verified or have, any file
   [[nodiscard]] std::uint64_t free_blocks() const {
     return free_blocks_;
-  }  // of wanted missing and partial pieces
+  }  // of wanted missing and partial pieces that are not reserved
   [[nodiscard]] std::uint32_t requested_blocks() const { return requested_blocks_; }
 
   void set_wanted(std::uint32_t file, bool wanted);
@@ -100,6 +100,10 @@ class PieceMap {
   // Precondition: none is `arrived`.
   void reset(std::uint32_t piece);
   void committed(std::uint32_t piece);  // verified -> have
+  // From now on, until it is verified, a missing piece is not for the picker: its blocks are asked for by
+  // request_free alone, each of one peer, and taken from nobody who was asked before.
+  void reserve(std::uint32_t piece);
+  [[nodiscard]] bool reserved(std::uint32_t piece) const { return states_[piece].reserved; }
 
   // ---- what lay on the disk before (touched pieces; changed files)
   void checking(std::uint32_t piece);  // missing -> complete without detail: not picked while it is hashed
@@ -121,7 +125,7 @@ class PieceMap {
     double speed = 0;  // bytes a second of the fastest peer lately asked for it
   };
   [[nodiscard]] Summary summary(std::uint32_t piece) const;  // of a partial piece
-  // Wanted partial pieces that have free blocks, in no order that means anything.
+  // Wanted partial pieces that have free blocks and are not reserved, in no order that means anything.
   [[nodiscard]] std::span<const std::uint32_t> open_pieces() const { return open_; }
   [[nodiscard]] std::uint32_t partial_blocks() const { return detail_blocks_; }  // held in detail records
   // Requested blocks that may take another requester, oldest request first. Valid until the next change.
@@ -153,6 +157,7 @@ class PieceMap {
   void enter(std::uint32_t piece, PieceState state);
   void note_change(std::uint32_t piece);
   void count(std::uint32_t piece, int sign);  // adds or takes away the piece in all totals
+  void set_reserved(std::uint32_t piece, bool reserved);
   void update_open(PieceDetail& detail);
   void set_free(PieceDetail& detail, std::uint32_t block);
   void settle(std::uint32_t piece);  // a partial piece without any block is missing again

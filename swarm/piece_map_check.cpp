@@ -16,6 +16,7 @@ void PieceMap::check_invariants() const {
     const PieceEntry& entry = states_[piece];
     SHOAL_CHECK(have_.test(piece) == (entry.state == PieceState::have));
     SHOAL_CHECK(entry.detail != no_id || entry.state != PieceState::partial);
+    SHOAL_CHECK(!entry.reserved || (entry.state != PieceState::verified && entry.state != PieceState::have));
     if (entry.detail == no_id) continue;
     SHOAL_CHECK(entry.state == PieceState::partial || entry.state == PieceState::complete);
     const PieceDetail& detail = details_[entry.detail];
@@ -28,7 +29,8 @@ void PieceMap::check_invariants() const {
       ++in_state[static_cast<std::size_t>(block.state)];
       SHOAL_CHECK((block.requesters > 0) == (block.state == BlockState::requested));
       SHOAL_CHECK(block.requesters <= most_requesters);
-      SHOAL_CHECK(block.listed == (block.requesters > 0 && block.requesters < most_requesters));
+      const std::uint32_t most = entry.reserved ? 1 : most_requesters;
+      SHOAL_CHECK(block.listed == (block.requesters > 0 && block.requesters < most));
       SHOAL_CHECK(block.state != BlockState::free || i >= detail.first_free);
       for (std::uint32_t a = 0; a < block.requesters; ++a)
         for (std::uint32_t b = 0; b < a; ++b) SHOAL_CHECK(block.peers[a] != block.peers[b]);
@@ -40,7 +42,8 @@ void PieceMap::check_invariants() const {
     const bool all_written = detail.written == detail.blocks.size();
     SHOAL_CHECK(all_written == (entry.state == PieceState::complete));
     SHOAL_CHECK(entry.state != PieceState::partial || detail.free < detail.blocks.size());
-    const bool is_open = entry.state == PieceState::partial && entry.wanted && detail.free > 0;
+    const bool is_open =
+        entry.state == PieceState::partial && entry.wanted && !entry.reserved && detail.free > 0;
     SHOAL_CHECK(is_open == (detail.open_at != no_id));
     SHOAL_CHECK(!is_open || open_[detail.open_at] == piece);
     open += is_open ? 1 : 0;

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dht/base/saturated.hpp"
+
 namespace shoal::swarm {
 namespace {
 
@@ -100,7 +102,7 @@ void Pipeline::measure(Instant now, std::uint32_t bytes) {
   const double patience = 4 * storage::block_bytes / std::max(speed_, 1.0);
   timeout_ = patience > seconds(limits::max_request_timeout)
                  ? limits::max_request_timeout
-                 : std::max(limits::min_request_timeout, Duration{static_cast<std::int64_t>(patience * 1e6)});
+                 : std::max(limits::min_request_timeout, Duration{saturated<std::int64_t>(patience * 1e6)});
 }
 
 void Pipeline::resize_window() {
@@ -110,7 +112,7 @@ void Pipeline::resize_window() {
     return;
   }
   const double blocks = speed_ * seconds(limits::window_time) / storage::block_bytes;
-  window_ = blocks >= most_ ? most_ : std::max(least, static_cast<std::uint32_t>(std::ceil(blocks)));
+  window_ = blocks >= most_ ? most_ : std::max(least, saturated<std::uint32_t>(std::ceil(blocks)));
 }
 
 bool Pipeline::rejected(storage::BlockRef block) {

@@ -319,6 +319,7 @@ void Swarm::tick(Turn& turn) {
     if (stage_ == Stage::metadata) ask_metadata(turn);
     if (stage_ == Stage::running) {
       ask_hashes(turn);
+      look_at_retrials(turn);
       if (up_rate_.rate(turn.now.mono) >= 1) up_best_ *= 0.99;
       look_at_slots(turn);
     }

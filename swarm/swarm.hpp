@@ -6,9 +6,10 @@
 // Sources: swarm.cpp (life of the content), swarm_disk.cpp (what comes of disk jobs, commits),
 // swarm_connect.cpp (finding, dialling, greeting, leaving), swarm_mainline.cpp (what BitTorrent's dialect has
 // of its own), swarm_messages.cpp (what peers say), swarm_download.cpp (what to ask for, what became of it),
-// swarm_judge.cpp (which pieces are right), swarm_hashes.cpp (hashes of pieces and blocks: fetching, serving,
-// blame), swarm_upload.cpp (what others ask for, choking), swarm_super_seed.cpp (what a lone seed shows
-// whom).
+// swarm_judge.cpp (which pieces are right), swarm_retrial.cpp (pieces fetched anew from one peer, to learn
+// who spoilt them), swarm_hashes.cpp (hashes of pieces and blocks: fetching, blame), swarm_answers.cpp
+// (hashes and metadata for others), swarm_upload.cpp (what others ask for, choking), swarm_super_seed.cpp
+// (what a lone seed shows whom).
 //
 // Invariants: a piece is announced and served only after its bytes hashed to its root; a have-bit reaches the
 // catalog only through a commit job that was sent after the writes were done; every table has a bound of
@@ -151,10 +152,18 @@ class Swarm {
     bool asked = false;
     std::uint32_t tries = 0;
   };
-  // A piece that was wrong by v1's hash: what it was made of.
-  struct Suspects {
-    std::vector<PeerHandle> senders;  // one a block
-    std::vector<Sha256> leaves;
+  // A piece that was wrong, and nobody tells which blocks of it: fetched anew from one peer at a time.
+  struct Retrial {
+    struct Attempt {                    // what it was made of
+      std::vector<PeerHandle> senders;  // one a block
+      std::vector<Sha256> leaves;
+      PeerHandle alone{};  // all of it came from this one
+    };
+    std::vector<Attempt> attempts;
+    std::vector<PeerHandle> tried;  // had their turn, since all others had theirs
+    PeerHandle sole{};              // whose turn it is
+    Instant until{};
+    Duration patience{};
   };
   // Roots of a hybrid's pieces that v1 says are right, until all of a file's are here.
   struct Learned {
@@ -228,7 +237,6 @@ class Swarm {
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::DhtPort& message);
 
   // swarm_messages.cpp
-  void send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message);
   void flush(Turn& turn);
   void say_hello(Turn& turn, PeerHandle handle, Peer& peer);
   void say_none(Turn& turn, PeerHandle handle, Peer& peer);
@@ -245,10 +253,8 @@ class Swarm {
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message);
-  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::Hashes& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashReject& message);
-  void on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataRequest& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataPart& message);
   void on(Turn& turn, PeerHandle handle, Peer& peer, wire::PeerExchange& message);
   void ask_metadata(Turn& turn);
@@ -271,12 +277,21 @@ class Swarm {
   [[nodiscard]] bool right_by_row(const storage::HashDone& done) const;
   void checked(Turn& turn, storage::HashDone& done);
   void fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const storage::HashDone& done);
-  void blame_suspects(Turn& turn, const Suspects& suspects, std::span<const Sha256> right);
   void check_failed(Turn& turn, std::uint32_t piece, storage::JobFailure& failure);
   [[nodiscard]] bool learn_root(Turn& turn, std::uint32_t piece, std::span<const Sha256> leaves);
   void hold_back(Turn& turn);  // pauses or resumes reading as the disk keeps up
 
+  // swarm_retrial.cpp
+  void try_again(Turn& turn, std::uint32_t piece, Retrial::Attempt attempt);
+  void assign(Turn& turn, std::uint32_t piece);
+  [[nodiscard]] PeerHandle next_to_try(Instant now, std::uint32_t piece, const Retrial& retrial);
+  [[nodiscard]] bool on_parole(PeerHandle handle) const;
+  void pick_for_retrial(Instant now, PeerHandle handle, Peer& peer, std::uint32_t room);
+  void look_at_retrials(Turn& turn);
+  void conclude(Turn& turn, std::uint32_t piece, std::span<const Sha256> right);
+
   // swarm_hashes.cpp
+  [[nodiscard]] static storage::HashRequest to_storage(const wire::HashRequest& request);
   [[nodiscard]] bool for_blocks(const wire::HashRequest& request) const;
   [[nodiscard]] bool nobody_tells(std::uint32_t piece) const;
   void ask_hashes(Turn& turn);
@@ -291,9 +306,17 @@ class Swarm {
   void hashes_overdue(Turn& turn, Peer& peer);
   void hashes_failed(Turn& turn, const wire::HashRequest& request);
   [[nodiscard]] std::vector<std::uint32_t> wanted_alike(std::uint32_t piece) const;
+  void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
+
+  // swarm_answers.cpp
+  void send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message);
+  [[nodiscard]] bool unread(const Peer& peer) const;
+  void take_question(Turn& turn, PeerHandle handle, Peer& peer, Peer::Question question);
+  void answer_more(Turn& turn, PeerHandle handle, Peer& peer);
+  void answer(Turn& turn, PeerHandle handle, Peer& peer, const wire::MetadataRequest& message);
+  void answer(Turn& turn, PeerHandle handle, Peer& peer, const wire::HashRequest& message);
   [[nodiscard]] bool may_hash(Instant now, const Peer& peer) const;
   void serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done);
-  void layers_complete(Turn& turn, const std::vector<std::uint32_t>& files);
 
   // swarm_upload.cpp
   enum class Turns : std::uint8_t { next, last };
@@ -379,7 +402,8 @@ class Swarm {
   std::map<wire::HashRequest, std::uint32_t> hashes_asked_;   // request, piece
   std::set<std::uint32_t> under_check_;                       // judged by v1: waiting to be hashed, or hashed
   std::uint32_t check_failures_ = 0;                          // in a row
-  std::map<std::uint32_t, Suspects> suspects_;                // by piece
+  std::map<std::uint32_t, Retrial> retrials_;                 // by piece
+  std::size_t suspect_blocks_ = 0;                            // in the attempts of these
   std::map<std::uint32_t, Learned> learned_;                  // by file
   std::map<std::uint32_t, std::vector<Sha256>> leaves_kept_;  // of verified pieces, to be served
   std::deque<std::uint32_t> leaves_order_;                    // oldest first

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/base/saturated.hpp"
 #include "dht/record.hpp"
 #include "swarm/announcing.hpp"
 #include "swarm/native_wire.hpp"
@@ -229,7 +230,7 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
 // lain idle for long: of those the least by BEP 40.
 bool Swarm::make_place(Turn& turn, const Endpoint& from) {
   const Instant now = turn.now.mono;
-  std::uint32_t half_open = 0, of_host = 0, least = 0;
+  std::uint32_t half_open = 0, of_host = 0, of_network = 0, least = 0;
   PeerHandle oldest, idlest;
   Instant since = never;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
@@ -237,6 +238,7 @@ bool Swarm::make_place(Turn& turn, const Endpoint& from) {
     if (!peer.proven) {
       ++half_open;
       of_host += peer.endpoint.address.host() == from.address.host() ? 1U : 0U;
+      of_network += peer.endpoint.address.network() == from.address.network() ? 1U : 0U;
       if (peer.since < since) {
         since = peer.since;
         oldest = handle;
@@ -250,7 +252,8 @@ bool Swarm::make_place(Turn& turn, const Endpoint& from) {
     least = priority;
     idlest = handle;
   });
-  if (from.address.global() && of_host >= limits::half_open_per_host) return false;
+  const bool crowd = of_host >= limits::half_open_per_host || of_network >= limits::half_open_per_network;
+  if (from.address.global() && crowd) return false;
   if (half_open >= limits::half_open_accepted) drop(turn, oldest, Roster::Why::no_greeting);
   if (peers_.size() < limits::max_peers) return true;
   if (!idlest || place_due_ > now) return false;
@@ -308,15 +311,19 @@ bool Swarm::keeps(Turn& turn, PeerHandle handle) {
   return true;
 }
 
-// One host does not take many places by dialling us (A22).
+// One host does not take many places by dialling us (A22), nor does one network.
 bool Swarm::crowded(const Peer& fresh) const {
-  if (fresh.direction == Direction::outgoing || !fresh.endpoint.address.global()) return false;
-  std::uint32_t others = 0;
+  const IpAddress& address = fresh.endpoint.address;
+  if (fresh.direction == Direction::outgoing || !address.global()) return false;
+  std::uint32_t of_host = 0, of_network = 0;
   peers_.for_each([&](PeerHandle, const Peer& peer) {
-    const bool same = peer.endpoint.address.host() == fresh.endpoint.address.host();
-    others += &peer != &fresh && peer.proven && same ? 1U : 0U;
+    if (&peer == &fresh || !peer.proven) return;
+    of_host += peer.endpoint.address.host() == address.host() ? 1U : 0U;
+    const bool near =
+        peer.direction == Direction::incoming && peer.endpoint.address.network() == address.network();
+    of_network += near ? 1U : 0U;
   });
-  return others >= limits::established_per_host;
+  return of_host >= limits::established_per_host || of_network >= limits::established_per_network;
 }
 
 // ---- leaving
@@ -397,8 +404,7 @@ Duration Swarm::answer_most(Instant now) {
   if (!work_->picker.endgame()) return limits::answer_most;
   const double wait = limits::endgame_wait_blocks * storage::block_bytes / std::max(down_.rate(now), 1.0);
   const double most = seconds(limits::max_request_timeout);
-  return std::max(limits::endgame_wait_least,
-                  Duration{static_cast<std::int64_t>(1e6 * std::min(wait, most))});
+  return std::max(limits::endgame_wait_least, Duration{saturated<std::int64_t>(1e6 * std::min(wait, most))});
 }
 
 void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
@@ -417,15 +423,21 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   }
   const Duration patience = peer.way == Way::native ? limits::idle_timeout : limits::bt_idle_timeout;
   if (peer.heard + patience <= now) return drop(turn, handle, Roster::Why::lost);
+  // It speaks, and reads less than a block a minute of what it asked for (A22).
+  const auto blocks = static_cast<std::int64_t>(1 + peer.unsent / storage::block_bytes);
+  if (peer.unsent > 0 && peer.taken + blocks * limits::block_time <= now)
+    return drop(turn, handle, Roster::Why::lost);
   const Duration silence = peer.requests.empty() ? limits::keepalive : limits::sign_of_life;
   if (peer.spoke + silence <= now) send(turn, handle, peer, wire::KeepAlive{});
   hashes_overdue(turn, peer);
+  if (peers_.find(handle) == nullptr) return;
   if (!peer.haves_later.empty()) dirty_.push_back(handle);
   if (!work_) return;
   blocks_.clear();
   peer.pipeline.overdue(now, peer.heard, answer_most(now), blocks_);
   for (const BlockRef block : blocks_) work_->map.release(handle, block);
   update_interest(turn, handle, peer);
+  if (peer.demotions > 0) fill(turn, handle, peer);
   super_reveal(turn, handle, peer);
   // Two seeds have nothing to say to each other; nor have two that want nothing.
   const bool wants_nothing = (work_->picker.knows(handle) && work_->picker.is_seed(handle)) ||

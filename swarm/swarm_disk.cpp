@@ -105,6 +105,7 @@ void Swarm::job_failed(Turn& turn, Pending& pending, storage::JobFailure& failur
       } else if (Peer* peer = peers_.find(pending.peer)) {
         --peer->leaf_reads;
         send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
+        answer_more(turn, pending.peer, *peer);
       }
       break;
     }

@@ -30,13 +30,18 @@ void Swarm::update_interest(Turn& turn, PeerHandle handle, Peer& peer) {
 // Keeps the peer's pipeline full.
 void Swarm::fill(Turn& turn, PeerHandle handle, Peer& peer) {
   if (stage_ != Stage::running || complete_ || share_ || no_space_ || reading_held_) return;
-  if (peer.choking_us || !peer.known_to_picker) return;
+  if (peer.choking_us || !peer.known_to_picker || peer.demoted > turn.now.mono) return;
   const std::uint32_t room = peer.pipeline.room();
   if (room == 0) return;
   const std::uint64_t proving_blocks =
       std::uint64_t{limits::proving_pieces} * content_->piece_length / storage::block_bytes;
   blocks_.clear();
-  work_->picker.pick({handle, room, peer.pipeline.outstanding(), peer.pipeline.rate(turn.now.mono)}, blocks_);
+  if (!retrials_.empty()) pick_for_retrial(turn.now.mono, handle, peer, room);
+  const auto taken = static_cast<std::uint32_t>(blocks_.size());
+  if (taken < room && !on_parole(handle))
+    work_->picker.pick(
+        {handle, room - taken, peer.pipeline.outstanding() + taken, peer.pipeline.rate(turn.now.mono)},
+        blocks_);
   for (const BlockRef block : blocks_) {
     if (peer.good_blocks < proving_blocks) want_leaves(turn, block.piece, LeavesWanted::Why::ahead, handle);
     peer.pipeline.requested(turn.now.mono, block);
@@ -107,14 +112,19 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Block& message) 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Reject& message) {
   const BlockRef block{message.request.piece, message.request.begin / storage::block_bytes};
   if (!work_ || !work_->map.contains(block)) return strike(turn, handle);
-  if (!peer.pipeline.rejected(block)) return;  // cancelled or given up: not refused
-  work_->map.release(handle, block);
-  // Unchoked and yet refused what it says it has: in the end it is not asked for that any more (THREATS A24).
-  if (!peer.choking_us && ++peer.rejects >= limits::rejects_before_demotion) {
-    peer.rejects = 0;
-    work_->picker.peer_lacks(handle, block.piece);
-    update_interest(turn, handle, peer);
+  if (!peer.pipeline.rejected(block)) {  // cancelled or given up: not refused
+    if (!peer.may_talk(turn.now.mono)) drop(turn, handle, Roster::Why::misbehaved);
+    return;
   }
+  work_->map.release(handle, block);
+  // Unchoked and yet refused what it says it has: in the end it is not asked for that any more, and for a
+  // while for nothing else (THREATS A24).
+  if (peer.choking_us || ++peer.rejects < limits::rejects_before_demotion) return;
+  peer.rejects = 0;
+  peer.demoted = turn.now.mono + limits::demotion * (1U << std::min(peer.demotions, limits::most_demotions));
+  ++peer.demotions;
+  work_->picker.peer_lacks(handle, block.piece);
+  update_interest(turn, handle, peer);
 }
 
 // Reading stops while the disk is behind or full; the TCP windows close, and nothing more is asked for.

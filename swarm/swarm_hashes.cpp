@@ -1,4 +1,4 @@
-// Hashes of pieces and of blocks: fetched with proofs, served, and used to find who sent a bad block.
+// Hashes of pieces and of blocks: fetched with proofs, and used to find who sent a bad block.
 #include <algorithm>
 #include <utility>
 
@@ -8,22 +8,21 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr std::uint64_t pieces_on_credit = 16;  // of a content whose pieces are large
-constexpr std::uint32_t reads_for_one = 8;      // pieces hashed for one peer at the same time
 constexpr std::size_t most_kept =
     131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
 constexpr std::uint32_t most_hash_rejects = 2;  // of a peer: then others are asked, and it no more
 constexpr std::uint32_t leaf_tries =
     3;  // peers asked for the hashes of a piece's blocks before it is begun anew
 
-storage::HashRequest to_storage(const wire::HashRequest& r) {
-  return {r.root, r.base, r.index, r.length, r.proofs};
-}
 wire::HashRequest to_wire(const storage::HashRequest& r) {
   return {r.root, r.base_layer, r.index, r.length, r.proof_layers};
 }
 
 }  // namespace
+
+storage::HashRequest Swarm::to_storage(const wire::HashRequest& r) {
+  return {r.root, r.base, r.index, r.length, r.proofs};
+}
 
 // For hashes of blocks, and not for those of pieces. Where a piece is a block the piece layer lies at the
 // base too, and nobody asks for blocks: the roots of pieces are their hashes.
@@ -188,19 +187,20 @@ void Swarm::on(Turn& turn, PeerHandle, Peer& peer, wire::HashReject& message) {
   if (!late) hashes_failed(turn, message.request);
 }
 
-// What has waited for long is asked of somebody else.
+// What has waited for long is asked of somebody else. Nobody knows whom that leads to ban: perhaps this one.
 void Swarm::hashes_overdue(Turn& turn, Peer& peer) {
   const Instant now = turn.now.mono;
-  for (std::size_t i = 0; i < peer.hashes_asked.size(); ++i) {
-    Peer::HashesAsked& asked = peer.hashes_asked[i];
+  std::vector<wire::HashRequest> failed;
+  for (Peer::HashesAsked& asked : peer.hashes_asked) {
     const bool silent = std::max(asked.when, peer.heard) + limits::max_request_timeout <= now;
     if (asked.late || (!silent && asked.when + limits::answer_most > now)) continue;
     asked.late = true;
-    hashes_failed(turn, asked.request);
+    failed.push_back(asked.request);
   }
   if (peer.hashes_asked.size() > 2 * limits::hashes_asked)
     peer.hashes_asked.erase(std::find_if(peer.hashes_asked.begin(), peer.hashes_asked.end(),
                                          [](const Peer::HashesAsked& asked) { return asked.late; }));
+  for (const wire::HashRequest& request : failed) hashes_failed(turn, request);
 }
 
 // Not answered: asked of somebody else, at the latest within a second.
@@ -289,71 +289,21 @@ void Swarm::blame(Turn& turn, PeerHandle sender, std::uint32_t blocks) {
   if (peer->bad_blocks >= limits::bad_blocks_before_ban) ban(turn, sender);
 }
 
-// Nobody tells: the piece is fetched anew. Of several who sent its blocks nobody is blamed.
+// Nobody tells: the piece is fetched anew.
 void Swarm::give_up_leaves(Turn& turn, std::uint32_t piece) {
   auto node = leaves_wanted_.extract(piece);
-  const std::vector<PeerHandle> senders = work_->map.senders(piece);
   switch (node.mapped().why) {
     case LeavesWanted::Why::ahead:
       break;  // the piece is judged as a whole
-    case LeavesWanted::Why::failed:
-      work_->map.reset(piece);
-      if (!senders.empty() && std::ranges::count(senders, senders.front()) == std::ssize(senders))
-        blame(turn, senders.front(), 1);
+    case LeavesWanted::Why::failed: {
+      const auto leaves = work_->map.leaves(piece);
+      try_again(turn, piece, {work_->map.senders(piece), {leaves.begin(), leaves.end()}});
       break;
+    }
     case LeavesWanted::Why::salvage:
       work_->map.restore(piece, {}, {});
       break;
   }
-}
-
-// ---- serving
-
-// Who asks for hashes and takes no blocks does not keep our disk and processor busy.
-bool Swarm::may_hash(Instant now, const Peer& peer) const {
-  const std::uint64_t credit =
-      std::max<std::uint64_t>(limits::hashing_credit, pieces_on_credit * content_->piece_length);
-  const auto earned = static_cast<std::uint64_t>(seconds(now - peer.since) * limits::hashing_pace);
-  return peer.hashed < credit + 2 * peer.took.total() + earned;
-}
-
-void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::HashRequest& message) {
-  if (!work_ || stage_ != Stage::running || !content_->v2 || !peer.wire->speech().hashes)
-    return send(turn, handle, peer, wire::HashReject{message});
-  const storage::HashRequest request = to_storage(message);
-  if (!for_blocks(message)) {
-    auto hashes = work_->layers.answer(request);
-    if (hashes)
-      send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});
-    else
-      send(turn, handle, peer, wire::HashReject{message});
-    return;
-  }
-  // Hashes of blocks are made from the piece on the disk, once.
-  const auto piece = work_->layers.piece_for_leaves(request);
-  if (!piece || !serves(*piece)) return send(turn, handle, peer, wire::HashReject{message});
-  if (const auto kept = leaves_kept_.find(*piece); kept != leaves_kept_.end()) {
-    if (auto hashes = work_->layers.answer_leaves(request, kept->second))
-      return send(turn, handle, peer, wire::Hashes{message, std::move(*hashes)});
-  }
-  if (peer.leaf_reads >= reads_for_one || !may_hash(turn.now.mono, peer))
-    return send(turn, handle, peer, wire::HashReject{message});
-  ++peer.leaf_reads;
-  peer.hashed += content_->piece_length;
-  submit(turn, storage::HashJob{slot_, *piece},
-         {.kind = Kind::serve_leaves, .peer = handle, .hashes = message, .piece = *piece});
-}
-
-void Swarm::serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done) {
-  Peer* peer = peers_.find(pending.peer);
-  if (peer == nullptr) return;
-  --peer->leaf_reads;
-  if (done.leaves.size() == content_->blocks_in(pending.piece)) keep_leaves(pending.piece, done.leaves);
-  auto hashes = work_->layers.answer_leaves(to_storage(pending.hashes), done.leaves);
-  if (hashes)
-    send(turn, pending.peer, *peer, wire::Hashes{pending.hashes, std::move(*hashes)});
-  else
-    send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});
 }
 
 }  // namespace shoal::swarm

@@ -6,7 +6,6 @@
 // ever have all of it.
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "storage/merkle.hpp"
@@ -19,7 +18,6 @@ constexpr std::uint32_t checks_at_once = 4;  // pieces hashed at the same time: 
 constexpr std::uint32_t rows_at_once = 32;   // of those of which only the row is wanted
 constexpr std::uint32_t rows_together = 8;   // side by side these take a third of the time
 constexpr std::chrono::milliseconds rows_wait{50};
-constexpr std::size_t most_suspects = 16;  // pieces that failed, of which it is remembered who sent what
 
 constexpr Error contradicts_itself{
     Code::mismatch, "the v1 and the v2 part of this torrent describe different bytes; get another one", 0};
@@ -37,6 +35,7 @@ void Swarm::judge(Turn& turn, std::uint32_t piece) {
   if (truth == Truth::unknown) return;  // judged when its hash has come
   if (truth == Truth::yes) {
     keep_leaves(piece, leaves);
+    conclude(turn, piece, leaves);
     return accept(turn, piece);
   }
   work_->map.failed(piece);
@@ -80,7 +79,7 @@ void Swarm::tell_have(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t p
 // What was fetched just now has marks: only its row is not known.
 storage::HashJob::What Swarm::check_of(std::uint32_t piece) const {
   const bool marked = content_->v1 && !work_->map.leaves(piece).empty();
-  return marked && !suspects_.contains(piece) ? storage::HashJob::What::row : storage::HashJob::What::all;
+  return marked && !retrials_.contains(piece) ? storage::HashJob::What::row : storage::HashJob::What::all;
 }
 
 // Whether more pieces are on their way whose rows could be hashed together with those that wait.
@@ -140,8 +139,7 @@ void Swarm::checked(Turn& turn, storage::HashDone& done) {
   if (row == Truth::yes || (row == Truth::unknown && trees == Truth::yes)) {
     if (content_->v1 && content_->v2) keep_leaves(piece, done.leaves);
     if (content_->v2 && trees == Truth::unknown && !learn_root(turn, piece, done.leaves)) return;
-    if (const auto suspects = suspects_.extract(piece); !suspects.empty())
-      blame_suspects(turn, suspects.mapped(), done.leaves);
+    conclude(turn, piece, done.leaves);
     return accept(turn, piece);
   }
   if (!work_->map.leaves(piece).empty()) return fetched_wrong(turn, piece, trees, done);
@@ -163,22 +161,7 @@ void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const st
   }
   work_->map.failed(piece);
   if (trees == Truth::no) return want_leaves(turn, piece, LeavesWanted::Why::failed);
-  Suspects suspects{work_->map.senders(piece), done.leaves};
-  wasted_ += content_->piece_bytes(piece);
-  work_->map.reset(piece);
-  const PeerHandle first = suspects.senders.front();
-  if (first && std::ranges::all_of(suspects.senders, [&](PeerHandle each) { return each == first; }))
-    return blame(turn, first, static_cast<std::uint32_t>(suspects.senders.size()));
-  if (suspects_.size() < most_suspects) suspects_.insert_or_assign(piece, std::move(suspects));
-}
-
-// v1 tells only of whole pieces. Once a piece that failed has been fetched anew and is right, the blocks that
-// differ from those of before are the bad ones.
-void Swarm::blame_suspects(Turn& turn, const Suspects& suspects, std::span<const Sha256> right) {
-  std::map<PeerHandle, std::uint32_t> bad;
-  for (std::size_t block = 0; block < std::min(right.size(), suspects.leaves.size()); ++block)
-    if (suspects.senders[block] && suspects.leaves[block] != right[block]) ++bad[suspects.senders[block]];
-  for (const auto& [sender, blocks] : bad) blame(turn, sender, blocks);
+  try_again(turn, piece, {work_->map.senders(piece), done.leaves});
 }
 
 // A hybrid got from peers that know only v1: once all pieces of a file are here, the roots of its pieces are

@@ -9,12 +9,13 @@ namespace {
 
 constexpr std::size_t most_early_haves = 4096;  // what a peer may gain while we fetch the metadata
 
-// About what a message takes on the stream, where a small question can bring a large one.
-std::uint64_t answer_bytes(const wire::Message& message) {
-  constexpr std::uint64_t small = 64;
-  if (const auto* hashes = std::get_if<wire::Hashes>(&message)) return small + hashes->hashes.size() * 32;
-  if (const auto* part = std::get_if<wire::MetadataPart>(&message)) return small + part->data.size();
-  return small;
+// What no honest peer says often: not blocks and requests for them, nor what is bounded by these or by the
+// number of pieces.
+bool is_talk(const wire::Message& message) {
+  using namespace wire;
+  return !std::holds_alternative<Block>(message) && !std::holds_alternative<Request>(message) &&
+         !std::holds_alternative<Reject>(message) && !std::holds_alternative<Have>(message) &&
+         !std::holds_alternative<DontHave>(message);
 }
 
 // What a later hello leaves out is as it was.
@@ -41,7 +42,7 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   for (wire::Message& message : messages) {
     peer = peers_.find(handle);
     if (peer == nullptr) break;
-    if (peer->unsent + peer->answers > limits::max_unread) {
+    if (unread(*peer) || (is_talk(message) && !peer->may_talk(turn.now.mono))) {
       drop(turn, handle, Roster::Why::misbehaved);
       break;
     }
@@ -62,18 +63,13 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
   flush(turn);
 }
 
-void Swarm::writable(Turn&, PeerHandle handle, std::uint64_t unsent) {
+void Swarm::writable(Turn& turn, PeerHandle handle, std::uint64_t unsent) {
   Peer* peer = peers_.find(handle);
   if (peer == nullptr) return;
   peer->unsent = unsent;
-  want_turn(handle, *peer);
-}
-
-void Swarm::send(Turn& turn, PeerHandle handle, Peer& peer, wire::Message&& message) {
-  if (!peer.up()) return;
-  peer.answers += answer_bytes(message);
-  peer.wire->send(turn.now, std::move(message));
-  dirty_.push_back(handle);
+  peer->taken = turn.now.mono;
+  answer_more(turn, handle, *peer);
+  flush(turn);
 }
 
 // Gives the host what the codecs hold. The end of every turn that may have said something.
@@ -87,6 +83,7 @@ void Swarm::flush(Turn& turn) {
     peer->haves_later.clear();
     peer->wire->flush(turn.now, buffers_);
     peer->answers = 0;
+    if (peer->unsent == 0) peer->taken = turn.now.mono;
     for (Buffer& buffer : buffers_) {
       peer->unsent += buffer.size();
       peer->spoke = turn.now.mono;
@@ -125,13 +122,13 @@ void Swarm::dispatch(Turn& turn, PeerHandle handle, wire::Message& message) {
   } else if (auto* hello = std::get_if<Hello>(&message)) {
     on(turn, handle, peer, *hello);
   } else if (auto* hash_request = std::get_if<HashRequest>(&message)) {
-    on(turn, handle, peer, *hash_request);
+    take_question(turn, handle, peer, *hash_request);
   } else if (auto* hashes = std::get_if<Hashes>(&message)) {
     on(turn, handle, peer, *hashes);
   } else if (auto* hash_reject = std::get_if<HashReject>(&message)) {
     on(turn, handle, peer, *hash_reject);
   } else if (auto* metadata_request = std::get_if<MetadataRequest>(&message)) {
-    on(turn, handle, peer, *metadata_request);
+    take_question(turn, handle, peer, *metadata_request);
   } else if (auto* part = std::get_if<MetadataPart>(&message)) {
     on(turn, handle, peer, *part);
   } else if (auto* metadata_reject = std::get_if<MetadataReject>(&message)) {
@@ -319,16 +316,6 @@ void Swarm::ask_metadata(Turn& turn) {
   fetch_.next(turn.now.mono, asks);
   for (const MetadataFetch::Ask& ask : asks)
     if (Peer* peer = peers_.find(ask.peer)) send(turn, ask.peer, *peer, wire::MetadataRequest{ask.part});
-}
-
-void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::MetadataRequest& message) {
-  const auto part = content_ ? peer.metadata.part(content_->info, message.part) : std::nullopt;
-  if (part)
-    send(turn, handle, peer,
-         wire::MetadataPart{message.part, static_cast<std::uint32_t>(content_->info.size()),
-                            to_vector(*part)});
-  else
-    send(turn, handle, peer, wire::MetadataReject{message.part});
 }
 
 void Swarm::on(Turn& turn, PeerHandle handle, Peer&, wire::MetadataPart& message) {

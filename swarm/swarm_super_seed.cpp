@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/base/saturated.hpp"
 #include "swarm/super_seed.hpp"
 #include "swarm/swarm.hpp"
 
@@ -90,7 +91,8 @@ void Swarm::super_passed(const Turn& turn) {
 // Enough for the uplink, piece by piece.
 void Swarm::super_feed(Turn& turn) {
   if (!super_) return;
-  const auto by_rate = static_cast<std::uint32_t>(up_best_ * ahead_seconds / content_->piece_length);
+  const auto by_rate =
+      std::min(saturated<std::uint32_t>(up_best_ * ahead_seconds / content_->piece_length), content_->pieces);
   const std::uint32_t wanted = std::max(ahead_least + by_rate, super_ahead_);
   while (super_->on_their_way(turn.now.mono) < wanted) {
     const PeerHandle handle = super_->next_taker(turn.now.mono);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/base/saturated.hpp"
 #include "swarm/swarm.hpp"
 
 namespace shoal::swarm {
@@ -47,9 +48,12 @@ void Swarm::on(Turn& turn, PeerHandle handle, Peer& peer, wire::Request& message
   }
 }
 
-// Queues the peer for blocks while it has asked for some and its stream takes more.
+// Queues the peer for blocks while it has asked for some and its stream takes more, but for what it asked
+// besides.
 void Swarm::want_turn(PeerHandle handle, Peer& peer, Turns where) {
-  if (peer.in_turn || peer.requests.empty() || peer.unsent + peer.reading_bytes >= ahead()) return;
+  if (peer.in_turn || peer.requests.empty() || !peer.questions.empty() ||
+      peer.unsent + peer.reading_bytes >= ahead())
+    return;
   peer.in_turn = true;
   if (where == Turns::next)
     upload_turns_.push_front(handle);
@@ -60,7 +64,7 @@ void Swarm::want_turn(PeerHandle handle, Peer& peer, Turns where) {
 // Bytes that a peer's stream is given beyond what its socket takes: enough until we hear that they are gone,
 // and no more, since whose turn it is cannot be changed any more for these.
 std::uint64_t Swarm::ahead() const {
-  return std::clamp(static_cast<std::uint64_t>(up_best_ * seconds(limits::given_ahead)),
+  return std::clamp(saturated<std::uint64_t>(up_best_ * seconds(limits::given_ahead)),
                     std::uint64_t{storage::block_bytes}, stream_low_water);
 }
 
@@ -72,7 +76,7 @@ bool Swarm::wants_upload() const { return !upload_turns_.empty(); }
 Duration Swarm::service_time() const {
   if (up_best_ <= 0) return limits::service_most;
   const auto time_of = [this](double bytes) {
-    return Duration{static_cast<std::int64_t>(1e6 * std::min(bytes / up_best_, seconds(limits::turn_time)))};
+    return Duration{saturated<std::int64_t>(1e6 * std::min(bytes / up_best_, seconds(limits::turn_time)))};
   };
   const Duration most =
       std::max(limits::service_most, time_of(limits::service_blocks * storage::block_bytes));
@@ -93,7 +97,7 @@ bool Swarm::may_serve(Instant now, const Peer& peer) {
   });
   // What goes out in a moment needs no order.
   const double pieces = up_rate_.rate(now) * seconds(limits::service_moment) / content_->piece_length;
-  return in_service_.size() < std::max(limits::served_at_once, static_cast<std::uint32_t>(pieces));
+  return in_service_.size() < std::max(limits::served_at_once, saturated<std::uint32_t>(pieces));
 }
 
 bool Swarm::serve_one(Turn& turn) {
@@ -221,7 +225,7 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
 void Swarm::look_at_slots(Turn& turn) {
   const double piece_time = content_->piece_length / std::max(up_best_, 1.0);
   const double turn_time = std::min(piece_time, seconds(limits::turn_time));
-  slots_.set_most(static_cast<std::uint32_t>(
+  slots_.set_most(saturated<std::uint32_t>(
       std::min(seconds(limits::round_time) / turn_time, double{limits::max_slots + limits::spare_slots})));
   UploadSlots::Look look;
   peers_.for_each([&](PeerHandle, const Peer& peer) {

@@ -1,5 +1,5 @@
 // `swarm`: one seed and many getters with lines of several classes, a flash crowd or arrivals over time, free
-// riders, poisoners, attackers and crashes; each row one run with a seed of randomness of its own.
+// riders, poisoners, attackers, liars and crashes; each row one run with a seed of randomness of its own.
 #include <algorithm>
 #include <array>
 
@@ -20,6 +20,10 @@ constexpr std::array parameters{
     Parameter{"riders", "getters besides that give nothing", 0, 0, 500},
     Parameter{"poisoners", "getters besides whose every block is false", 0, 0, 500},
     Parameter{"attackers", "riders besides on lines without limit", 0, 0, 500},
+    Parameter{"liars", "getters besides that claim to have all: half reject what is asked, half are silent",
+              0, 0, 500},
+    Parameter{"format", "2: v2, sealed, native; 1: v1 and 3: hybrid, public, in BitTorrent's dialect", 2, 1,
+              3},
     Parameter{"spread", "getters start over so many seconds; 0: all at once, a flash crowd", 0, 0, 1e6},
     Parameter{"crash-every", "seconds; a getter loses its power and is back after 10 s; 0: never", 0, 0, 1e6},
 };
@@ -31,6 +35,8 @@ TrialPlan plan_of(const Order& order, std::uint64_t number) {
   plan.seed = order.seed * 1'000'003 + number;
   plan.bytes = static_cast<std::uint64_t>(order.number("bytes") * 1e6);
   plan.seed_rates.up = rate(order.number("seed-up"));
+  constexpr std::array formats{storage::Format::v1, storage::Format::v2, storage::Format::hybrid};
+  plan.format = formats[order.count("format") - 1];
   plan.crash_every = Duration{static_cast<std::int64_t>(order.number("crash-every") * 1e6)};
   const std::uint64_t count = order.count("nodes");
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -41,13 +47,15 @@ TrialPlan plan_of(const Order& order, std::uint64_t number) {
                                                      static_cast<double>(count))};
     plan.peers.push_back(peer);
   }
-  const auto add = [&](const char* name, Manner manner, LinkRates rates) {
-    for (std::uint64_t i = 0; i < order.count(name); ++i)
-      plan.peers.push_back({.rates = rates, .manner = manner});
+  const LinkRates usual{rate(1), rate(order.number("down"))};
+  const auto add = [&](std::uint64_t peers, Manner manner, LinkRates rates) {
+    plan.peers.insert(plan.peers.end(), peers, {.rates = rates, .manner = manner});
   };
-  add("riders", Manner::rider, {rate(1), rate(order.number("down"))});
-  add("poisoners", Manner::poisoner, {rate(1), rate(order.number("down"))});
-  add("attackers", Manner::attacker, {});
+  add(order.count("riders"), Manner::rider, usual);
+  add(order.count("poisoners"), Manner::poisoner, usual);
+  add(order.count("attackers"), Manner::attacker, {});
+  add((order.count("liars") + 1) / 2, Manner::refuser, usual);
+  add(order.count("liars") / 2, Manner::miser, usual);
   return plan;
 }
 
@@ -69,18 +77,20 @@ Row row_of(const TrialPlan& plan, const TrialResult& result, bool classes) {
   row.cells = {static_cast<std::int64_t>(plan.seed), static_cast<std::int64_t>(fair), result.bound,
                result.client_server};
   if (!result.finished) {
-    row.cells.resize(16);
+    row.cells.resize(18);
     return row;
   }
   const std::uint64_t slow = plan.peers.front().rates.up;
-  row.cells.insert(row.cells.end(),
-                   {result.last, result.last / result.bound, result.mean / result.bound, result.busy,
-                    result.received, result.wasted, result.entropy, result.rider_share,
-                    static_cast<std::int64_t>(result.bans), static_cast<std::int64_t>(result.wrong_bans)});
+  row.cells.insert(
+      row.cells.end(),
+      {result.last, result.last / result.bound, result.mean / result.bound, result.busy, result.received,
+       result.wasted, result.entropy, result.rider_share, static_cast<std::int64_t>(result.bans),
+       static_cast<std::int64_t>(result.wrong_bans), static_cast<std::int64_t>(result.missed),
+       static_cast<std::int64_t>(result.worst_pieces)});
   if (classes)
     row.cells.insert(row.cells.end(), {class_mean(plan, result, 4 * slow) / result.bound,
                                        class_mean(plan, result, 16 * slow) / result.bound});
-  row.cells.resize(16);
+  row.cells.resize(18);
   return row;
 }
 
@@ -100,6 +110,8 @@ Report run(const Order& order) {
                  {"rider_share", "rider / fair", 3},
                  {"bans", "bans", 0},
                  {"wrong_bans", "wrong bans", 0},
+                 {"missed", "poisoners not banned", 0},
+                 {"worst_pieces", "pieces spoilt by one", 0},
                  {"mean_ratio_4", "class 4 / bound", 3},
                  {"mean_ratio_16", "class 16 / bound", 3}};
   out.notes = {"bound: max(F/us, F/dmin, N F/(us + sum ui)) over the peers that give; Kurose & Ross, 2.5",
@@ -125,7 +137,8 @@ Report run(const Order& order) {
 }  // namespace
 
 Scenario swarm_scenario() {
-  return {"swarm", "one seed and many getters: classes of lines, riders, poisoners, attackers, crashes",
+  return {"swarm",
+          "one seed and many getters: classes of lines, riders, poisoners, attackers, liars, crashes",
           parameters, run};
 }
 

@@ -2,7 +2,9 @@
 #include "cli/sim/swarm_trial.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <set>
 
 #include "cli/sim/oracle.hpp"
 
@@ -43,11 +45,14 @@ class Trial {
     Instant back = never;                    // when it is switched on again
     std::uint64_t received = 0, wasted = 0;  // of its lives so far, and of the present one
     std::uint64_t past_received = 0, past_wasted = 0;
+    std::map<std::size_t, std::set<std::uint32_t>> spoilt{};  // pieces of which a poisoner gave a false block
     [[nodiscard]] bool finished() const { return done != Instant{}; }
   };
 
   bool prepare() {
     const auto start = [&](MachineConfig config) {
+      config.native = sealed();
+      config.mainline = !sealed();
       const MachineId id = world_.add(std::move(config));
       ready_ = ready_ && world_.start(id).has_value();
       return id;
@@ -57,41 +62,102 @@ class Trial {
     seed_ = start({.host = {.rates = plan_.seed_rates}, .bootstrap = bootstrap_});
     const auto path = oracle_.plant(world_.machine(seed_));
     if (!path) return false;
-    const auto shared = world_.share(seed_, *path);
+    const auto shared = world_.share(seed_, *path, 0, plan_.format);
     if (!shared) return false;
     content_ = *shared;
     for (const TrialPeer& peer : plan_.peers) {
       MachineConfig config{.host = {.rates = peer.rates}, .bootstrap = bootstrap_};
-      if (peer.manner == Manner::rider || peer.manner == Manner::attacker) config.up_limit = 1;
-      Of of;
-      of.id = start(std::move(config));
-      peers_.push_back(of);
-      if (peer.manner == Manner::poisoner) poison(of.id);
+      if (gives_nothing(peer.manner)) config.up_limit = 1;
+      peers_.emplace_back().id = start(std::move(config));
     }
+    for (std::size_t i = 0; i < peers_.size(); ++i) prepare(i);
     world_.run_for(settle);
+    prepare_liars();
     began_ = world_.now();
     next_crash_ = plan_.crash_every > Duration{} ? began_ + plan_.crash_every : never;
     start_due();
     return ready_;
   }
 
-  // It reads what it has from a disk that gives other bytes than were verified.
-  void poison(MachineId id) {
-    world_.machine(id).after_job = [](const JobNote& note, storage::Done& done) {
-      if (note.kind != JobNote::Kind::read || !done) return;
-      if (auto* read = std::get_if<storage::ReadDone>(&*done))
-        read->data.span()[note.lead + note.length / 2] ^= 1;
+  static bool gives_nothing(Manner manner) {
+    return manner == Manner::rider || manner == Manner::attacker || manner == Manner::miser;
+  }
+  [[nodiscard]] bool sealed() const { return plan_.format == storage::Format::v2; }
+
+  // What its disk does, as its manner has it.
+  void prepare(std::size_t i) {
+    Machine& machine = world_.machine(peers_[i].id);
+    switch (plan_.peers[i].manner) {
+      case Manner::rider:
+      case Manner::attacker:
+        break;
+      case Manner::fair:
+        machine.after_job = [this, i](const JobNote& note, storage::Done& done) { taste(i, note, done); };
+        break;
+      case Manner::poisoner:
+        // It reads what it has from a disk that gives other bytes than were verified, and others than that of
+        // any other poisoner.
+        machine.after_job = [i](const JobNote& note, storage::Done& done) {
+          if (note.kind != JobNote::Kind::read || !done || note.length < 16) return;
+          if (auto* read = std::get_if<storage::ReadDone>(&*done))
+            store_be(read->data.span().data() + note.lead + note.length / 2, ~static_cast<std::uint64_t>(i));
+        };
+        break;
+      case Manner::refuser:
+      case Manner::miser:
+        begin(i);
+        break;
+    }
+  }
+  // They say the truth until they have it all.
+  void prepare_liars() {
+    const auto liar = [&](std::size_t i) {
+      return plan_.peers[i].manner == Manner::refuser || plan_.peers[i].manner == Manner::miser;
     };
+    ready_ = ready_ && world_.run_until(
+                           [&] {
+                             for (std::size_t i = 0; i < peers_.size(); ++i)
+                               if (liar(i) && !world_.told(peers_[i].id, content_->id, What::complete))
+                                 return false;
+                             return true;
+                           },
+                           plan_.limit, sample);
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      if (plan_.peers[i].manner != Manner::refuser) continue;
+      world_.machine(peers_[i].id).after_job = [](const JobNote& note, storage::Done& done) {
+        if (note.kind == JobNote::Kind::read)
+          done = std::unexpected(storage::JobFailure{{Code::cancelled, "it will not"}, {}, {}});
+      };
+    }
+  }
+  // Of a block that a fair peer has written: whether, and by which poisoner, it is false.
+  void taste(std::size_t i, const JobNote& note, const storage::Done& done) {
+    const auto* write = done ? std::get_if<storage::WriteDone>(&*done) : nullptr;
+    if (write == nullptr || write->spent.size() < note.length / 2 + 8) return;
+    const std::uint64_t poisoner = ~load_be<std::uint64_t>(write->spent.view().data() + note.length / 2);
+    if (poisoner < peers_.size()) peers_[i].spoilt[poisoner].insert(note.piece);
   }
 
-  void get(Of& of) { world_.get(of.id, content_->id, {world_.endpoint(seed_)}); }
+  void begin(std::size_t i) {
+    Of& of = peers_[i];
+    of.started = true;
+    of.start = of.up_since = world_.now();
+    get(of);
+  }
+  void get(Of& of) {
+    swarm::OpenContent what;
+    what.id = content_->id;
+    what.hints = {world_.endpoint(seed_)};
+    what.seed = {swarm::SeedUntil::forever, 0};
+    what.is_public = !sealed();
+    world_.open(of.id, std::move(what));
+  }
   void start_due() {
     for (std::size_t i = 0; i < peers_.size(); ++i) {
-      Of& of = peers_[i];
+      const Of& of = peers_[i];
       if (of.started || world_.now() - began_ < plan_.peers[i].starts) continue;
-      of.started = true;
-      of.start = of.up_since = last_start_ = world_.now();
-      get(of);
+      begin(i);
+      last_start_ = world_.now();
     }
   }
 
@@ -174,6 +240,7 @@ class Trial {
     world_.kill(of.id, Machine::Death::power);
     of.past_received = of.received;
     of.past_wasted = of.wasted;
+    of.spoilt.clear();  // as it forgets whom it banned
     of.back = world_.now() + down_time;
   }
 
@@ -209,12 +276,16 @@ class Trial {
         out.worst_blame = std::max(out.worst_blame, event->count);
       }
     }
-    const auto poisoners = static_cast<std::uint64_t>(
-        std::count_if(plan_.peers.begin(), plan_.peers.end(),
-                      [](const TrialPeer& p) { return p.manner == Manner::poisoner; }));
-    for (std::size_t i = 0; i < peers_.size(); ++i)
-      if (const auto status = world_.status(peers_[i].id, content_->id); fair(i) && status)
-        out.wrong_bans += status->banned - std::min<std::uint64_t>(status->banned, poisoners);
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      const auto status = world_.status(peers_[i].id, content_->id);
+      if (!fair(i) || !status) continue;
+      const std::uint64_t givers = peers_[i].spoilt.size(), banned = status->banned;
+      out.poisoned += givers;
+      out.missed += givers - std::min(banned, givers);
+      out.wrong_bans += banned - std::min(banned, givers);
+      for (const auto& [poisoner, pieces] : peers_[i].spoilt)
+        out.worst_pieces = std::max<std::uint64_t>(out.worst_pieces, pieces.size());
+    }
   }
 
   TrialResult judge() {

@@ -20,6 +20,8 @@ enum class Manner : std::uint8_t {
   rider,     // asks and unchokes like everybody, and never sends a block: its user's limit leaves no room
   poisoner,  // every block it serves is false
   attacker,  // takes as much of the seed as it can and gives nothing: a rider on a line without limit
+  refuser,   // it says that it has all, from the start, and rejects every request
+  miser,     // so does this one, and leaves every request unanswered
 };
 
 struct TrialPeer {
@@ -31,6 +33,8 @@ struct TrialPeer {
 struct TrialPlan {
   std::uint64_t seed = 1;
   std::uint64_t bytes = 0;
+  // v2: sealed, in the native dialect. v1 and hybrid: public, in BitTorrent's alone.
+  storage::Format format = storage::Format::v2;
   LinkRates seed_rates{};
   std::vector<TrialPeer> peers;
   // 0: never. Then one fair unfinished peer that has run for so long loses its power, for 10 s.
@@ -55,6 +59,9 @@ struct TrialResult {
       0;  // the best rider's payload over the median fair peer's when the first fair one finishes
   std::uint64_t bans = 0, wrong_bans = 0,
                 worst_blame = 0;  // peers banned by fair ones; blocks before the latest ban
+  // Pairs of a fair peer and a poisoner that it took false blocks of; of those the poisoners that are not
+  // banned there; and the most pieces that one of them spoilt for one fair peer.
+  std::uint64_t poisoned = 0, missed = 0, worst_pieces = 0;
   WallTime at{};
   std::uint64_t digest = 0;
 };

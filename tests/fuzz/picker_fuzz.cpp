@@ -95,9 +95,19 @@ struct World {
     SHOAL_CHECK(map.blame(block.piece, truth).size() == wrong);
   }
 
-  void piece_event(Script& in) {
+  // One of those that are tried again.
+  void ask_reserved(std::uint32_t piece, std::uint32_t who) {
+    std::vector<BlockRef> out;
+    map.request_free(piece, handle(who), 0, 3, out);
+    for (const BlockRef block : out) SHOAL_CHECK(asked[who].insert(block).second);
+  }
+
+  void piece_event(Script& in, std::uint32_t who) {
     const std::uint32_t piece = in.below(content->pieces);
     const PieceState state = map.state(piece);
+    const bool needed = state == PieceState::missing || state == PieceState::partial;
+    if (map.reserved(piece) && needed && generation[who] != 0) return ask_reserved(piece, who);
+    if (state == PieceState::missing && in.below(4) == 0) return map.reserve(piece);
     if (state == PieceState::verified) return map.committed(piece);
     if (state == PieceState::have && in.below(4) == 0) return map.recheck(piece);
     if (state == PieceState::missing && in.below(4) == 0) return map.checking(piece);
@@ -134,7 +144,7 @@ struct World {
         asked[who].erase(*asked[who].rbegin());
         return;
       case 8:
-        return piece_event(in);
+        return piece_event(in, who);
       default: {
         const std::uint32_t file = in.below(2);
         if (in.below(2) == 0) return picker.set_priority(file, static_cast<Priority>(in.below(4)));

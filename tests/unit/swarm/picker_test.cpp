@@ -91,6 +91,21 @@ TEST_F(PickerTest, ALiarLosesThePiece) {
   picker.check_invariants();
 }
 
+TEST_F(PickerTest, LeavesReservedPiecesAlone) {
+  picker.add_peer(make_peer(0), all(24));
+  map.reserve(5);
+  const std::vector<std::uint32_t> soon{5};
+  picker.set_deadlines(soon);
+  EXPECT_EQ(picker.interesting(make_peer(0)), 24U);
+  for (const BlockRef block : pick(0, 1000)) EXPECT_NE(block.piece, 5U);
+  EXPECT_EQ(out.size(), 23U * 4);
+  EXPECT_TRUE(picker.endgame()) << "nothing else is left to ask for";
+  picker.add_peer(make_peer(2), all(24));
+  for (const BlockRef block : pick(2, 1000)) EXPECT_NE(block.piece, 5U);
+  finish(5);
+  picker.check_invariants();
+}
+
 TEST_F(PickerTest, RarestFirst) {
   for (std::uint32_t peer = 1; peer <= 3; ++peer) {
     Bitfield most = all(24);

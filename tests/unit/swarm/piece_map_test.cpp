@@ -251,6 +251,35 @@ TEST_F(PieceMapTest, ResetForgetsRequests) {
   map.check_invariants();
 }
 
+// For a piece that is tried again with one peer: nobody else has a part in it.
+TEST_F(PieceMapTest, AReservedPieceIsOfThoseItIsAskedOf) {
+  map.request_free(0, alice, 0, 4, out);
+  map.reset(0);
+  const std::uint64_t free = map.free_blocks();
+  map.reserve(0);
+  EXPECT_EQ(map.free_blocks(), free - 4);
+  out.clear();
+  EXPECT_EQ(map.request_free(0, bob, 0, 2, out), 2U);
+  map.check_invariants();
+  EXPECT_TRUE(map.open_pieces().empty());
+  EXPECT_EQ(map.oldest_request(), PieceMap::no_id);
+  EXPECT_FALSE(map.request_again({0, 0}, carol));
+  EXPECT_EQ(map.arrived({0, 0}, alice, PieceMap::Asked::late).verdict, PieceMap::Verdict::duplicate);
+  EXPECT_EQ(map.arrived({0, 3}, alice, PieceMap::Asked::late).verdict, PieceMap::Verdict::duplicate);
+  fetch({0, 0}, bob);
+  map.release(bob, {0, 1});
+  map.check_invariants();
+  EXPECT_EQ(map.free_blocks(), free - 4);
+  map.reset(0);
+  EXPECT_TRUE(map.reserved(0));
+  map.check_invariants();
+  fetch_piece(0, carol);
+  EXPECT_EQ(map.senders(0), std::vector(4, carol));
+  map.verified(0);
+  EXPECT_FALSE(map.reserved(0));
+  map.check_invariants();
+}
+
 TEST_F(PieceMapTest, ChangesAreToldOnce) {
   map.clear_changes();
   map.request_free(0, alice, 0, 1, out);

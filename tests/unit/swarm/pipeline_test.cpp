@@ -2,9 +2,13 @@
 #include "swarm/pipeline.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
+#include <limits>
 
 #include <gtest/gtest.h>
+
+#include "dht/base/saturated.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -193,6 +197,44 @@ TEST(Pipeline, RemembersABoundedNumberOfLateOnes) {
   }
   EXPECT_EQ(pipeline.arrived(start, {0, 0}, 1), Receipt::unrequested);
   EXPECT_EQ(pipeline.arrived(start, {1999, 0}, 1), Receipt::late);
+}
+
+// libtorrent's estimate of how long a queue takes overflowed at rates that the other end decides. Whatever
+// these are, windows and time-outs stay within their bounds (and UBSan finds nothing).
+TEST(Pipeline, LibtorrentOverflowInDownloadQueueTime) {
+  using limits_of_64 = std::numeric_limits<std::int64_t>;
+  for (const std::uint32_t bytes : {0U, 1U, 16'384U, ~0U})
+    for (const std::int64_t gap :
+         {std::int64_t{0}, std::int64_t{1}, std::int64_t{1'000'000}, limits_of_64::max() / 64}) {
+      Pipeline pipeline{~0U};
+      Instant now = start;
+      std::vector<BlockRef> released;
+      for (std::uint32_t i = 0; i < 40; ++i) {
+        pipeline.requested(now, {i, 0});
+        now += Duration{gap};
+        EXPECT_EQ(pipeline.arrived(now, {i, 0}, bytes), Receipt::expected);
+        EXPECT_GE(pipeline.window(), 1U);
+        EXPECT_LE(pipeline.window(), limits::max_window);
+        EXPECT_TRUE(std::isfinite(pipeline.rate(now)));
+      }
+      pipeline.requested(now, {99, 0});
+      pipeline.overdue(now + limits::min_request_timeout - Duration{1}, now, limits::answer_most, released);
+      EXPECT_TRUE(released.empty()) << bytes << ' ' << gap;
+      pipeline.overdue(now + limits::max_request_timeout, now, limits::answer_most, released);
+      EXPECT_EQ(released.size(), 1U) << bytes << ' ' << gap;
+    }
+  for (const double beyond : {1e300, std::numeric_limits<double>::infinity(), 0x1p64}) {
+    EXPECT_EQ(saturated<std::uint64_t>(beyond), ~std::uint64_t{0});
+    EXPECT_EQ(saturated<std::uint32_t>(beyond), ~0U);
+    EXPECT_EQ(saturated<std::int64_t>(beyond), limits_of_64::max());
+    EXPECT_EQ(saturated<std::int64_t>(-beyond), limits_of_64::min());
+    EXPECT_EQ(saturated<std::uint64_t>(-beyond), 0U);
+  }
+  EXPECT_EQ(saturated<std::int64_t>(0x1p63), limits_of_64::max());
+  EXPECT_EQ(saturated<std::uint32_t>(4294967295.5), ~0U);
+  EXPECT_EQ(saturated<std::uint32_t>(4294967294.5), ~0U - 1);
+  EXPECT_EQ(saturated<std::int64_t>(std::numeric_limits<double>::quiet_NaN()), 0);
+  EXPECT_EQ(saturated<std::int64_t>(-1.5), -1);
 }
 
 }  // namespace
