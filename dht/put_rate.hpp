@@ -42,7 +42,9 @@ class PutRate {
  public:
   static constexpr Duration source_interval = std::chrono::milliseconds{500};
   static constexpr std::int64_t source_burst = 16;  // a start-up announcing many contents
-  static constexpr std::size_t sources = 16'384;    // 2 MB; the least recently seen makes room
+  // 0.5 MB; the least recently seen makes room. More at once are bounded by the guard's budget of all
+  // strangers, which is half of what so many sources may put.
+  static constexpr std::size_t sources = 4'096;
   static constexpr Duration signature_interval = std::chrono::milliseconds{2};
   static constexpr std::int64_t signature_burst = 500;
   static constexpr Duration refresh_interval = std::chrono::microseconds{6667};

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "dht/krpc_codec.hpp"
 #include "dht/native_codec.hpp"
-#include "dht/sealed_slots.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 // A look-up in mainline is eight searches: where native nodes are known too it is made rarely.
 constexpr std::chrono::minutes slots_read_every{1};
 
-dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family family) {
+// `nodes`: how many share what this process keeps for others.
+dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family family, std::size_t nodes) {
   dht::NodeConfig out;
   out.family = family;
   out.identity = crypto::SigningKey::from_seed(config.identity);
@@ -24,6 +25,7 @@ dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family
   out.membership = config.role == Role::visitor ? dht::Membership::visiting
                    : full                       ? dht::Membership::full
                                                 : dht::Membership::earned;
+  out.max_stored_records /= nodes;
   return out;
 }
 
@@ -39,6 +41,9 @@ std::unique_ptr<dht::Codec> codec_of(Dialect dialect) {
 }  // namespace
 
 Overlays::Overlays(Now now, const SessionConfig& config, Random& random) {
+  const auto one = [](bool used) { return std::size_t{used}; };
+  const std::size_t nodes =
+      (one(config.native) + one(config.mainline)) * (one(config.ipv4) + one(config.ipv6));
   for (const Dialect dialect : {Dialect::native, Dialect::mainline}) {
     if (dialect == Dialect::native ? !config.native : !config.mainline) continue;
     for (const Family family : {Family::v4, Family::v6}) {
@@ -48,7 +53,7 @@ Overlays::Overlays(Now now, const SessionConfig& config, Random& random) {
           {name,
            dialect,
            family,
-           {now, node_config(config, dialect, family), codec_of(dialect), random.fork(name)}});
+           {now, node_config(config, dialect, family, nodes), codec_of(dialect), random.fork(name)}});
     }
   }
   Overlay* four = of(Dialect::mainline, Family::v4);
@@ -127,24 +132,44 @@ void Overlays::look_up(Now now, Slot slot, const dht::EpochKeys& keys, Visibilit
       started(now, overlay, overlay.node.get_records(now, keys.key, usual_paths, node_output_),
               {Purpose::Kind::look_up, slot});
     else if (overlay.has_contact && visibility == Visibility::sealed)
-      read_slots(now, overlay, slot, keys);
+      look_up_slots(now, overlay, slot, keys);
   }
 }
 
-void Overlays::read_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys) {
+void Overlays::look_up_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys) {
   const Overlay* native = of(Dialect::native, overlay.family);
   std::erase_if(overlay.read_at,
                 [&](const auto& entry) { return entry.second + slots_read_every <= now.mono; });
   if (native != nullptr && native->has_contact && overlay.read_at.contains(keys.key)) return;
   overlay.read_at[keys.key] = now.mono;
-  const std::uint64_t reading = ++overlay.last_reading;
-  overlay.readings[reading] = {dht::sealed_slots, false};
-  for (std::uint32_t each = 0; each < dht::sealed_slots; ++each) {
-    const auto salt = dht::slot_salt(keys, each);
+  overlay.readings[++overlay.last_reading].slot = slot;
+  std::vector<std::uint32_t> all(dht::sealed_slots);
+  std::iota(all.begin(), all.end(), 0U);
+  read_slots(now, overlay, overlay.last_reading, keys, all);
+}
+
+// The reading may be over, and gone, when this returns.
+void Overlays::read_slots(Now now, Overlay& overlay, std::uint64_t reading, const dht::EpochKeys& keys,
+                          const std::vector<std::uint32_t>& places) {
+  const Slot slot = overlay.readings[reading].slot;
+  overlay.readings[reading].left = static_cast<std::uint32_t>(places.size());
+  for (const std::uint32_t place : places)
     started(now, overlay,
-            overlay.node.get_item(now, dht::slot_target(keys, each), to_vector(salt), node_output_),
-            {.kind = Purpose::Kind::read_slot, .slot = slot, .reading = reading});
-  }
+            overlay.node.get_item(now, dht::slot_target(keys, place), to_vector(dht::slot_salt(keys, place)),
+                                  node_output_),
+            {.kind = Purpose::Kind::read_slot, .slot = slot, .reading = reading, .place = place});
+}
+
+// The slot of this announcer, or all that have not been read.
+void Overlays::read_for_writing(Now now, Overlay& overlay, std::uint64_t reading) {
+  Reading& its = overlay.readings[reading];
+  const auto news = its.news;  // may outlive the reading
+  std::vector<std::uint32_t> places;
+  for (std::uint32_t place = 0; place < dht::sealed_slots; ++place)
+    if (its.found.empty() ? place == dht::slot_of(news->announcer) : !its.found.contains(place))
+      places.push_back(place);
+  for (const std::uint32_t place : places) its.found.try_emplace(place);
+  read_slots(now, overlay, reading, news->keys, places);
 }
 
 void Overlays::ask(Now now, Slot slot, const Endpoint& who, const Key& key) {
@@ -205,25 +230,30 @@ void Overlays::publish(Now now, Slot slot, const Publication& publication, Visib
       continue;
     }
     if (visibility == Visibility::open) continue;
-    const std::uint32_t place = dht::slot_of(publication.announcer);
-    started(now, overlay,
-            overlay.node.get_item(now, dht::slot_target(publication.keys, place),
-                                  to_vector(dht::slot_salt(publication.keys, place)), node_output_),
-            {.kind = Purpose::Kind::before_write,
-             .slot = slot,
-             .news = std::make_shared<const Publication>(publication)});
+    Reading& reading = overlay.readings[++overlay.last_reading];
+    reading.slot = slot;
+    reading.news = std::make_shared<const Publication>(publication);
+    read_for_writing(now, overlay, overlay.last_reading);
   }
 }
 
-// Over what was read, and only over that: who writes at the same time makes us read again.
-void Overlays::write_slot(Now now, Overlay& overlay, const Purpose& purpose) {
-  const Publication& news = *purpose.news;
-  const dht::Item* kept = purpose.kept ? &*purpose.kept : nullptr;
-  dht::Item item =
-      dht::next_in_slot(news.keys, dht::slot_of(news.announcer), kept, news.record.bytes, now.wall);
-  const auto expected = kept != nullptr ? std::optional{kept->sequence} : std::nullopt;
-  started(now, overlay, overlay.node.put_item(now, std::move(item), expected, node_output_),
-          {.kind = Purpose::Kind::publish, .slot = purpose.slot});
+// News are written over what was read, and only over that: who writes at the same time makes us read again.
+void Overlays::slots_read(Now now, Overlay& overlay, std::uint64_t reading) {
+  Reading& its = overlay.readings[reading];
+  auto write = its.news && its.anybody_answered
+                   ? dht::next_in_slots(its.news->keys, its.found, its.news->record.bytes, now.wall)
+                   : std::nullopt;
+  if (its.news && its.anybody_answered && !write && its.found.size() < dht::sealed_slots)
+    return read_for_writing(now, overlay, reading);
+  const Reading over = std::move(its);
+  overlay.readings.erase(reading);
+  if (!over.news)
+    events_.push_back(LookupEnded{over.slot, overlay.family, over.anybody_answered});
+  else if (!write)
+    events_.push_back(Published{over.slot, 0});
+  else
+    started(now, overlay, overlay.node.put_item(now, std::move(write->item), write->expected, node_output_),
+            {.kind = Purpose::Kind::publish, .slot = over.slot});
 }
 
 void Overlays::settle(Now now, Overlay& overlay) {
@@ -244,17 +274,9 @@ void Overlays::ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDon
     case Purpose::Kind::read_slot: {
       Reading& reading = overlay.readings[purpose.reading];
       reading.anybody_answered = reading.anybody_answered || answered;
-      if (--reading.left > 0) break;
-      events_.push_back(LookupEnded{purpose.slot, overlay.family, reading.anybody_answered});
-      overlay.readings.erase(purpose.reading);
+      if (--reading.left == 0) slots_read(now, overlay, purpose.reading);
       break;
     }
-    case Purpose::Kind::before_write:
-      if (answered)
-        write_slot(now, overlay, purpose);
-      else
-        events_.push_back(Published{purpose.slot, 0});
-      break;
     default:
       events_.push_back(LookupEnded{purpose.slot, overlay.family, answered});
   }
@@ -284,7 +306,7 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
   } else if (auto* item = std::get_if<dht::SearchItem>(&event)) {
     const auto found = overlay.purposes.find(item->search);
     if (found == overlay.purposes.end()) return;
-    Purpose& purpose = found->second;
+    const Purpose& purpose = found->second;
     if (purpose.kind == Purpose::Kind::question) {
       events_.push_back(OverlayAnswer{purpose.command, ItemAnswer{std::move(item->item)}});
       return;
@@ -292,7 +314,8 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
     RecordsFound records{purpose.slot, {}, std::nullopt};
     for (const ByteView record : dht::records_of(item->item.value))
       records.records.push_back({to_vector(record), {}});
-    if (purpose.kind == Purpose::Kind::before_write) purpose.kept = std::move(item->item);
+    if (Reading& reading = overlay.readings[purpose.reading]; reading.news)
+      reading.found[purpose.place] = std::move(item->item);
     if (!records.records.empty()) events_.push_back(std::move(records));
   } else if (auto* done = std::get_if<dht::SearchDone>(&event)) {
     if (auto purpose = take(done->search)) ended(now, overlay, *purpose, *done);

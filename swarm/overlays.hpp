@@ -1,7 +1,8 @@
 // Overlays: the DHT side of a session. One dht::Node for each dialect and address family in use, and what
 // each of their searches is for. It routes between the session and the nodes and decides nothing: what was
 // found comes back as values. Records travel natively as such, and in mainline as items in slots
-// (dht/sealed_slots.hpp), which are read all and of which one is read and written.
+// (dht/sealed_slots.hpp), of which a look-up reads all, and who publishes one before it is written, or all
+// where that one is full.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "dht/node.hpp"
+#include "dht/sealed_slots.hpp"
 #include "swarm/announcer.hpp"
 #include "swarm/config.hpp"
 #include "swarm/info_hash.hpp"
@@ -108,28 +110,29 @@ class Overlays {
       look_up,
       ask,
       publish,
-      greeting,     // a ping of our own
-      question,     // of the user: `command`
-      read_slot,    // one of those of a look-up
-      before_write  // what is in the slot that a publication goes to
+      greeting,   // a ping of our own
+      question,   // of the user: `command`
+      read_slot,  // for a look-up, or before a publication is written
     } kind{};
     Slot slot = 0;
     CommandId command = 0;
     Endpoint asked{};
-    InfoHash name{};                            // look_up, in mainline
-    std::uint64_t reading = 0;                  // read_slot: of Overlay::readings
-    std::shared_ptr<const Publication> news{};  // before_write
-    std::optional<dht::Item> kept{};            // before_write: the newest found
+    InfoHash name{};            // look_up, in mainline
+    std::uint64_t reading = 0;  // read_slot: of Overlay::readings
+    std::uint32_t place = 0;    // read_slot: which of them
   };
   // One of the user's: a search in each overlay that it is put to.
   struct Question {
     std::uint32_t left = 0;
     std::variant<LookupAnswer, PutAnswer> sum{};
   };
-  // A look-up in mainline: as many searches as there are slots.
+  // Of slots in mainline, a search each: all of them for a look-up; for a publication one, then the others.
   struct Reading {
+    Slot slot = 0;
     std::uint32_t left = 0;
     bool anybody_answered = false;
+    std::shared_ptr<const Publication> news{};  // to be written
+    dht::SlotsRead found{};                     // of news
   };
   struct Overlay {
     std::string name;  // as in the catalog
@@ -144,8 +147,11 @@ class Overlays {
   };
   Overlay* of(Dialect dialect, Family family);
   Overlay* any_of(Family family);  // native before mainline
-  void read_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys);
-  void write_slot(Now now, Overlay& overlay, const Purpose& purpose);
+  void look_up_slots(Now now, Overlay& overlay, Slot slot, const dht::EpochKeys& keys);
+  void read_slots(Now now, Overlay& overlay, std::uint64_t reading, const dht::EpochKeys& keys,
+                  const std::vector<std::uint32_t>& places);
+  void read_for_writing(Now now, Overlay& overlay, std::uint64_t reading);
+  void slots_read(Now now, Overlay& overlay, std::uint64_t reading);
   void ended(Now now, Overlay& overlay, Purpose& purpose, dht::SearchDone& done);
   void started(Now now, Overlay& overlay, dht::SearchId search, Purpose purpose);
   template <class Begin>
