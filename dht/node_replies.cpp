@@ -85,7 +85,10 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
   usual.sample(round_trip);
   const Contact* contact = table.find(from);
   if (contact != nullptr && contact->id == reply.sender) churn.lived(now.mono - contact->answered);
-  // An id belongs to one address and the reverse: whoever answers there under another id starts anew (A5).
+  // An id belongs to one address and the reverse: whoever answers there under another id starts anew, and
+  // since somebody may be taking addresses over, its neighbours in the bucket have to prove themselves again
+  // (A5). That costs no question of its own, or who changes ids could have us flood others.
+  if (contact != nullptr && contact->id != reply.sender) table.doubt(contact->id, now.mono);
   if (contact != nullptr && (contact->id != reply.sender || reply.role == SenderRole::read_only))
     table.remove(from);
   std::optional<Standing> proven;

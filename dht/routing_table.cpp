@@ -268,6 +268,13 @@ bool RoutingTable::remove(const Endpoint& endpoint) {
   return true;
 }
 
+void RoutingTable::doubt(const Key& id, Instant now) {
+  const Bucket* bucket = bucket_if(id);
+  if (bucket == nullptr) return;
+  for (Place place = bucket->begin; place < bucket->end; ++place)
+    contacts_[slots_[place]].proven = now - limits::proof_life;
+}
+
 // The nearest of those offered, nearest first, in groups: whoever comes in a later group is farther away than
 // all of the earlier ones. Two ids of a table that agree in 64 bits are not met with.
 //

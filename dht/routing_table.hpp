@@ -56,6 +56,9 @@ class RoutingTable {
   // A hard timeout. True: the entry was evicted.
   bool failed(const Endpoint& endpoint, Link link);
   bool remove(const Endpoint& endpoint);
+  // The entries that share a bucket with `id` count as proven so long ago that each is asked for its proof
+  // again at the next question to it.
+  void doubt(const Key& id, Instant now);
 
   [[nodiscard]] const Contact* find(const Endpoint& endpoint) const;
   // Appends up to `count` nearest to `target`, nearest first. `fit`: only those that may be passed on.

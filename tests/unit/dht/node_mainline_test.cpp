@@ -205,9 +205,12 @@ TEST_F(MainlineNodes, NobodyIsMadeToAmplify) {
   put_item(1, large);
   const Key large_target = immutable_target(large.value);
   GetPeersQuery scrape{info_hash, false, true};
-  for (const QueryBody& body :
-       std::initializer_list<QueryBody>{PingQuery{}, FindQuery{info_hash}, GetPeersQuery{info_hash}, scrape,
-                                        GetItemQuery{large_target, {}}, SampleQuery{info_hash}}) {
+  const AnnouncePeerQuery announcing{info_hash, as_bytes("nonsense"), 1, PortIs::stated,
+                                     Completeness::downloader};
+  const PutItemQuery putting{as_bytes("nonsense"), large.view(), {}};
+  for (const QueryBody& body : std::initializer_list<QueryBody>{
+           PingQuery{}, FindQuery{info_hash}, GetPeersQuery{info_hash}, scrape,
+           GetItemQuery{large_target, {}}, SampleQuery{info_hash}, announcing, putting}) {
     world_.run(1min);
     std::size_t sent = 0;
     for (const Bytes& reply : replies_to(query_with(body), victim)) sent += reply.size();
