@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/full_size.hpp"
 #include "tests/unit/dht/announcements.hpp"
 
 namespace shoal::dht {
@@ -150,7 +151,7 @@ TEST_F(RecordTest, ExpiryIsDrawnBelowAnHour) {
   EXPECT_GT(drawn.size(), 900U);
 }
 
-// A6: 100,000 changed records, of every kind of change; storers and readers accept none.
+// A6: changed records, of every kind of change; storers and readers accept none.
 TEST_F(RecordTest, NoChangedRecordIsAccepted) {
   std::vector<Bytes> genuine;
   for (std::uint64_t node = 0; node < 8; ++node)
@@ -158,18 +159,18 @@ TEST_F(RecordTest, NoChangedRecordIsAccepted) {
                                    some_day + std::chrono::milliseconds{node}, random_)
                           .bytes);
   int accepted = 0;
-  const auto attempt = [&](const Bytes& record, std::size_t i) {
+  const auto attempt = [&](const Bytes& record) {
     if (std::ranges::find(genuine, record) != genuine.end()) return;
     accepted += check_record(record, keys_.key, some_day) ? 1 : 0;
-    if (i % 8 == 0) accepted += open_record(record, keys_, some_day) ? 1 : 0;
+    accepted += open_record(record, keys_, some_day) ? 1 : 0;
   };
   std::size_t tried = 0;
   for (std::size_t bit = 0; bit < record_bytes * 8; ++bit, ++tried) {  // every single bit
     Bytes record = genuine[0];
     record[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
-    attempt(record, tried);
+    attempt(record);
   }
-  for (; tried < 100'000; ++tried) {
+  for (const std::uint64_t all = shoal::test::sized(100'000, 1'000'000); tried < all; ++tried) {
     Bytes record = genuine[random_.below(genuine.size())];
     switch (random_.below(5)) {
       case 0:  // a few bits
@@ -200,7 +201,7 @@ TEST_F(RecordTest, NoChangedRecordIsAccepted) {
         if (record.size() == record_bytes) record[367] ^= 1;
         break;
     }
-    attempt(record, tried);
+    attempt(record);
   }
   EXPECT_EQ(accepted, 0);
   for (const Bytes& record : genuine) EXPECT_TRUE(check_record(record, keys_.key, some_day));
@@ -410,18 +411,23 @@ TEST_F(RecordTest, NothingIdentifyingStandsInClear) {
   }
 }
 
-// Whether a dumped record belongs to a content can be told with that content's id alone.
-TEST_F(RecordTest, WrongIdsOpenNothing) {
+// A10: whether a dumped record belongs to a content can be told with that content's id alone. Of a wrong one
+// neither the key under which the record lies nor its box gives anything away.
+TEST_F(RecordTest, A10WrongIdsOpenNothing) {
   const Bytes record = honest();
-  int members = 0;
-  for (std::uint64_t guess = 0; guess < 2'000; ++guess) {
+  const ByteView view{record};
+  ByteArray<91> plain;
+  const auto opens = [&](const crypto::SymmetricKey& box) {
+    return crypto::open_xchacha(plain.data(), view.subspan(133, 107), view.first(133),
+                                to_array<24>(view.subspan(109)), box);
+  };
+  ASSERT_TRUE(opens(keys_.box));
+  std::uint64_t members = 0;
+  for (std::uint64_t guess = shoal::test::sized(50'000, 1'000'000); guess > 0; --guess) {
     const EpochKeys keys = derive_epoch(content(1'000 + guess), keys_.epoch);
-    members += keys.key == keys_.key || open_record(record, keys, some_day) ? 1 : 0;
-    EpochKeys box_only = keys_;
-    box_only.box = keys.box;
-    members += open_record(record, box_only, some_day) ? 1 : 0;
+    members += keys.key == keys_.key || open_record(record, keys, some_day) || opens(keys.box) ? 1 : 0;
   }
-  EXPECT_EQ(members, 0);
+  EXPECT_EQ(members, 0U);
 }
 
 }  // namespace
