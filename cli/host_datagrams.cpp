@@ -23,7 +23,8 @@ namespace shoal::cli::net {
 namespace {
 
 constexpr std::uint16_t lan_port = 47283;
-constexpr int max_batch = 64;                  // datagrams of one event: streams get their turn in between
+constexpr std::size_t max_batch = 64;  // datagrams of one event: streams get their turn in between
+constexpr int max_failures = 64;
 constexpr int receive_buffer_bytes = 1 << 20;  // a burst of replies while a turn is running
 
 using Via = swarm::DatagramIn::Via;
@@ -97,6 +98,40 @@ void join_group(int fd, const Interface& interface, Via via) {
 
 }  // namespace
 
+// One call for many datagrams: in a flood the call costs as much as all that we do with the datagram.
+struct Datagrams::Batch {
+  static constexpr std::size_t room = 32;
+  static constexpr std::size_t most = 2048;  // more than any of ours (1,232 bytes); longer ones are dropped
+
+  mmsghdr* prepared() {
+    for (std::size_t i = 0; i < room; ++i) {
+      parts[i] = {buffers[i].data(), buffers[i].size()};
+      messages[i] = {};
+      messages[i].msg_hdr.msg_name = sources[i].get();
+      messages[i].msg_hdr.msg_namelen = sizeof sources[i].storage;
+      messages[i].msg_hdr.msg_iov = &parts[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    return messages.data();
+  }
+  // nullopt: nobody's, or too long.
+  [[nodiscard]] std::optional<Endpoint> source(std::size_t i) {
+    if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
+    sources[i].size = messages[i].msg_hdr.msg_namelen;
+    return endpoint_of(sources[i]);
+  }
+  [[nodiscard]] ByteView bytes(std::size_t i) const { return {buffers[i].data(), messages[i].msg_len}; }
+
+  std::array<std::array<std::uint8_t, most>, room> buffers;
+  std::array<SocketAddress, room> sources;
+  std::array<iovec, room> parts;
+  std::array<mmsghdr, room> messages;
+};
+
+Datagrams::Datagrams(boost::asio::io_context& io, Sink& sink)
+    : io_(io), sink_(sink), batch_(std::make_unique<Batch>()) {}
+Datagrams::~Datagrams() = default;
+
 void Datagrams::start(std::vector<udp::socket> sockets, std::vector<Interface> lan) {
   lan_ = std::move(lan);
   for (udp::socket& socket : sockets) {
@@ -153,19 +188,20 @@ void Datagrams::await(Socket& socket) {
 // goes on.
 void Datagrams::receive(Socket& socket) {
   int failures = 0;
-  for (int count = 0; count < max_batch && failures < max_batch; ++count) {
-    SocketAddress from;
-    from.size = sizeof from.storage;
-    const ssize_t got = ::recvfrom(socket.socket.native_handle(), buffer_.data(), buffer_.size(),
-                                   MSG_DONTWAIT | MSG_TRUNC, from.get(), &from.size);
+  for (std::size_t count = 0; count < max_batch && failures < max_failures;) {
+    const int got =
+        ::recvmmsg(socket.socket.native_handle(), batch_->prepared(), Batch::room, MSG_DONTWAIT, nullptr);
     if (got < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       ++failures;
       continue;
     }
-    const auto endpoint = endpoint_of(from);
-    if (!endpoint || endpoint->port == 0 || static_cast<std::size_t>(got) > buffer_.size()) continue;
-    sink_.take(swarm::DatagramIn{*endpoint, {buffer_.data(), static_cast<std::size_t>(got)}, socket.via});
+    const auto taken = static_cast<std::size_t>(got);
+    for (std::size_t i = 0; i < taken; ++i)
+      if (const auto from = batch_->source(i); from && from->port != 0)
+        sink_.take(swarm::DatagramIn{*from, batch_->bytes(i), socket.via});
+    count += taken;
+    if (taken < Batch::room) break;  // whatever came since is another event
   }
   sink_.settled();
 }

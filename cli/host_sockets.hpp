@@ -64,7 +64,10 @@ struct Bound {
 // would.
 class Datagrams {
  public:
-  Datagrams(boost::asio::io_context& io, Sink& sink) : io_(io), sink_(sink) {}
+  Datagrams(boost::asio::io_context& io, Sink& sink);
+  ~Datagrams();
+  Datagrams(const Datagrams&) = delete;
+  Datagrams& operator=(const Datagrams&) = delete;
   // `lan`: the interfaces on which to join the groups and call; empty: none.
   void start(std::vector<udp::socket> sockets, std::vector<Interface> lan);
   void send(const swarm::DatagramOut& out);
@@ -83,8 +86,8 @@ class Datagrams {
   Sink& sink_;
   std::list<Socket> sockets_;
   std::vector<Interface> lan_;
-  std::array<std::uint8_t, 2048>
-      buffer_{};  // more than any datagram of ours (1,232 bytes); longer ones are dropped
+  struct Batch;  // what one call of the system brings, for all sockets: it is consumed before the next
+  std::unique_ptr<Batch> batch_;
   std::shared_ptr<int> life_ = std::make_shared<int>();
 };
 
