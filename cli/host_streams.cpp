@@ -67,6 +67,13 @@ Why why_of(int os_errno) {
   }
 }
 
+// A stranger may get one SYN alone: the least that this option takes is two, and the timer ends the dial
+// before the second.
+void set_syns(int fd, std::uint32_t syns) {
+  const int repeats = static_cast<int>(std::max(syns, 2U)) - 1;
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &repeats, sizeof repeats);
+}
+
 // Small messages leave at once, and the kernel holds no more than it can soon send: whose turn it is can be
 // changed only for what it was not given yet.
 void set_prompt(int fd) {
@@ -173,6 +180,7 @@ void Streams::dial(const swarm::Dial& dial) {
     return;
   }
   set_prompt(stream->socket.native_handle());
+  set_syns(stream->socket.native_handle(), dial.syns);
   Stream& placed = *streams_.emplace(dial.stream, std::move(stream)).first->second;
   tcp::endpoint to;
   const SocketAddress address = socket_address(dial.to);
@@ -181,7 +189,7 @@ void Streams::dial(const swarm::Dial& dial) {
       to, [this, id = dial.stream, life = std::weak_ptr{life_}](const error_code& failed) {
         if (!life.expired()) connected(id, failed);
       });
-  placed.timer.expires_after(swarm::limits::dial_timeout);
+  placed.timer.expires_after(swarm::dial_patience(dial.syns));
   placed.timer.async_wait([this, id = dial.stream, life = std::weak_ptr{life_}](const error_code& failed) {
     if (life.expired() || failed) return;
     Stream* late = find(id);

@@ -210,9 +210,10 @@ void PeerProcess::report_clock(const swarm::ClockAnswer& clock) {
   if (!clock.matters) return;
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(clock.ahead).count();
   report_.event(EventLine{"clock"}.number("ahead_s", static_cast<double>(clock.ahead.count()) / 1000));
-  report_.say(
-      fmt::format("the clock of this machine is {} minutes {} the others'; set it, or nobody will be found",
-                  minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of"));
+  report_.say(fmt::format(
+      "the clock of this machine is {} minutes {} {}, or nobody will be found",
+      minutes < 0 ? -minutes : minutes, minutes < 0 ? "behind" : "ahead of",
+      clock.doubtful ? "that of the peer you named; set the one that is wrong" : "the others'; set it"));
 }
 
 void PeerProcess::report_size(const swarm::SizeAnswer& size) {

@@ -140,6 +140,14 @@ inline constexpr std::size_t guard_sources_first = 64;    // grows under pressur
 inline constexpr std::size_t guard_sources = 8192;        // 32 B each
 inline constexpr int amplification = 3;  // bytes out per byte in, source unproven (THREATS A11)
 
+// ---- those who never answered: global addresses, by the word of others (THREATS A9, A12)
+inline constexpr std::uint32_t stranger_packets = 3;  // to a host in a window: datagrams and SYNs together
+inline constexpr Duration stranger_window = minutes{10};
+inline constexpr std::uint32_t stranger_network_datagrams = 12;  // to a /24 or /48: a look-up's four, thrice
+inline constexpr Duration dial_network_gap = std::chrono::seconds{10};  // between dials to one of these
+inline constexpr std::size_t strangers = 8192;                          // remembered: 14 a second are silent
+inline constexpr std::size_t stranger_networks = 4096;
+
 // ---- votes
 inline constexpr std::size_t voters = 64;
 inline constexpr Duration vote_life = hours{1};

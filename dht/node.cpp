@@ -71,6 +71,7 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
       read_only(config.membership == Membership::visiting ||
                 (config.scope == Scope::internet && config.membership == Membership::earned)) {
   if (config.external) external = Endpoint{*config.external, 0};
+  if (config.strangers == nullptr) config.strangers = &own_strangers;
   left_alone_secret = random.next();
 }
 
@@ -114,10 +115,33 @@ void NodeState::send(const Endpoint& to, Bytes bytes, NodeOutput& out) {
   out.datagrams.push_back({to, std::move(bytes)});
 }
 
+// Whether we write to it because others say so. Who was ever in the table, or answered the query before this
+// one, or was saved, has answered once; those whom the user named are known to be wanted.
+bool NodeState::by_word_of_others(Instant now, const Endpoint& to, Purpose purpose) const {
+  switch (purpose) {
+    case Purpose::bootstrap:
+    case Purpose::restore:
+    case Purpose::upkeep:
+    case Purpose::put:
+      return false;
+    case Purpose::lookup:
+    case Purpose::ping:
+    case Purpose::ask:
+    case Purpose::verify:
+    case Purpose::probe:
+      break;
+  }
+  return table.find(to) == nullptr && !known.validated(to, now) &&
+         std::find(bootstraps.begin(), bootstraps.end(), to) == bootstraps.end();
+}
+
 bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending,
                            NodeOutput& out) {
   const bool of_search = sending.purpose == Purpose::lookup || sending.purpose == Purpose::put;
   if (of_search && transactions.size() + limits::transactions_kept_free >= limits::transactions) return false;
+  if (by_word_of_others(now.mono, to, sending.purpose) &&
+      !config.strangers->take_datagram(now.mono, to.address))
+    return false;
   Transaction transaction;
   do transaction.id = random.next();
   while (transaction.id == 0);

@@ -25,6 +25,8 @@
 
 namespace shoal::dht {
 
+class StrangerLimits;
+
 // internet: positions are bound to addresses, private and loopback addresses are refused, read-only at first.
 // local (--local): loopback and private addresses are fine, no read-only phase, no address binding.
 enum class Scope : std::uint8_t { internet, local };
@@ -47,6 +49,7 @@ struct NodeConfig {
   std::size_t max_stored_records = 65'536;
   // Of the proofs in replies and of records; only large simulations choose another. Outlives the node.
   const crypto::SignatureScheme* signatures = &crypto::ed25519;
+  StrangerLimits* strangers = nullptr;  // of the whole host, outlives the node; null: the node's own
 };
 
 struct NodeStats {

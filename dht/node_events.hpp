@@ -76,9 +76,12 @@ struct PingDone {
 struct ExternalAddress {  // learned or changed; the position follows it
   IpAddress address;
 };
-struct ClockSkew {  // our wall clock minus the others' median; told when it begins or ceases to matter
+// Our wall clock minus the others' median; told when it begins or ceases to matter.
+struct ClockSkew {
   std::chrono::milliseconds ahead{};
   bool matters = false;
+  // Fewer have answered than can tell who is wrong: by the clocks of those alone whom the user named.
+  bool doubtful = false;
 };
 struct SizeJump {  // the overlay has doubled, or more, within an hour; told when that begins or ceases to
                    // hold

@@ -20,6 +20,7 @@ void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, Node
   ++counters.replies_in;
   last_reply = now.mono;
   silent_in_a_row = 0;
+  config.strangers->answered(from.address);
   const auto standing = meet(now, from, reply, *transaction, out);
   if (!standing) {
     ++counters.dropped;
@@ -66,6 +67,7 @@ void NodeState::on_failure(Now now, const Endpoint& from, const Failure& failure
   ++counters.replies_in;
   last_reply = now.mono;
   silent_in_a_row = 0;
+  config.strangers->answered(from.address);
   known.answered(from, now.mono);
   const auto it = searches.find(transaction->search);
   if (transaction->purpose == Purpose::put) {
@@ -145,7 +147,11 @@ std::optional<Standing> NodeState::check_proof(Now now, const Endpoint& from, co
   const bool fits = bound && allowed(from);
   known.proved(from, {reply.sender, reply.role, fits, now.mono});
   take_vote(now, from, *reply.observed, out);
-  skew.report(from, reply.proof->unix_ms, now.mono - transaction.sent, now);
+  // A private address is written to on the user's or the LAN's word alone.
+  const bool named = std::ranges::find(bootstraps, from) != bootstraps.end() ||
+                     (config.scope == Scope::internet && !from.address.global());
+  const auto voter = named ? SkewMedian::Voter::named : SkewMedian::Voter::heard_of;
+  skew.report(from, reply.proof->unix_ms, now.mono - transaction.sent, now, voter);
   apply_skew(now, out);
   if (!fits) return Standing::invalid;
   return reply.role == SenderRole::read_only ? Standing::read_only : Standing::full;
@@ -207,11 +213,13 @@ void NodeState::apply_external(Now now, NodeOutput& out) {
 
 void NodeState::apply_skew(Now now, NodeOutput& out) {
   const auto median = skew.median(now);
-  if (!median) return;
-  const bool matters = *median > limits::skew_matters || *median < -limits::skew_matters;
-  if (matters == skew_matters) return;
-  skew_matters = matters;
-  out.events.emplace_back(ClockSkew{*median, matters});
+  const auto ahead = median ? median : skew.of_named(now);
+  const bool matters = ahead && std::chrono::abs(*ahead) > limits::skew_matters;
+  const ClockFound found = !matters ? ClockFound::right : median ? ClockFound::wrong : ClockFound::doubtful;
+  if (found == clock) return;
+  clock = found;
+  out.events.emplace_back(
+      ClockSkew{ahead.value_or(std::chrono::milliseconds{}), matters, found == ClockFound::doubtful});
 }
 
 bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const {

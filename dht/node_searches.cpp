@@ -59,7 +59,8 @@ SearchId NodeState::begin(Now now, Search search, NodeOutput& out) {
     return SearchId{id};
   }
   // Nodes with another clock refuse our records, and would for as long as it is wrong.
-  if (searches.size() > limits::lookups_waiting || (kept.kind == SearchKind::put && skew_matters)) {
+  if (searches.size() > limits::lookups_waiting ||
+      (kept.kind == SearchKind::put && clock == ClockFound::wrong)) {
     finish(now, id, kept, SearchOutcome::refused, out);
     return SearchId{id};
   }

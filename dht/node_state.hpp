@@ -19,6 +19,7 @@
 #include "dht/routing_table.hpp"
 #include "dht/search.hpp"
 #include "dht/size_estimate.hpp"
+#include "dht/stranger_limits.hpp"
 #include "dht/tokens.hpp"
 #include "dht/transactions.hpp"
 #include "dht/upkeep.hpp"
@@ -44,6 +45,7 @@ struct NodeState {
     bool tell_sender = true;
     bool to_stranger = false;
   };
+  [[nodiscard]] bool by_word_of_others(Instant now, const Endpoint& to, Purpose purpose) const;
   bool send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending, NodeOutput& out);
   void send(const Endpoint& to, Bytes bytes, NodeOutput& out);
   [[nodiscard]] Key place_at(const IpAddress& address);        // where our position is, seen from there
@@ -142,6 +144,7 @@ struct NodeState {
   Tokens tokens;
   Guard guard;
   Acquaintances known;
+  StrangerLimits own_strangers;  // used where the host has none in common
   Transactions transactions;
   ExternalVote vote;
   SkewMedian skew;
@@ -174,8 +177,8 @@ struct NodeState {
   }
   std::uint64_t left_alone_secret = 0;
   bool had_contact = false;
-  bool skew_matters = false;
   bool size_jumped = false;
+  enum class ClockFound : std::uint8_t { right, doubtful, wrong } clock = ClockFound::right;
   std::optional<Endpoint> external;
   Instant next_verification{};
   Instant next_heard{};

@@ -1,15 +1,10 @@
-// Which addresses may be dialled (DESIGN 8, threat A30), and how often (A9, A12). Pure rules and one bounded
-// table; the roster of each content asks the first, all contents of a session share the second.
+// Which addresses may be dialled (DESIGN 8, threat A30). Pure rules; how often is dht::StrangerLimits.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "dht/base/endpoint.hpp"
-#include "dht/base/time.hpp"
-#include "swarm/limits.hpp"
 #include "swarm/reach.hpp"
 
 namespace shoal::swarm {
@@ -37,29 +32,5 @@ struct AddressRules {
 // or with Reach::local. Loopback: with Reach::local alone. All else, ports below 1024, and families without a
 // socket: never.
 [[nodiscard]] bool dialable(const AddressRules& rules, const Endpoint& endpoint, Source source);
-
-// At most limits::dials_per_ip to a global host in limits::dial_ip_window, and one to a global network in
-// limits::dial_network_gap; so a swarm cannot be aimed at a stranger. Other addresses are not limited.
-class DialLimits {
- public:
-  enum class Dial : std::uint8_t {
-    fresh,
-    follow_up  // another greeting for one who took a stream just now: no gap, and it counts all the same
-  };
-  // The first instant at which this address may be dialled (now, if it may be at once). Does not count.
-  [[nodiscard]] Instant allowed_at(Instant now, const IpAddress& address, Dial dial = Dial::fresh) const;
-  void dialled(Instant now, const IpAddress& address);
-  [[nodiscard]] std::size_t size() const { return dials_.size(); }
-
- private:
-  struct Dials {
-    std::array<Instant, limits::dials_per_ip> when{};  // the oldest first
-    std::uint32_t count = 0;
-  };
-  void forget(Instant now);
-  std::map<IpAddress, Dials> dials_;  // by host
-  std::map<IpAddress, Instant> networks_;
-  Instant swept_{};
-};
 
 }  // namespace shoal::swarm

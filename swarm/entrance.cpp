@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "swarm/limits.hpp"
+#include "swarm/native_channel.hpp"
 #include "swarm/sniff.hpp"
 
 namespace shoal::swarm {
 namespace {
 
-constexpr std::size_t most_waiting = 64;
+constexpr std::size_t most_waiting = 64, most_shunned = 64;
+constexpr std::size_t shunned_bytes = 64 * 1024;  // read of one; then its window closes
 
 }  // namespace
 
@@ -51,11 +53,17 @@ Instant Entrance::ends(const Waiting& waiting) {
 
 Entrance::Admission Entrance::received(Now now, StreamId stream, ByteView bytes, Random& random) {
   Admission out;
+  if (const auto found = shunned_.find(stream); found != shunned_.end()) {
+    out.verdict = Verdict::wait;
+    out.read_no_more = (found->second.bytes += bytes.size()) >= shunned_bytes;
+    return out;
+  }
   const auto found = waiting_.find(stream);
   if (found == waiting_.end()) return out;
   Waiting& waiting = found->second;
   waiting.spoke = true;
   out.from = waiting.from;
+  out.since = waiting.since;
   if (waiting.mse) {
     read_mse(waiting, bytes, out);
   } else {
@@ -72,6 +80,10 @@ void Entrance::look(Now now, Waiting& waiting, Random& random, Admission& out) {
       out.verdict = Verdict::wait;
       break;
     case Opening::native:
+      if (waiting.bytes.size() < first_flight_bytes) {
+        out.verdict = Verdict::wait;
+        break;
+      }
       if (!budget_.take(now.mono, waiting.from.address)) break;
       out.content = tags_.find(waiting.bytes)->content;
       out.epoch = tags_.find(waiting.bytes)->epoch;
@@ -122,16 +134,37 @@ void Entrance::read_mse(Waiting& waiting, ByteView bytes, Admission& out) const 
   out.bytes = to_vector(bytes);
 }
 
+std::optional<StreamId> Entrance::shun(StreamId stream, Instant since) {
+  if (!info_hashes_.empty()) return stream;
+  const Instant until = since + limits::handshake_timeout;
+  shunned_.emplace(stream, Shunned{until});
+  shunned_until_.emplace(until, stream);
+  if (shunned_.size() <= most_shunned) return std::nullopt;
+  const StreamId first = shunned_until_.begin()->second;
+  forget(first);
+  return first;
+}
+
+void Entrance::forget(StreamId stream) {
+  waiting_.erase(stream);
+  const auto found = shunned_.find(stream);
+  if (found == shunned_.end()) return;
+  shunned_until_.erase({found->second.until, stream});
+  shunned_.erase(found);
+}
+
 std::vector<StreamId> Entrance::expire(Now now) {
   std::vector<StreamId> out;
+  for (const auto& [until, stream] : shunned_until_)
+    if (until <= now.mono) out.push_back(stream);
   for (const auto& [stream, waiting] : waiting_)
     if (ends(waiting) <= now.mono) out.push_back(stream);
-  for (const StreamId stream : out) waiting_.erase(stream);
+  for (const StreamId stream : out) forget(stream);
   return out;
 }
 
 Instant Entrance::next_wake() const {
-  Instant first = never;
+  Instant first = shunned_until_.empty() ? never : shunned_until_.begin()->first;
   for (const auto& [stream, waiting] : waiting_) first = std::min(first, ends(waiting));
   return first;
 }

@@ -3,6 +3,7 @@
 // A31). Each host is one instant: when its budget is whole again (GCRA, ITU-T I.371).
 #pragma once
 
+#include <cstdint>
 #include <map>
 
 #include "dht/base/endpoint.hpp"
@@ -16,10 +17,12 @@ class HandshakeBudget {
   // Whether one more may be computed for this address; counts it. Hosts that are not global share the common
   // pace alone. At most limits::max_handshake_hosts are remembered; beyond that no new host gets any.
   [[nodiscard]] bool take(Instant now, const IpAddress& from);
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
  private:
   std::map<IpAddress, Instant> hosts_;  // those whose budget is not whole
-  Instant all_{};
+  Instant all_{}, swept_{};
+  std::uint64_t taken_ = 0;
 };
 
 }  // namespace shoal::swarm

@@ -144,7 +144,13 @@ struct DatagramOut {
 struct Dial {
   StreamId stream = 0;
   Endpoint to;
+  std::uint32_t syns = 4;  // that may be sent while nobody answers: then it is StreamClosed::Why::unreachable
 };
+// How long that takes: a moment less than it would take to send one more.
+[[nodiscard]] constexpr Duration dial_patience(std::uint32_t syns) {
+  using std::chrono::milliseconds;
+  return syns == 1 ? milliseconds{800} : syns == 2 ? milliseconds{2'900} : milliseconds{10'000};
+}
 struct Write {
   StreamId stream = 0;
   Buffer bytes;  // the host gives it back to the pool once it is written
@@ -216,7 +222,8 @@ struct ReachAnswer {  // what we learned of our own address; unasked
 };
 struct ClockAnswer {  // our wall clock against the median of the others'; unasked
   std::chrono::milliseconds ahead{};
-  bool matters = false;  // so wrong that records and greetings are refused
+  bool matters = false;   // so wrong that records and greetings are refused
+  bool doubtful = false;  // or theirs are, few and named by the user as they are
 };
 struct SizeAnswer {  // a DHT has doubled within an hour, or has not any more; unasked
   Dialect dialect{};

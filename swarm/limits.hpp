@@ -123,7 +123,9 @@ inline constexpr Duration place_period = seconds{10};  // so often one that lies
 inline constexpr Duration host_handshake_gap = milliseconds{500}, handshake_gap = Duration{1000};
 inline constexpr std::uint32_t host_handshakes_at_once = 32, handshakes_at_once = 200;
 inline constexpr std::uint32_t max_handshake_hosts = 4096;  // remembered
-inline constexpr Duration dial_timeout = seconds{10};
+// What a dial may send while nobody answers. Linux repeats a SYN after 1, 3 and 7 s (RFC 6298), of late after
+// every second. Of three that a stranger gets in all (dht::limits::stranger_packets) the first dial has two.
+inline constexpr std::uint32_t syns_of_stranger = 2, syns_of_others = 4;
 inline constexpr Duration handshake_timeout = seconds{10};  // A22
 inline constexpr Duration first_byte_timeout = seconds{5};  // of who dialled us
 inline constexpr Duration keepalive = seconds{30};          // nothing sent for so long: an empty frame
@@ -139,10 +141,6 @@ inline constexpr std::uint32_t max_endpoints_per_key = 4;  // a record carries v
 inline constexpr std::uint32_t max_bans = 1000;            // remembered; the oldest goes
 inline constexpr std::uint32_t bans_per_address = 4;  // keys banned at an address before the address itself
                                                       // is: a NAT shares one among the honest
-inline constexpr std::uint32_t dials_per_ip = 3;      // a global address, every dial_ip_window
-inline constexpr Duration dial_ip_window = minutes{10};
-inline constexpr Duration dial_network_gap = seconds{10};  // between dials to one global /24 or /48
-inline constexpr std::uint32_t max_dial_history = 8192;  // addresses remembered; beyond that, no new stranger
 inline constexpr Duration ask_period =
     seconds{5};                                // a bare address is asked for its record so often at most ...
 inline constexpr std::uint32_t ask_tries = 3;  // ... so many times, then by the back-off

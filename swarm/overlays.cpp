@@ -15,8 +15,10 @@ namespace {
 constexpr std::chrono::minutes slots_read_every{1};
 
 // `nodes`: how many share what this process keeps for others.
-dht::NodeConfig node_config(const SessionConfig& config, Dialect dialect, Family family, std::size_t nodes) {
+dht::NodeConfig node_config(const SessionConfig& config, dht::StrangerLimits& strangers, Dialect dialect,
+                            Family family, std::size_t nodes) {
   dht::NodeConfig out;
+  out.strangers = &strangers;
   out.family = family;
   out.identity = crypto::SigningKey::from_seed(config.identity);
   out.scope = config.reach == Reach::local ? dht::Scope::local : dht::Scope::internet;
@@ -40,7 +42,7 @@ std::unique_ptr<dht::Codec> codec_of(Dialect dialect) {
 
 }  // namespace
 
-Overlays::Overlays(Now now, const SessionConfig& config, Random& random) {
+Overlays::Overlays(Now now, const SessionConfig& config, dht::StrangerLimits& strangers, Random& random) {
   const auto one = [](bool used) { return std::size_t{used}; };
   const std::size_t nodes =
       (one(config.native) + one(config.mainline)) * (one(config.ipv4) + one(config.ipv6));
@@ -49,11 +51,11 @@ Overlays::Overlays(Now now, const SessionConfig& config, Random& random) {
     for (const Family family : {Family::v4, Family::v6}) {
       if (family == Family::v4 ? !config.ipv4 : !config.ipv6) continue;
       const std::string name = overlay_name(dialect, family);
-      overlays_.push_back(
-          {name,
-           dialect,
-           family,
-           {now, node_config(config, dialect, family, nodes), codec_of(dialect), random.fork(name)}});
+      overlays_.push_back({name,
+                           dialect,
+                           family,
+                           {now, node_config(config, strangers, dialect, family, nodes), codec_of(dialect),
+                            random.fork(name)}});
     }
   }
   Overlay* four = of(Dialect::mainline, Family::v4);
@@ -336,7 +338,7 @@ void Overlays::on(Now now, Overlay& overlay, dht::Event& event) {
   } else if (std::holds_alternative<dht::ExternalAddress>(event)) {
     events_.push_back(Connected{overlay.family});
   } else if (const auto* skew = std::get_if<dht::ClockSkew>(&event)) {
-    events_.push_back(OverlayAnswer{0, ClockAnswer{skew->ahead, skew->matters}});
+    events_.push_back(OverlayAnswer{0, ClockAnswer{skew->ahead, skew->matters, skew->doubtful}});
   } else if (const auto* jump = std::get_if<dht::SizeJump>(&event)) {
     events_.push_back(OverlayAnswer{0, SizeAnswer{overlay.dialect, jump->from, jump->to, jump->matters}});
   } else if (std::holds_alternative<dht::Reachable>(event)) {

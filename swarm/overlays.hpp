@@ -56,7 +56,8 @@ using OverlayEvent = std::variant<RecordsFound, PeersFound, LookupEnded, Publish
 
 class Overlays {
  public:
-  Overlays(Now now, const SessionConfig& config, Random& random);
+  // `strangers` outlives it.
+  Overlays(Now now, const SessionConfig& config, dht::StrangerLimits& strangers, Random& random);
 
   void start(Now now, const SessionConfig& config);
   void handle(Now now, const Endpoint& from, ByteView datagram);  // of either dialect

@@ -34,8 +34,9 @@ struct Peer {
   Direction direction{};
   Stage stage = Stage::dialling;
   Way way = Way::native;
-  bool knows_v2 = false;  // of one that we dial: Candidate::knows_v2
-  Instant since{};        // of this stage
+  bool knows_v2 = false;   // of one that we dial: Candidate::knows_v2
+  std::uint32_t syns = 0;  // of its dial
+  Instant since{};         // of this stage
   // It is there now: it answered our own handshake, or sent a message. Whoever dialled us may until then be a
   // replay of somebody's first flight (THREATS A31), so it takes nobody's place.
   bool proven = false;

@@ -24,11 +24,11 @@ constexpr std::uint32_t misbehaviour_failures = 4;                  // counts li
 constexpr Duration move_rest = std::chrono::minutes{10};
 
 // When the dial limits let it be dialled. They bind no members.
-Instant allowed_at(const DialLimits& limits, Instant now, const Candidate& candidate) {
-  using Dial = DialLimits::Dial;
+Instant allowed_at(const dht::StrangerLimits& limits, Instant now, const Candidate& candidate) {
+  using Dial = dht::StrangerLimits::Dial;
   if (candidate.proven) return now;
-  return limits.allowed_at(now, candidate.endpoint.address,
-                           candidate.follow_up ? Dial::follow_up : Dial::fresh);
+  return limits.dial_allowed_at(now, candidate.endpoint.address,
+                                candidate.follow_up ? Dial::follow_up : Dial::fresh);
 }
 
 bool named(Source source) { return source == Source::user || source == Source::lan; }
@@ -227,7 +227,7 @@ bool Roster::ask_ready(const Candidate& candidate) const {
   return free && !way_of(candidate) && candidate.not_before <= last_;
 }
 
-std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
+std::optional<Candidate> Roster::next_dial(Now now, dht::StrangerLimits& limits) {
   last_ = std::max(last_, now.mono);
   touch();
   auto best = candidates_.end();
@@ -248,8 +248,13 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   }
   if (best == candidates_.end()) return std::nullopt;
   Candidate& one = best->second;
-  // Redials of members do not use up what strangers of other contents at that address may be dialled.
-  if (!one.proven) limits.dialled(last_, one.endpoint.address);
+  // Redials of members do not use up what strangers of other contents at that address may be dialled. What
+  // the user named is dialled as seldom, and each dial is repeated as usual: somebody is waiting.
+  one.syns = limits::syns_of_others;
+  if (!one.proven && named(one.source))
+    limits.dialled(last_, one.endpoint.address, 1);
+  else if (!one.proven && one.endpoint.address.global())
+    one.syns = limits.dialled(last_, one.endpoint.address, limits::syns_of_stranger);
   one.followed_up = std::exchange(one.follow_up, false);
   one.way = *way_of(one);
   ++networks_[one.endpoint.address.network()].tried;
@@ -257,12 +262,12 @@ std::optional<Candidate> Roster::next_dial(Now now, DialLimits& limits) {
   return one;
 }
 
-std::optional<Endpoint> Roster::next_ask(Now now, DialLimits& limits) {
+std::optional<Endpoint> Roster::next_ask(Now now, const dht::StrangerLimits& limits) {
   last_ = std::max(last_, now.mono);
   touch();
   for (auto& [endpoint, one] : candidates_) {
     if (!ask_ready(one) || !dialable(rules_, endpoint, one.source)) continue;
-    // What the user named may be asked again and again; a stranger named by hearsay gets one datagram (A12).
+    // What the user named may be asked again and again; a stranger named by hearsay once (A12).
     const std::uint32_t tries = named(one.source) ? limits::ask_tries : 1;
     if (one.asks >= tries) {
       one.asks = 0;
@@ -271,10 +276,7 @@ std::optional<Endpoint> Roster::next_ask(Now now, DialLimits& limits) {
       back_off(now, one);
       continue;
     }
-    if (!named(one.source)) {
-      if (limits.allowed_at(last_, endpoint.address) > last_) continue;
-      limits.dialled(last_, endpoint.address);
-    }
+    if (!named(one.source) && limits.dial_allowed_at(last_, endpoint.address) > last_) continue;
     ++one.asks;
     one.not_before = last_ + limits::ask_period;
     set_state(one, Candidate::State::asking);
@@ -283,18 +285,18 @@ std::optional<Endpoint> Roster::next_ask(Now now, DialLimits& limits) {
   return std::nullopt;
 }
 
-Instant Roster::due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const {
+Instant Roster::due_at(Instant now, const Candidate& candidate, const dht::StrangerLimits& limits) const {
   const bool asks = !way_of(candidate);
   const bool free =
       candidate.state == Candidate::State::idle || (asks && candidate.state == Candidate::State::asking);
   if (!free || (candidate.key && key_connected(*candidate.key))) return never;
   if (!dialable(rules_, candidate.endpoint, candidate.source)) return never;
   if (asks && named(candidate.source)) return candidate.not_before;
-  return std::max(candidate.not_before, asks ? limits.allowed_at(now, candidate.endpoint.address)
+  return std::max(candidate.not_before, asks ? limits.dial_allowed_at(now, candidate.endpoint.address)
                                              : allowed_at(limits, now, candidate));
 }
 
-Instant Roster::next_time(const DialLimits& limits) const {
+Instant Roster::next_time(const dht::StrangerLimits& limits) const {
   if (!dirty_) return next_;
   next_ = never;
   for (const auto& [endpoint, one] : candidates_) next_ = std::min(next_, due_at(last_, one, limits));

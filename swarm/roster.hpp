@@ -17,7 +17,9 @@
 
 #include "dht/base/crypto.hpp"
 #include "dht/base/random.hpp"
+#include "dht/stranger_limits.hpp"
 #include "swarm/address_rules.hpp"
+#include "swarm/limits.hpp"
 #include "swarm/way.hpp"
 
 namespace shoal::swarm {
@@ -40,6 +42,7 @@ struct Candidate {
   Ways refused;                  // in which it took the stream and not the greeting
   bool follow_up = false;        // the next dial only offers another greeting
   bool followed_up = false;      // the last one did
+  std::uint32_t syns = 0;        // that the last dial may send while nobody answers
   std::optional<Instant> moved;  // when it was last to go native
 };
 
@@ -64,11 +67,11 @@ class Roster {
 
   // Whom to dial now, and which way; it is `dialling` from then on and counted in `limits`. nullopt: nobody
   // before next_time().
-  [[nodiscard]] std::optional<Candidate> next_dial(Now now, DialLimits& limits);
+  [[nodiscard]] std::optional<Candidate> next_dial(Now now, dht::StrangerLimits& limits);
   // Whom to ask for its record now; it is `asking`, asked again by itself after limits::ask_period.
-  [[nodiscard]] std::optional<Endpoint> next_ask(Now now, DialLimits& limits);
+  [[nodiscard]] std::optional<Endpoint> next_ask(Now now, const dht::StrangerLimits& limits);
   // When next_dial or next_ask may have somebody; `never` if all are busy. O(1) while nothing changed.
-  [[nodiscard]] Instant next_time(const DialLimits& limits) const;
+  [[nodiscard]] Instant next_time(const dht::StrangerLimits& limits) const;
 
   // How a dial or connection went. Unknown endpoints are ignored. `key`: nullopt where the way has none.
   void connected(Now now, const Endpoint& endpoint, const std::optional<crypto::PublicKey>& key);
@@ -112,7 +115,8 @@ class Roster {
   [[nodiscard]] bool dial_ready(const Candidate& candidate) const;
   [[nodiscard]] bool ask_ready(const Candidate& candidate) const;
   [[nodiscard]] bool key_connected(const crypto::PublicKey& key) const;
-  [[nodiscard]] Instant due_at(Instant now, const Candidate& candidate, const DialLimits& limits) const;
+  [[nodiscard]] Instant due_at(Instant now, const Candidate& candidate,
+                               const dht::StrangerLimits& limits) const;
   [[nodiscard]] bool make_room(const IpAddress& network);
   [[nodiscard]] std::uint64_t tie_of(const Endpoint& endpoint);
   void set_state(Candidate& candidate, Candidate::State state);

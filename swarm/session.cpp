@@ -101,11 +101,12 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
     reply.append(admission.reply);
     turn.write(in.stream, std::move(reply));
   }
+  if (admission.read_no_more) turn.out.push_back(PauseRead{in.stream, true});
   switch (admission.verdict) {
     case Entrance::Verdict::wait:
       break;
     case Entrance::Verdict::refuse:
-      turn.out.push_back(Close{in.stream});
+      refuse(turn, {in.stream, admission.since});
       break;
     case Entrance::Verdict::admit:
       admit(turn, in.stream, std::move(admission));
@@ -113,13 +114,14 @@ void Session::State::on(Turn& turn, StreamReceived& in) {
   }
 }
 
+void Session::State::refuse(Turn& turn, const Refused& what) {
+  if (const auto closed = entrance.shun(what.stream, what.since)) turn.out.push_back(Close{*closed});
+}
+
 void Session::State::admit(Turn& turn, StreamId stream, Entrance::Admission&& admission) {
   const Slot slot = admission.content;
   Swarm* swarm = wake(turn, slot);
-  if (swarm == nullptr) {
-    turn.out.push_back(Close{stream});
-    return;
-  }
+  if (swarm == nullptr) return refuse(turn, {stream, admission.since});
   swarm->accepted(turn, stream, std::move(admission));
   know(turn, slot, *swarm);
   reschedule(slot, *swarm);

@@ -46,13 +46,14 @@ struct Session::State {
   Instant sequences_due = never;
   std::set<storage::JobId> own_jobs;
   std::optional<CommandId> stopping;
-  std::set<Slot> uploading;   // with blocks to send as soon as the limit allows
-  std::vector<Slot> leaving;  // touched in this turn and gone
+  std::set<Slot> uploading;      // with blocks to send as soon as the limit allows
+  std::vector<Refused> refused;  // in this turn
+  std::vector<Slot> leaving;     // touched in this turn and gone
 
   State(SessionConfig c, BufferPool& p);
 
   Turn turn(Now now, std::vector<Output>& out) {
-    return {now, out, pool, names, *overlays, dials, replays, up, down};
+    return {now, out, pool, names, *overlays, dials, replays, up, down, refused};
   }
   [[nodiscard]] Slot slot_of(const storage::ContentId& id) const {
     const auto found = named.find(id);
@@ -65,6 +66,7 @@ struct Session::State {
   }
 
   // One overload for each kind of input, and of command.
+  void refuse(Turn& turn, const Refused& what);
   void on(Turn& turn, DatagramIn& in);
   void on(Turn& turn, StreamAccepted& in);
   void on(Turn& turn, StreamConnected& in);

@@ -12,7 +12,7 @@ constexpr std::chrono::minutes save_contacts_every{10};
 }  // namespace
 
 void Session::State::begin(Now now) {
-  overlays.emplace(now, config, random);
+  overlays.emplace(now, config, dials.limits, random);
   overlays->start(now, config);
   save_contacts_due = now.mono + save_contacts_every;
 }
@@ -21,6 +21,8 @@ void Session::State::settle(Turn& turn) {
   // A search may end at once and its result start another; each search starts at most one, so this ends.
   for (auto events = turn.overlays.take_events(); !events.empty(); events = turn.overlays.take_events())
     for (OverlayEvent& event : events) route(turn, event);
+  for (const Refused& each : refused) refuse(turn, each);
+  refused.clear();
   reap();
   entrance.tags().refresh(turn.now.wall);
   serve(turn);

@@ -163,6 +163,7 @@ void Swarm::dial(Turn& turn, const Candidate& candidate) {
   peer.direction = Direction::outgoing;
   peer.way = candidate.way;
   peer.knows_v2 = candidate.knows_v2;
+  peer.syns = candidate.syns;
   peer.expected_key = candidate.key;
   peer.since = peer.heard = turn.now.mono;
   const PeerHandle handle = peers_.emplace(std::move(peer));
@@ -170,13 +171,20 @@ void Swarm::dial(Turn& turn, const Candidate& candidate) {
   placed.stream = turn.names.next_stream({slot_, handle});
   ++turn.dials.half_open;
   ++outgoing_;
-  turn.out.push_back(Dial{placed.stream, candidate.endpoint});
+  turn.out.push_back(Dial{placed.stream, candidate.endpoint, candidate.syns});
+}
+
+// A stranger's, before its first SYN would have been repeated: the other was not sent.
+void Swarm::dial_answered(Turn& turn, const Peer& peer) {
+  if (peer.syns == limits::syns_of_stranger && peer.since + dial_patience(1) > turn.now.mono)
+    turn.dials.limits.unused(peer.endpoint.address, peer.syns - 1);
 }
 
 void Swarm::connected(Turn& turn, PeerHandle handle) {
   Peer* peer = peers_.find(handle);
   if (peer == nullptr || peer->stage != Peer::Stage::dialling) return;
   --turn.dials.half_open;
+  dial_answered(turn, *peer);
   peer->stage = Peer::Stage::handshake;
   peer->since = peer->heard = peer->spoke = turn.now.mono;
   if (peer->way == Way::native) {
@@ -200,7 +208,7 @@ void Swarm::connected(Turn& turn, PeerHandle handle) {
 void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admission) {
   const Endpoint& from = admission.from;
   if (ending() || (admission.way() != Way::native && info_hashes().empty()) || !make_place(turn, from)) {
-    turn.out.push_back(Close{stream});
+    turn.refused.push_back({stream, admission.since});
     return;
   }
   Peer peer;
@@ -208,7 +216,8 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
   peer.direction = Direction::incoming;
   peer.stage = Peer::Stage::handshake;
   peer.stream = stream;
-  peer.since = peer.heard = peer.spoke = turn.now.mono;
+  peer.since = admission.since;
+  peer.heard = peer.spoke = turn.now.mono;
   peer.way = admission.way();
   if (admission.epoch) {
     ChannelParams params;
@@ -331,7 +340,11 @@ bool Swarm::crowded(const Peer& fresh) const {
 void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   Peer* peer = peers_.find(handle);
   if (peer == nullptr) return;
-  turn.out.push_back(Close{peer->stream});
+  const bool unproven = peer->direction == Direction::incoming && peer->stage == Peer::Stage::handshake;
+  if (unproven && peer->way == Way::native)
+    turn.refused.push_back({peer->stream, peer->since});
+  else
+    turn.out.push_back(Close{peer->stream});
   turn.names.forget(peer->stream);
   if (peer->stage == Peer::Stage::dialling) --turn.dials.half_open;
   if (peer->up()) {
@@ -369,9 +382,10 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
   roster_wake_ = std::min(roster_wake_, turn.now.mono + std::chrono::milliseconds{100});
 }
 
-void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why) {
+void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why why) {
   const Peer* peer = peers_.find(handle);
   if (peer == nullptr) return;
+  if (peer->stage == Peer::Stage::dialling && why == StreamClosed::Why::refused) dial_answered(turn, *peer);
   // Of two seeds the one that hangs up first rests; so must the other, or it would dial for ever, at the
   // expense of other contents that want the same address.
   const bool both_seed = complete_ && work_->picker.knows(handle) && work_->picker.is_seed(handle);
@@ -411,7 +425,7 @@ void Swarm::tick_peer(Turn& turn, PeerHandle handle, Peer& peer) {
   const Instant now = turn.now.mono;
   switch (peer.stage) {
     case Peer::Stage::dialling:
-      if (peer.since + limits::dial_timeout <= now) drop(turn, handle, Roster::Why::no_answer);
+      if (peer.since + dial_patience(peer.syns) <= now) drop(turn, handle, Roster::Why::no_answer);
       return;
     case Peer::Stage::handshake:
       if (peer.since + limits::handshake_timeout <= now) drop(turn, handle, Roster::Why::no_greeting);

@@ -9,7 +9,7 @@
 
 #include "dht/base/random.hpp"
 #include "dht/base/rate.hpp"
-#include "swarm/address_rules.hpp"
+#include "dht/stranger_limits.hpp"
 #include "swarm/io.hpp"
 #include "swarm/overlays.hpp"
 #include "swarm/peer_handle.hpp"
@@ -50,8 +50,14 @@ class Names {
 
 // Outgoing connections of the whole session: how often where, and how many are not yet made.
 struct Dials {
-  DialLimits limits;
+  dht::StrangerLimits limits;
   std::uint32_t half_open = 0;
+};
+
+// A stream that a swarm will not have, whose other end has proven nothing: the entrance deals with it.
+struct Refused {
+  StreamId stream = 0;
+  Instant since;  // when it was accepted
 };
 
 struct Turn {
@@ -64,6 +70,7 @@ struct Turn {
   ReplayFilter& replays;
   TokenBucket& up;    // all bytes to sockets
   TokenBucket& down;  // all bytes from sockets
+  std::vector<Refused>& refused;
 
   void answer(CommandId command, AnswerBody body) const { out.push_back(Answer{command, std::move(body)}); }
   // Everything given to a stream counts against the limit, once: payload when its read was begun, the rest

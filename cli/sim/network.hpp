@@ -29,7 +29,7 @@ class Network {
 
   // Performs one output of a session that concerns the network.
   void perform(HostId from, swarm::DatagramOut&& what);
-  void perform(HostId from, swarm::Dial&& what) { streams_.dial(from, what.stream, what.to); }
+  void perform(HostId from, swarm::Dial&& what) { streams_.dial(from, what); }
   void perform(HostId from, swarm::Write&& what) { streams_.write(from, what.stream, std::move(what.bytes)); }
   void perform(HostId from, swarm::PauseRead&& what) { streams_.pause(from, what.stream, what.paused); }
   void perform(HostId from, swarm::Close&& what) { streams_.close(from, what.stream); }

@@ -50,22 +50,23 @@ Arrival Streams::closed(ConnectionId id, int end, swarm::StreamClosed::Why why) 
   return arrival;
 }
 
-void Streams::dial(HostId from, swarm::StreamId stream, const Endpoint& to) {
+void Streams::dial(HostId from, const swarm::Dial& what) {
+  const auto& [stream, to, syns] = what;
   const ConnectionId id = connections_.emplace();
   name(id, 0, from, stream);
   Connection& c = *connections_.find(id);
   c.to = to;
-  c.began = queue_.now();
+  c.given_up = queue_.now() + swarm::dial_patience(syns);
   for (Half& half : c.half) half.window = model_.first_window;
   ++hosts_[from].traffic.dials;
   c.seen_from = topology_.stream_source(from, to);
   const Topology::Route route = topology_.route(from, to);
   if (route.host == no_host || route.through_nat) {
-    queue_.schedule(c.began + model_.connect_timeout, EventKind::dial_answered, unreachable, id.value());
+    queue_.schedule(c.given_up, EventKind::dial_answered, unreachable, id.value());
     return;
   }
   c.delay = topology_.delay(from, route.host);
-  queue_.schedule(c.began + c.delay, EventKind::dial_arrives, 0, id.value());
+  queue_.schedule(queue_.now() + c.delay, EventKind::dial_arrives, 0, id.value());
 }
 
 std::optional<Arrival> Streams::on_dial_arrives(ConnectionId id) {
@@ -73,7 +74,7 @@ std::optional<Arrival> Streams::on_dial_arrives(ConnectionId id) {
   const HostId from = c.end[0].host;
   const HostId target = topology_.route(from, c.to).host;
   if (target == no_host || !topology_.connected(from, target)) {
-    queue_.schedule(c.began + model_.connect_timeout, EventKind::dial_answered, unreachable, id.value());
+    queue_.schedule(c.given_up, EventKind::dial_answered, unreachable, id.value());
     return std::nullopt;
   }
   const Topology::Host& host = topology_.host(target);
@@ -93,7 +94,7 @@ std::optional<Arrival> Streams::on_dial_answered(ConnectionId id, bool accepted)
   Connection& c = *connections_.find(id);
   if (!c.end[0].open) return std::nullopt;
   if (accepted && c.end[1].host != no_host && !topology_.connected(c.end[0].host, c.end[1].host)) {
-    queue_.schedule(c.began + model_.connect_timeout, EventKind::dial_answered, unreachable, id.value());
+    queue_.schedule(std::max(queue_.now(), c.given_up), EventKind::dial_answered, unreachable, id.value());
     return std::nullopt;
   }
   c.established = true;

@@ -29,7 +29,6 @@ struct StreamModel {
   std::uint64_t most_window = 1U << 20;  // of the receiver
   std::uint64_t socket_buffer = 16'384;  // bytes the kernel takes beyond those in flight (TCP_NOTSENT_LOWAT)
   Duration queue_target{100'000};        // of a downlink; beyond it the sender is told to slow down
-  Duration connect_timeout = std::chrono::seconds{20};
   Duration give_up = std::chrono::minutes{15};  // Linux's tcp_retries2
   Duration linger = std::chrono::seconds{1};    // what a closed stream still sends (swarm::Close)
   double fragment = 0;                          // chance that a Write is cut at a random place
@@ -66,7 +65,7 @@ class Streams {
 
   // What a host does. Streams unknown to it (ended before) are ignored.
   void add_host() { hosts_.emplace_back(); }
-  void dial(HostId from, swarm::StreamId stream, const Endpoint& to);
+  void dial(HostId from, const swarm::Dial& what);
   void write(HostId from, swarm::StreamId stream, Buffer&& bytes);
   void pause(HostId from, swarm::StreamId stream, bool paused);
   void close(HostId from, swarm::StreamId stream);
@@ -117,7 +116,7 @@ class Streams {
     Half half[2];
     Endpoint to, seen_from;
     Duration delay{};
-    Instant began{};
+    Instant given_up{};  // when a dial that nobody answers ends
     std::uint32_t stalls = 0;
     bool established = false;  // the dialler knows
   };

@@ -334,6 +334,24 @@ TEST(ClockSkew, MedianOfNetworksResistsLiars) {
   EXPECT_TRUE(skew.median(now));
 }
 
+TEST(ClockSkew, OfThoseTheUserNamedAllMustAgree) {
+  SkewMedian skew{8};
+  const Now now = at_second(100);
+  const auto behind = [&](std::chrono::milliseconds by) { return unix_ms(now.wall) - by.count(); };
+  for (std::uint32_t i = 0; i < 6; ++i) skew.report(host(i + 1), behind(2h), 100ms, now);
+  EXPECT_FALSE(skew.of_named(now)) << "nobody was named";
+  constexpr auto named = SkewMedian::Voter::named;
+  skew.report(host(50), behind(90min), 100ms, now, named);
+  EXPECT_NEAR(static_cast<double>(skew.of_named(now)->count()), 5'400'000, 1000);
+  EXPECT_FALSE(skew.median(now));
+  skew.report(host(51), behind(3h), 100ms, now, named);
+  EXPECT_NEAR(static_cast<double>(skew.of_named(now)->count()), 5'400'000, 1000) << "the least";
+  skew.report(host(52), behind(1s), 100ms, now, named);
+  EXPECT_NEAR(static_cast<double>(skew.of_named(now)->count()), 1000, 1000) << "one agrees with us";
+  skew.report(host(53), behind(-1h), 100ms, now, named);
+  EXPECT_FALSE(skew.of_named(now));
+}
+
 // ---- store-back
 std::vector<Place> places(std::size_t count) {
   std::vector<Place> out(count);

@@ -106,16 +106,44 @@ TEST(NodeSelf, AWrongClockIsNamedAndPutsWait) {
   world.at(wrong).clock_error = 2h;
   world.bootstrap(wrong, {world.at(0).at});
   world.run(10s);
-  ASSERT_EQ(world.count_events<ClockSkew>(wrong), 1U);
+  ASSERT_EQ(world.count_events<ClockSkew>(wrong), 2U) << "by the one that was named, then by many";
+  bool doubtful = true;
   for (const auto& seen : world.at(wrong).events)
     if (const auto* skew = std::get_if<ClockSkew>(&seen.event)) {
       EXPECT_TRUE(skew->matters);
+      EXPECT_EQ(skew->doubtful, std::exchange(doubtful, false));
       EXPECT_NEAR(seconds(skew->ahead), 7200, 60);
     }
   const SearchId put = world.put(wrong, Key{}, Bytes(368, 1), {});
   ASSERT_NE(world.find_event<PutDone>(wrong, put), nullptr);
   EXPECT_EQ(world.find_event<PutDone>(wrong, put)->outcome, SearchOutcome::refused);
   for (std::size_t i = 0; i < 14; ++i) EXPECT_EQ(world.count_events<ClockSkew>(i), 0U);
+}
+
+// THREATS A33: two people alone. Who named the other is told that one of the clocks is wrong, and whoever
+// only comes along is not believed; nothing stops for it. When the clock is right again that is told, too.
+TEST(NodeSelf, TheClockOfWhoWasNamedIsComparedEvenIfItIsOne) {
+  LittleWorld world{17};
+  const std::size_t named = world.add_public(1), asker = world.add_public(2);
+  world.at(asker).clock_error = -2h;
+  world.bootstrap(asker, {world.at(named).at});
+  world.run(10s);
+  ASSERT_EQ(world.count_events<ClockSkew>(asker), 1U);
+  EXPECT_EQ(world.count_events<ClockSkew>(named), 0U);
+  const auto skew_of = [&](std::size_t number) {
+    ClockSkew last;
+    for (const auto& seen : world.at(number).events)
+      if (const auto* skew = std::get_if<ClockSkew>(&seen.event)) last = *skew;
+    return last;
+  };
+  EXPECT_TRUE(skew_of(asker).matters && skew_of(asker).doubtful);
+  EXPECT_NEAR(seconds(skew_of(asker).ahead), -7200, 60);
+  const SearchId put = world.put(asker, Key{}, Bytes(368, 1), {});
+  EXPECT_EQ(world.find_event<PutDone>(asker, put), nullptr) << "it is tried";
+  world.at(asker).clock_error = {};
+  world.run(30min);
+  EXPECT_EQ(world.count_events<ClockSkew>(asker), 2U);
+  EXPECT_FALSE(skew_of(asker).matters);
 }
 
 // In a network so small that by chance the node leaves nobody alone, there is no stranger to probe it; its

@@ -4,6 +4,7 @@
 
 #include "swarm/bt_wire.hpp"
 #include "swarm/mse_wire.hpp"
+#include "swarm/native_channel.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -33,6 +34,12 @@ struct EntranceTest : testing::Test {
       BtWire::make_dialler(params, pool)->flush(now, out);
     return to_vector(out.at(0).view());
   }
+  // Of who dials for the content of the tags; what follows the tag opens nothing here.
+  Bytes native_flight() {
+    Bytes out = to_vector(dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall));
+    out.resize(first_flight_bytes);
+    return out;
+  }
   StreamId from(const char* address) {
     const StreamId stream = ++next;
     return entrance.accept(now, stream, {*IpAddress::parse(address), 1000}) ? stream : 0;
@@ -40,15 +47,15 @@ struct EntranceTest : testing::Test {
 };
 
 TEST_F(EntranceTest, ATagLeadsToItsContentHoweverItIsCut) {
-  const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
+  const Bytes flight = native_flight();
   const StreamId stream = from("20.0.0.1");
-  for (std::size_t i = 0; i < 15; ++i)
-    ASSERT_EQ(say(stream, ByteView{tag}.subspan(i, 1)).verdict, Entrance::Verdict::wait);
-  const auto admission = say(stream, ByteView{tag}.subspan(15));
+  for (std::size_t i = 0; i + 1 < flight.size(); ++i)
+    ASSERT_EQ(say(stream, ByteView{flight}.subspan(i, 1)).verdict, Entrance::Verdict::wait);
+  const auto admission = say(stream, ByteView{flight}.last(1));
   ASSERT_EQ(admission.verdict, Entrance::Verdict::admit);
   EXPECT_EQ(admission.content, 5U);
   EXPECT_EQ(admission.way(), Way::native);
-  EXPECT_EQ(admission.bytes, to_vector(tag));
+  EXPECT_EQ(admission.bytes, flight);
   EXPECT_EQ(admission.epoch, keys.epoch_at(now.wall));
 }
 
@@ -135,7 +142,7 @@ TEST_F(EntranceTest, ThePolicyDecidesWhichHandshakesAreAnswered) {
 // THREATS A31: what costs a key agreement is budgeted; what costs a look-up is not.
 TEST_F(EntranceTest, AHostMayMakeUsComputeSoOftenAndNoMore) {
   entrance.info_hashes().set(6, {ours_v1});
-  const auto tag = to_vector(dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall));
+  const Bytes native = native_flight();
   const Bytes hidden = greeting(ours_v1, MseMethods{}), plain = greeting(ours_v1);
   const auto verdict = [&](const Bytes& flight, const char* address) {
     const StreamId stream = from(address);
@@ -144,18 +151,18 @@ TEST_F(EntranceTest, AHostMayMakeUsComputeSoOftenAndNoMore) {
     return out;
   };
   for (std::uint32_t i = 0; i < limits::host_handshakes_at_once; ++i)
-    ASSERT_NE(verdict(i % 2 == 0 ? hidden : tag, "20.0.0.1"), Entrance::Verdict::refuse) << i;
-  for (const Bytes& flight : {hidden, tag}) EXPECT_EQ(verdict(flight, "20.0.0.1"), Entrance::Verdict::refuse);
+    ASSERT_NE(verdict(i % 2 == 0 ? hidden : native, "20.0.0.1"), Entrance::Verdict::refuse) << i;
+  for (const Bytes& flight : {hidden, native}) EXPECT_EQ(verdict(flight, "20.0.0.1"), Entrance::Verdict::refuse);
   EXPECT_EQ(verdict(plain, "20.0.0.1"), Entrance::Verdict::admit);
-  EXPECT_EQ(verdict(tag, "20.0.0.2"), Entrance::Verdict::admit);
+  EXPECT_EQ(verdict(native, "20.0.0.2"), Entrance::Verdict::admit);
   now.mono += limits::host_handshake_gap;
-  EXPECT_EQ(verdict(tag, "20.0.0.1"), Entrance::Verdict::admit);
+  EXPECT_EQ(verdict(native, "20.0.0.1"), Entrance::Verdict::admit);
 }
 
 TEST_F(EntranceTest, AClosedContentIsUnknown) {
-  const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
+  const Bytes flight = native_flight();
   entrance.tags().remove(5);
-  EXPECT_EQ(say(from("20.0.0.1"), tag).verdict, Entrance::Verdict::refuse);
+  EXPECT_EQ(say(from("20.0.0.1"), flight).verdict, Entrance::Verdict::refuse);
 }
 
 TEST_F(EntranceTest, TheSilentAreBoundedAndShownOut) {
@@ -176,9 +183,73 @@ TEST_F(EntranceTest, WhoBeginsToSpeakHasTenSecondsInAll) {
   EXPECT_EQ(entrance.expire({now.mono + 10s, now.wall}).size(), 1U);
 }
 
+// THREATS A32: while nothing public is open all that is refused is closed at one time, whenever that was.
+TEST_F(EntranceTest, TheShunnedAreShownOutWithTheSlow) {
+  const Instant accepted = now.mono;
+  const StreamId at_once = from("20.0.0.1"), later = from("20.0.0.1"), slow = from("20.0.0.1");
+  const auto refuse = [&](StreamId stream) {
+    const auto admission = say(stream, as_bytes("0123456789abcdefghij"));
+    ASSERT_EQ(admission.verdict, Entrance::Verdict::refuse);
+    EXPECT_EQ(admission.since, accepted);
+    EXPECT_EQ(entrance.shun(stream, admission.since), std::nullopt);
+  };
+  refuse(at_once);
+  EXPECT_EQ(say(slow, Bytes{1}).verdict, Entrance::Verdict::wait);
+  now.mono += 7s;
+  refuse(later);
+  EXPECT_EQ(say(at_once, native_flight()).verdict, Entrance::Verdict::wait) << "it is heard no more";
+  EXPECT_EQ(entrance.next_wake(), accepted + 10s);
+  now.mono = accepted + 10s;
+  EXPECT_EQ(entrance.expire(now).size(), 3U);
+  EXPECT_EQ(entrance.next_wake(), never);
+  EXPECT_EQ(entrance.key_agreements(), 0U);
+}
+
+TEST_F(EntranceTest, TheShunnedAreBounded) {
+  StreamId stream = 100;
+  for (; stream < 164; ++stream) EXPECT_EQ(entrance.shun(stream, now.mono + stream * 1ms), std::nullopt);
+  EXPECT_EQ(entrance.shun(stream, now.mono + 1h), StreamId{100}) << "whose time is up first";
+  const Bytes much(20'000);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(say(stream, much).read_no_more);
+  EXPECT_TRUE(say(stream, much).read_no_more);
+  entrance.forget(101);
+  EXPECT_EQ(entrance.shun(200, now.mono), std::nullopt);
+  // Every client of public contents closes at once what it cannot read.
+  entrance.info_hashes().set(6, {ours_v1});
+  EXPECT_EQ(entrance.shun(201, now.mono), StreamId{201});
+}
+
+// THREATS A31: 10^5 first flights that are none cost no key agreement; where message stream encryption is
+// answered, so many as the budget has.
+TEST_F(EntranceTest, A31JunkCostsNoKeyAgreement) {
+  constexpr std::uint32_t flights = 100'000;
+  const auto flood = [&] {
+    Bytes junk(first_flight_bytes);
+    const Instant end = now.mono + 1s;
+    for (std::uint32_t i = 0; i < flights; ++i) {
+      random.fill(junk);
+      const Endpoint who{IpAddress::v4(0x15000000 + random.below(1U << 16) * 256), 1000};
+      now.mono = end - 1s + Duration{1'000'000 / flights * i};
+      const StreamId stream = ++next;
+      if (const auto accepted = entrance.accept(now, stream, who); accepted.displaced)
+        entrance.forget(*accepted.displaced);
+      const auto admission = say(stream, junk);
+      EXPECT_NE(admission.verdict, Entrance::Verdict::admit);
+      entrance.forget(stream);
+    }
+  };
+  flood();
+  EXPECT_EQ(entrance.key_agreements(), 0U);
+  entrance.info_hashes().set(6, {ours_v1});
+  flood();
+  const auto budget = limits::handshakes_at_once + 1s / limits::handshake_gap + 1;
+  EXPECT_LE(entrance.key_agreements(), static_cast<std::uint64_t>(budget));
+  EXPECT_GE(entrance.key_agreements(), limits::handshakes_at_once);
+}
+
 // THREATS A22: whatever a crowd does, who comes from elsewhere has a place, and time to say what it wants.
 TEST_F(EntranceTest, ASilentCrowdKeepsNobodyElseOut) {
-  const auto tag = dht::dial_tag(keys.current(now.wall), ours.public_key, now.wall);
+  const Bytes flight = native_flight();
   for (const bool one_network : {true, false}) {
     Entrance full{Obfuscation::prefer};
     full.tags().add(now.wall, 5, keys.content(), ours.public_key);
@@ -194,7 +265,7 @@ TEST_F(EntranceTest, ASilentCrowdKeepsNobodyElseOut) {
     const auto accepted = full.accept(now, honest, {*IpAddress::parse("20.0.0.1"), 1000});
     ASSERT_TRUE(accepted);
     EXPECT_EQ(accepted.displaced, StreamId{1001});  // the oldest
-    EXPECT_EQ(full.received(now, 1001, tag, random).verdict, Entrance::Verdict::refuse);
+    EXPECT_EQ(full.received(now, 1001, flight, random).verdict, Entrance::Verdict::refuse);
     // Of one network no more come in; of many each takes the place of the oldest, which the honest is only
     // after all others have been displaced.
     for (int i = 64; i < 64 + 63; ++i) {
@@ -202,7 +273,7 @@ TEST_F(EntranceTest, ASilentCrowdKeepsNobodyElseOut) {
       EXPECT_EQ(more.in, !one_network);
       EXPECT_NE(more.displaced, honest);
     }
-    EXPECT_EQ(full.received(now, honest, tag, random).verdict, Entrance::Verdict::admit);
+    EXPECT_EQ(full.received(now, honest, flight, random).verdict, Entrance::Verdict::admit);
   }
 }
 

@@ -29,7 +29,7 @@ Endpoint far(std::uint32_t n) { return {IpAddress::v4(0x08000000 + n), 6881}; }
 struct RosterTest : testing::Test {
   AddressRules rules;
   Roster roster{rules, make_random(1)};
-  DialLimits limits;
+  dht::StrangerLimits limits;
   Now now{Instant{seconds{1000}}, WallTime{}};
 
   void later(Duration time) { now.mono += time; }
@@ -99,7 +99,8 @@ TEST_F(RosterTest, FailuresBackOffAndHearsayIsForgotten) {
     }
   EXPECT_EQ(dials.size(), limits::forget_failures);
   EXPECT_EQ(roster.size(), 0U);
-  for (std::size_t i = 3; i < dials.size(); ++i) EXPECT_GE(dials[i] - dials[i - 3], limits::dial_ip_window);
+  for (std::size_t i = 3; i < dials.size(); ++i)
+    EXPECT_GE(dials[i] - dials[i - 3], dht::limits::stranger_window);
 }
 
 // A partition heals after a while: peers that were once connected are reached again within a minute.
@@ -214,7 +215,7 @@ TEST_F(RosterTest, IsBoundedAndCrowdsGiveWay) {
 TEST_F(RosterTest, OneHonestAmongAThousandLiars) {
   for (std::uint8_t seed = 0; seed < 50; ++seed) {
     Roster one{rules, make_random(seed)};
-    DialLimits fresh;
+    dht::StrangerLimits fresh;
     for (std::uint32_t i = 0; i < 1000; ++i)
       one.add(now, far(i % 10 * 0x100 + i / 10), key(i), Source::record);
     one.add(now, far(0xff0000), key(5000), Source::record);
@@ -261,7 +262,9 @@ struct WaysTest : RosterTest {
   void SetUp() override { roster.set_ways({Way::native, Way::obfuscated, Way::plain}); }
   std::optional<Way> way() {
     const auto candidate = roster.next_dial(now, limits);
-    return candidate ? std::optional{candidate->way} : std::nullopt;
+    if (!candidate) return std::nullopt;
+    if (candidate->syns == limits::syns_of_stranger) limits.unused(candidate->endpoint.address, 1);
+    return candidate->way;
   }
 };
 
@@ -278,7 +281,7 @@ TEST_F(WaysTest, WhoTookTheStreamAndNotTheGreetingIsOfferedTheNextAtOnce) {
   roster.failed(now, far(1), Roster::Why::no_greeting);
   later(seconds{10});
   EXPECT_EQ(way(), std::nullopt);  // all are refused: in a while from the first
-  later(limits::dial_ip_window);
+  later(dht::limits::stranger_window);
   EXPECT_EQ(way(), Way::native);
 }
 
@@ -316,7 +319,25 @@ TEST_F(WaysTest, AShoalMetOverBitTorrentIsDialledNativelyAndNotTwiceInVain) {
   EXPECT_TRUE(roster.go_native(now, far(1), key(2)));
 }
 
-// THREATS A12: each greeting that it is offered counts.
+// THREATS A12: of a stranger that is silent three SYNs are sent, of whom the user named as many as usual.
+TEST_F(RosterTest, ASilentStrangerIsSentThreeSyns) {
+  for (const Source source : {Source::record, Source::exchange, Source::incoming, Source::user}) {
+    const Endpoint who = far(static_cast<std::uint32_t>(source) << 12);
+    roster.add(now, who, key(1), source);
+    std::vector<std::uint32_t> syns;
+    for (int second = 0; second < 600; ++second, later(seconds{1}))
+      if (const auto candidate = roster.next_dial(now, limits)) {
+        syns.push_back(candidate->syns);
+        roster.failed(now, who, Roster::Why::no_answer);
+      }
+    const std::vector<std::uint32_t> wanted =
+        source == Source::user ? std::vector<std::uint32_t>{4, 4, 4} : std::vector<std::uint32_t>{2, 1};
+    EXPECT_EQ(syns, wanted) << static_cast<int>(source);
+    roster.forget_hearsay();
+  }
+}
+
+// Each greeting that it is offered counts.
 TEST_F(WaysTest, AStrangerWhoTakesStreamsAndNoGreetingIsLeftAlone) {
   roster.add(now, far(1), std::nullopt, Source::exchange);
   int dials = 0;
