@@ -4,6 +4,8 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -22,22 +24,31 @@ class Alone {
   // It speaks one dialect and seeds one file: sealed in the native one, in BitTorrent's a hybrid.
   explicit Alone(std::uint64_t bytes = 8 * mib, std::uint32_t piece_length = 16 * kib,
                  swarm::Way way = swarm::Way::plain)
-      : way_(way),
-        machine_(0, {.native = native(), .mainline = !native(), .mse = swarm::Obfuscation::off}, 1, pages_,
-                 pool_) {
-    EXPECT_TRUE(machine_.start(own, Endpoint{}, wall()));
+      : Alone(MachineConfig{.native = way == swarm::Way::native,
+                            .mainline = way != swarm::Way::native,
+                            .mse = swarm::Obfuscation::off}) {
+    way_ = way;
+    share(bytes, way == swarm::Way::native ? storage::Format::v2 : storage::Format::hybrid, piece_length);
+  }
+  // It has nothing yet. Strangers who are Stranger speak BitTorrent's dialect with it.
+  explicit Alone(MachineConfig config, const Endpoint& v4 = *Endpoint::parse("20.0.0.1:6881"),
+                 const Endpoint& v6 = {})
+      : own(v4), machine_(0, std::move(config), 1, pages_, pool_) {
+    EXPECT_TRUE(machine_.start(v4, v6, wall()));
+  }
+
+  void share(std::uint64_t bytes, storage::Format format, std::uint32_t piece_length = 16 * kib) {
     const Oracle oracle = Oracle::single("film", bytes, 7);
     const auto path = oracle.plant(machine_);
     EXPECT_TRUE(path);
-    auto shared = machine_.import({*path}, "film", wall(), piece_length,
-                                  native() ? storage::Format::v2 : storage::Format::hybrid);
+    auto shared = machine_.import({*path}, "film", wall(), piece_length, format);
     EXPECT_TRUE(shared);
     content = shared->content;
     swarm::OpenContent open;
     open.id = content->id;
     open.folder = shared->folder;
     open.seed.until = swarm::SeedUntil::forever;
-    open.is_public = !native();
+    open.is_public = format != storage::Format::v2;
     feed(swarm::CommandIn{1, std::move(open)});
   }
 
@@ -57,7 +68,7 @@ class Alone {
     one.stream = swarm::accepted_stream + strangers_.size();
     one.from = from;
     one.codec = native() ? native_dialler() : bittorrent_dialler();
-    feed(swarm::StreamAccepted{one.stream, from});
+    accept(one.stream, from);
     send(one);
     EXPECT_TRUE(one.codec->established() || one.closed);
     return one;
@@ -84,13 +95,24 @@ class Alone {
     }
     mono_ = end;
   }
+  void feed(swarm::Input input) {
+    std::vector<swarm::Output> outputs;
+    machine_.feed(now(), std::move(input), outputs);
+    for (swarm::Output& output : outputs) perform(output);
+  }
+  void accept(StreamId stream, const Endpoint& from) { feed(swarm::StreamAccepted{stream, from}); }
 
   [[nodiscard]] Now now() const { return {mono_, wall()}; }
   [[nodiscard]] swarm::ContentStatus status() { return machine_.session().contents(now()).at(0); }
 
-  const Endpoint own = *Endpoint::parse("20.0.0.1:6881");
+  [[nodiscard]] crypto::SecretKey identity() { return machine_.catalog().identity()->value().seed; }
+
+  const Endpoint own;
   storage::ContentPtr content;
-  std::vector<Endpoint> dialled;
+  std::vector<Endpoint> dialled;  // and each refuses
+  std::function<void(const swarm::DatagramOut&)> on_datagram;
+  std::map<StreamId, Instant> closed;
+  std::uint64_t said = 0;  // bytes on all streams
 
  private:
   [[nodiscard]] bool native() const { return way_ == swarm::Way::native; }
@@ -103,13 +125,11 @@ class Alone {
     return swarm::BtWire::make_dialler(params, pool_);
   }
   [[nodiscard]] std::unique_ptr<swarm::WireCodec> native_dialler() {
-    const auto identity = machine_.catalog().identity();
-    EXPECT_TRUE(identity && *identity);
     dht::SwarmKeys keys{content->id};
     const dht::EpochKeys& epoch = keys.current(wall());
     swarm::ChannelParams params;
     params.ours = crypto::ExchangeKey::from_secret({1, static_cast<std::uint8_t>(strangers_.size())});
-    params.remote = dht::exchange_key((**identity).seed, content->id).public_key;
+    params.remote = dht::exchange_key(identity(), content->id).public_key;
     params.psk = epoch.psk;
     params.tag = dht::dial_tag(epoch, params.remote, wall());
     return swarm::NativeWire::make_initiator(params, random_, pool_);
@@ -127,11 +147,6 @@ class Alone {
       pool_.give(std::move(frame));
     }
   }
-  void feed(swarm::Input input) {
-    std::vector<swarm::Output> outputs;
-    machine_.feed(now(), std::move(input), outputs);
-    for (swarm::Output& output : outputs) perform(output);
-  }
   void perform(swarm::Output& output) {
     if (auto* job = std::get_if<swarm::DiskJob>(&output)) {
       const std::uint64_t place = machine_.queue_job(mono_, std::move(*job)).second;
@@ -139,13 +154,17 @@ class Alone {
     } else if (auto* write = std::get_if<swarm::Write>(&output)) {
       written(*write);
     } else if (const auto* close = std::get_if<swarm::Close>(&output)) {
+      closed[close->stream] = mono_;
       for (Stranger& one : strangers_) one.closed = one.closed || one.stream == close->stream;
     } else if (const auto* dial = std::get_if<swarm::Dial>(&output)) {
       dialled.push_back(dial->to);
       feed(swarm::StreamClosed{dial->stream, swarm::StreamClosed::Why::refused});
+    } else if (const auto* datagram = std::get_if<swarm::DatagramOut>(&output)) {
+      if (on_datagram) on_datagram(*datagram);
     }
   }
   void written(swarm::Write& write) {
+    said += write.bytes.view().size();
     for (Stranger& one : strangers_) {
       if (one.stream != write.stream) continue;
       one.got += write.bytes.view().size();
@@ -157,7 +176,7 @@ class Alone {
 
   static constexpr Instant start{std::chrono::hours{1}};
   Instant mono_ = start;
-  swarm::Way way_;
+  swarm::Way way_ = swarm::Way::plain;
   Random random_{Random::Seed{1}};
   PageStore pages_;
   BufferPool pool_{64 * kib};
