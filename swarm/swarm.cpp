@@ -2,6 +2,7 @@
 #include "swarm/swarm.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "storage/metainfo.hpp"
@@ -87,7 +88,7 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
     look_up_due_ = turn.now.mono + limits::rest_look_up;
   } else {
     announce(turn);
-    if (!is_private()) turn.overlays.bootstrap(turn.now, open_.hints);
+    if (!is_private()) ask_hints(turn);
     look_up(turn);
   }
   find_peers(turn);
@@ -97,6 +98,15 @@ void Swarm::loaded(Turn& turn, storage::Loaded& loaded) {
     if (peer.hello) static_cast<void>(fetch_.offer(handle, peer.hello->metadata_bytes));
   });
   ask_metadata(turn);
+}
+
+// Whoever made the link may have named any place (THREATS A30).
+void Swarm::ask_hints(Turn& turn) {
+  std::vector<Endpoint> nodes;
+  std::ranges::copy_if(
+      open_.hints, std::back_inserter(nodes),
+      [rules = rules_of(config_)](const Endpoint& who) { return dialable(rules, who, Source::user); });
+  turn.overlays.bootstrap(turn.now, nodes);
 }
 
 // Takes the content up; false: its info dictionary is none that we accept, and the content has failed.

@@ -207,6 +207,7 @@ class Swarm {
   void find_peers(Turn& turn);  // asks and dials what the roster has
   [[nodiscard]] bool may_dial(const Turn& turn) const;
   void dial(Turn& turn, const Candidate& candidate);
+  void ask_hints(Turn& turn);
   static void dial_answered(Turn& turn, const Peer& peer);
   [[nodiscard]] bool make_place(Turn& turn, const Endpoint& from);
   void established(Turn& turn, PeerHandle handle);

@@ -121,7 +121,7 @@ TEST(Probe, A32NothingIsSaidAndAllFailuresLookAlike) {
     recorded = prober.first_flight();
     join();
     world.feed(swarm::StreamReceived{stream, recorded});
-    EXPECT_EQ(world.said, swarm::second_flight_bytes);
+    EXPECT_GE(world.said, swarm::second_flight_bytes);
     world.run_for(1min);
     world.said = 0;
   };

@@ -153,7 +153,11 @@ Places places(bool named) {
   };
   add(out.refused, all::never_dialled);
   add(out.refused, all::private_elsewhere);
-  add(named ? out.allowed : out.refused, all::private_near);
+  // A machine of the virtual world knows of its IPv4 subnet alone.
+  std::vector<Endpoint> near;
+  add(near, all::private_near);
+  for (const Endpoint& each : near)
+    (named && each.address.family == Family::v4 ? out.allowed : out.refused).push_back(each);
   add(out.allowed, all::global);
   // Known to be our own only once others have told us so.
   std::erase(out.refused, *Endpoint::parse("198.17.5.9:5000"));
