@@ -176,14 +176,12 @@ struct NodeState {
     return read_only && config.membership == Membership::earned;
   }
   std::uint64_t left_alone_secret = 0;
-  bool had_contact = false;
-  bool size_jumped = false;
+  bool had_contact = false, size_jumped = false;
   enum class ClockFound : std::uint8_t { right, doubtful, wrong } clock = ClockFound::right;
   std::optional<Endpoint> external;
   Instant next_verification{};
   Instant next_heard{};
-  Instant next_probe_passed{};
-  Instant next_probe_answered{};
+  Instant next_probe_passed{}, next_probe_answered{};
   Instant last_reply{};
   Instant last_seen{};  // the latest instant handed in: next_wake has no other clock
   int silent_in_a_row = 0;
