@@ -119,8 +119,8 @@ inline constexpr std::uint32_t reserved_dials = 25;
 // Of a content, accepted and not yet proven: beyond that the oldest goes. An honest one needs a second.
 inline constexpr std::uint32_t half_open_accepted = 16;
 inline constexpr Duration place_period = seconds{10};  // so often one that lies idle makes place for another
-// Key agreements for those who dial us: 2 a second for a host after 32, and a sixth of a core in all (A31).
-inline constexpr Duration host_handshake_gap = milliseconds{500}, handshake_gap = Duration{1000};
+// Key agreements for those who dial us: 2 a second for a host after 32, and a twelfth of a core in all (A31).
+inline constexpr Duration host_handshake_gap = milliseconds{500}, handshake_gap = Duration{2000};
 inline constexpr std::uint32_t host_handshakes_at_once = 32, handshakes_at_once = 200;
 inline constexpr std::uint32_t max_handshake_hosts = 4096;  // remembered
 // What a dial may send while nobody answers. Linux repeats a SYN after 1, 3 and 7 s (RFC 6298), of late after
