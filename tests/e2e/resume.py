@@ -1,13 +1,14 @@
 """kill -9, again and again: of a download, of who is downloaded from, of who announces.
 
 Shows: after 20 SIGKILLs at random moments of one download the result is identical; no kill costs more than one commit
-window, counted in payload bytes; from a restart of a 2 GiB file to the first new block it takes less than 2 s (as told by the progress
-of each second); committed bytes never get fewer; every piece that the catalog claims lies right on the disk, as this
-script itself compares them. A sharer killed in the middle gives again within 2 s of its restart, the same link, and its
-getters go on. One killed while it announces is announced again, with a sequence that never falls, and found.
+window, counted in payload bytes; from a restart of a 2 GiB file to the first new block it takes less than 2 s (as told
+by the progress of each second); committed bytes never get fewer; every piece that the catalog claims lies right on the
+disk, as this script itself compares them. A sharer killed in the middle gives again within 2 s of its restart, the same
+link, and its getters go on. One killed while it announces is announced again, with a sequence that never falls, and
+found.
 
 About 75 s (the seed of the moments is printed; --seed N repeats it). --full: 1,000 kills, 400 of a download of 4 GiB, 300 of
-its sharer, 300 of an announcer; about 20 min. --only get, seed or announce: one of them.
+its sharer, 300 of an announcer; about 20 min. --only get, seed or announce: one of them, --kills N: so many of it.
 """
 import contextlib
 import os
@@ -139,7 +140,7 @@ def listening(port):
 
 def seeding(world, kills, source):
     """The sharer is killed; whoever asks it next gets the same content, and who had begun goes on by itself."""
-    path = world.file("seeded.bin", size=64 * MIB)
+    path = world.file("seeded.bin", size=24 * MIB)
     sharer = world.peer("seed", "share", path)
     port, link = sharer.port, sharer.link
     patient = world.peer("patient", "get", link, "-o", world.folder("patient"), "--down", str(48 * KIB))
@@ -218,6 +219,8 @@ def body(world, options):
     say(f"seed {options.seed}")
     begun = time.monotonic()
     kills = {"get": 400, "seed": 300, "announce": 300} if options.full else {"get": 20, "seed": 8, "announce": 9}
+    if options.kills:
+        kills = dict.fromkeys(kills, options.kills)
     if options.only in ("", "get"):
         downloading(world, kills["get"], options.full, source)
     if options.only in ("", "seed"):
@@ -230,6 +233,7 @@ def body(world, options):
 if __name__ == "__main__":
     def arguments(parser):
         parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+        parser.add_argument("--kills", type=int, default=0)
         parser.add_argument("--only", choices=["", "get", "seed", "announce"], default="")
 
     main(body, add_arguments=arguments)
