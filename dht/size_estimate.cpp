@@ -51,6 +51,7 @@ void SizeEstimate::sample(double size, Instant now) {
 }
 
 void SizeEstimate::guess(double size) {
+  ++guesses_;
   if (samples_.empty()) value_ = value_ > 1 ? std::min(value_, size) : size;
 }
 
@@ -68,8 +69,9 @@ std::optional<double> SizeEstimate::doubled_from() const {
 
 Region SizeEstimate::region() const {
   Region region = region_of(value_);
-  // A newcomer that takes a large network for a tiny one must not ask all of it.
-  if (samples_.size() < trusted) region.most = 3 * limits::k;
+  // A newcomer that takes a large network for a tiny one must not ask all of it. Guesses count here: a lie
+  // makes us ask more, never fewer, and whoever has just started anew may meet a crowd (THREATS D6).
+  if (samples_.size() + guesses_ < trusted) region.most = 3 * limits::k;
   return region;
 }
 

@@ -54,7 +54,7 @@ class SizeEstimate {
     double value = 1;
   };
   std::vector<double> samples_;  // a ring
-  std::size_t next_ = 0;
+  std::size_t next_ = 0, guesses_ = 0;
   double value_ = 1;
   std::deque<Past> hour_;  // oldest first, of the time since the ring was full; bounded
 };

@@ -22,15 +22,14 @@ TEST(DhtAttacks, HostileNodesAndSybils) {
   EXPECT_GE(cell(report, 3, "success"), 0.99);  // Sybils
 }
 
-// THREATS A2, D6: found among 100 Sybils of ten networks, of one each, of one each that come after the
+// THREATS A2, D6: found among 100 Sybils of ten networks, among as many of one each that come after the
 // record; and in mainline a sealed slot among those of ten networks.
 TEST(DhtAttacks, A2AHundredSybilsAroundAKey) {
   const Scenario scenario = hostile_scenario();
   struct Case {
     double networks, late, mainline, nat;
   };
-  for (const Case& attack :
-       {Case{10, 0, 0, 0.3}, Case{0, 0, 0, 0.3}, Case{0, 10, 0, 0.3}, Case{10, 0, 1, 0}}) {
+  for (const Case& attack : {Case{10, 0, 0, 0.3}, Case{0, 10, 0, 0.3}, Case{10, 0, 1, 0}}) {
     const Report report = scenario.run(order_for(scenario, 6,
                                                  {{"nodes", 150},
                                                   {"hostile", 0},

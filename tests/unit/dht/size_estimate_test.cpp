@@ -57,6 +57,15 @@ TEST(SizeEstimate, AGuessCountsUntilTheFirstSample) {
   EXPECT_EQ(estimate.value(), 4000);
 }
 
+TEST(SizeEstimate, SeveralListsAreEnoughToAskTheWholeRegion) {
+  SizeEstimate estimate;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(estimate.region().most, 3 * limits::k);
+    estimate.guess(2000);
+  }
+  EXPECT_EQ(estimate.region().most, limits::puts_per_record);
+}
+
 TEST(SizeEstimate, PointsAmongThoseWhoCrowdUsDoNotCount) {
   Random random{{}};
   const Key own{random.bytes<32>()};
