@@ -19,9 +19,9 @@ namespace {
 constexpr std::size_t most_retrials = 64;            // at a time; beyond that a piece is fetched as any other
 constexpr std::size_t most_attempts = 8;             // of a piece that are remembered
 constexpr std::size_t most_suspect_blocks = 65'536;  // in all of them: 3 MiB
-// Of one turn, doubled when everybody has had his: the pace of the slowest is not known. Three times as long
-// as the piece takes at the pace of late, if that is not too long.
-constexpr std::chrono::seconds first_patience{15}, paced_patience{60};
+// Of one turn, doubled when everybody has had his: the pace of the slowest is not known. Who would have the
+// piece soon at its pace of late has three times as long.
+constexpr std::chrono::seconds first_patience{15}, soon{20};
 constexpr std::chrono::minutes most_patience{16};
 
 }  // namespace
@@ -95,7 +95,7 @@ void Swarm::assign(Turn& turn, std::uint32_t piece) {
   retrial.tried.push_back(retrial.sole);
   Peer& sole = *peers_.find(retrial.sole);
   const double takes = content_->piece_bytes(piece) / std::max(sole.pipeline.rate(now), 1.0);
-  const Duration paced{saturated<std::int64_t>(std::min(3 * takes, seconds(paced_patience)) * 1e6)};
+  const Duration paced{saturated<std::int64_t>(takes <= seconds(soon) ? 3e6 * takes : 0)};
   retrial.until = now + std::max(retrial.patience, paced);
   fill(turn, retrial.sole, sole);
 }
