@@ -23,9 +23,8 @@ void insert_sorted(std::vector<std::uint32_t>& set, std::uint32_t piece) {
 
 }  // namespace
 
-bool super_seeding_useful(bool complete, std::uint32_t other_seeds, std::uint32_t peers,
-                          std::uint32_t least_availability) {
-  return complete && other_seeds == 0 && peers >= 1 && least_availability == 0;
+bool super_seeding_useful(bool complete, std::uint32_t peers, std::uint32_t least_availability) {
+  return complete && peers >= 1 && least_availability == 0;
 }
 
 SuperSeed::SuperSeed(std::uint32_t pieces, Random random)

@@ -31,11 +31,11 @@
 
 namespace shoal::swarm {
 
-// Whether to super-seed: we are a seed, no other seed is connected, and not every piece is out yet. From the
-// first peer on: one that was told of everything would ask for what the next ones are shown.
-// `least_availability`: of the rarest piece among the connected peers.
-[[nodiscard]] bool super_seeding_useful(bool complete, std::uint32_t other_seeds, std::uint32_t peers,
-                                        std::uint32_t least_availability);
+// Whether to super-seed: we are a seed, and not every piece is out yet. From the first peer on: one that was
+// told of everything would ask for what the next ones are shown. `least_availability`: of the rarest piece
+// among the connected peers that lack some. Who says that it has all does not count: it may lie (THREATS
+// A24), and if it gives, its pieces are seen with those that get them.
+[[nodiscard]] bool super_seeding_useful(bool complete, std::uint32_t peers, std::uint32_t least_availability);
 
 class SuperSeed {
  public:

@@ -1,7 +1,6 @@
 // A lone seed's pieces, shown to each peer a few at a time so that the young swarm gets every piece once
 // before it gets one twice (super_seed.hpp decides which). Until it ends the seed says "no pieces" to who
-// connects and shows pieces by Have; when every piece is out, or another seed is there, everybody is shown
-// the rest.
+// connects and shows pieces by Have; when every piece is out, everybody is shown the rest.
 //
 // Not for contents of very many pieces: the rest is shown by a Have a piece.
 #include <algorithm>
@@ -31,8 +30,8 @@ bool Swarm::super_seeds(const Turn& turn) {
   if (super_) return true;
   std::uint32_t least = ~std::uint32_t{0};
   for (std::uint32_t piece = 0; piece < content_->pieces && least > 0; ++piece)
-    least = std::min(least, work_->picker.availability(piece));
-  if (!super_seeding_useful(complete_, work_->picker.seeds(), up_, least)) {
+    least = std::min(least, work_->picker.availability(piece) - work_->picker.seeds());
+  if (!super_seeding_useful(complete_, up_, least)) {
     super_over_ = least > 0;
     return false;
   }
@@ -47,8 +46,9 @@ bool Swarm::super_seeds(const Turn& turn) {
   return true;
 }
 
-// Takes up what the peer has by now.
+// Takes up what the peer has by now. Who has all needs nothing of us.
 void Swarm::super_learn(const Turn& turn, PeerHandle handle) {
+  if (work_->picker.is_seed(handle)) return super_->remove_peer(handle);
   for (std::uint32_t piece = 0; piece < content_->pieces; ++piece)
     if (work_->picker.has(handle, piece)) static_cast<void>(super_->peer_has(turn.now.mono, handle, piece));
 }
@@ -103,12 +103,12 @@ void Swarm::super_feed(Turn& turn) {
   }
 }
 
-// Every piece is out, or somebody else seeds: no more secrets. Nor where they stand in the way: who wants
+// Every piece is out: no more secrets. Nor where they stand in the way: who wants
 // some files alone takes nothing of what it is shown, and so would be shown nothing more.
 void Swarm::end_super_seed_if_over(Turn& turn) {
   if (!super_) return;
   const bool in_the_way = super_->idle(turn.now.mono) && up_rate_.rate(turn.now.mono) < 1;
-  if (complete_ && super_->only_ours() > 0 && work_->picker.seeds() == 0 && !in_the_way) return;
+  if (complete_ && super_->only_ours() > 0 && !in_the_way) return;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || !std::exchange(peer.super_seeded, false)) return;
     peer.given = {};

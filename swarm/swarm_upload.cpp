@@ -168,7 +168,9 @@ void Swarm::choke_round(Turn& turn, ChokeClock::Due due) {
     if (!peer.up()) return;
     ChokerPeer each;
     each.peer = handle;
-    each.interested = peer.interested_in_us || (super_ && peer.super_seeded);  // it will be, once shown one
+    // It will be, once it is shown a piece.
+    const bool will_be = super_ && peer.super_seeded && !work_->picker.is_seed(handle);
+    each.interested = peer.interested_in_us || will_be;
     each.unchoked = !peer.choked_by_us;
     each.snubbed = peer.pipeline.snubbed(turn.now.mono);
     each.gave_rate = peer.gave.rate(turn.now.mono);

@@ -161,12 +161,11 @@ TEST(SuperSeed, EndsWithEverythingShown) {
 }
 
 TEST(SuperSeed, IsUsefulForTheOnlySeedOfAYoungSwarm) {
-  EXPECT_TRUE(super_seeding_useful(true, 0, 5, 0));
-  EXPECT_FALSE(super_seeding_useful(false, 0, 5, 0));
-  EXPECT_FALSE(super_seeding_useful(true, 1, 5, 0));
-  EXPECT_TRUE(super_seeding_useful(true, 0, 1, 0));
-  EXPECT_FALSE(super_seeding_useful(true, 0, 0, 0));
-  EXPECT_FALSE(super_seeding_useful(true, 0, 5, 1));
+  EXPECT_TRUE(super_seeding_useful(true, 5, 0));
+  EXPECT_FALSE(super_seeding_useful(false, 5, 0));
+  EXPECT_TRUE(super_seeding_useful(true, 1, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 0, 0));
+  EXPECT_FALSE(super_seeding_useful(true, 5, 1));
 }
 
 }  // namespace
