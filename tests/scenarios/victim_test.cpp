@@ -195,7 +195,11 @@ class Lured {
   }
 
   Endpoint liar_at = *Endpoint::parse("21.0.0.1:6881");
-  Alone world{{.bootstrap = {liar_at}, .native = true, .mainline = true, .mse = swarm::Obfuscation::off},
+  Alone world{{.host = {.port = 5000},
+               .bootstrap = {liar_at},
+               .native = true,
+               .mainline = true,
+               .mse = swarm::Obfuscation::off},
               *Endpoint::parse("192.168.1.7:5000"),
               *Endpoint::parse("[fd00:1::7]:5000")};
   Liar liar;
