@@ -286,7 +286,7 @@ class World {
 
 // A whole node with its tables, and up to 300 steps of it.
 const shoal::fuzz::Bounds shoal::fuzz::bounds{
-    .time = std::chrono::milliseconds{200}, .heap_per_byte = 0, .heap = 4 << 20};
+    .time = std::chrono::milliseconds{50}, .heap_per_byte = 0, .heap = 4 << 20};
 
 void shoal::fuzz::one(ByteView input) {
   static const Authors authors;

@@ -39,7 +39,7 @@ struct InFlight {
 
 // A whole node with its tables, and up to 200 steps of it.
 const shoal::fuzz::Bounds shoal::fuzz::bounds{
-    .time = std::chrono::milliseconds{200}, .heap_per_byte = 0, .heap = 4 << 20};
+    .time = std::chrono::milliseconds{50}, .heap_per_byte = 0, .heap = 4 << 20};
 
 void shoal::fuzz::one(ByteView input) {
   using namespace dht;

@@ -80,8 +80,9 @@ wire::Message SessionWorld::about_itself() {
       pieces.form = static_cast<wire::Pieces::Form>(form % 3);
       pieces.count = content_.pieces;
       if (pieces.form == wire::Pieces::Form::bits) {
-        pieces.bits = to_vector(script_.take(1 + form / 128));
-        if (pieces.bits.empty()) pieces.bits = {0xf0};
+        pieces.bits.resize(1 + form / 128, 0xf0);
+        const ByteView raw = script_.take(pieces.bits.size());
+        std::ranges::copy(raw, pieces.bits.begin());
       }
       return pieces;
     }

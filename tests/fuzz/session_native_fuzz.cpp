@@ -4,7 +4,7 @@
 
 // A session with its buffers, and up to 300 steps of it.
 const shoal::fuzz::Bounds shoal::fuzz::bounds{
-    .time = std::chrono::milliseconds{500}, .heap_per_byte = 0, .heap = 32 << 20};
+    .time = std::chrono::milliseconds{50}, .heap_per_byte = 0, .heap = 32 << 20};
 
 void shoal::fuzz::one(ByteView input) {
   static const KnownContent known = make_known(storage::Format::v2);
