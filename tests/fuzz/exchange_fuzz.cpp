@@ -45,7 +45,9 @@ void check_told(Exchange& to, Instant now, const std::set<Endpoint>& known) {
 
 }  // namespace
 
-const shoal::fuzz::Bounds shoal::fuzz::bounds = decoder;
+// The shortest message takes two bytes and is a value of many, in a vector that doubles.
+const shoal::fuzz::Bounds shoal::fuzz::bounds{.heap_per_byte = decoder.heap_per_byte +
+                                                               3 * sizeof(swarm::wire::Message) / 2};
 
 void shoal::fuzz::one(ByteView input) {
   Script script{input};
