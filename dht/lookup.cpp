@@ -407,12 +407,7 @@ std::vector<Place> Lookup::places(const Region& region) const {
 
 std::optional<double> Lookup::size_sample() const {
   std::vector<Key> ids;
-  for (const std::uint16_t index : order_) {
-    const Candidate& candidate = pool_[index];
-    if (candidate.replied && candidate.counts && candidate.standing != Standing::invalid)
-      ids.push_back(candidate.node.id);
-    if (ids.size() == limits::k) break;
-  }
+  for (const NodeInfo& node : closest(limits::k)) ids.push_back(node.id);
   if (ids.empty()) return std::nullopt;
   return size_from(target_, ids);
 }

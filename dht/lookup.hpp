@@ -111,8 +111,7 @@ class Lookup {
   // Those of the region (at least the k nearest) that gave a token, nearest first; one a network where
   // addresses are global. Only Standing::full, or read_only where there is none of those.
   [[nodiscard]] std::vector<Place> places(const Region& region) const;
-  // Network size as the nearest suggest that answered from addresses that are theirs, one a network; nullopt:
-  // nobody did.
+  // Network size as the nearest answers suggest; nullopt: too few.
   [[nodiscard]] std::optional<double> size_sample() const;
   [[nodiscard]] std::uint8_t depth_of(std::uint16_t candidate) const { return pool_[candidate].depth; }
   [[nodiscard]] const NodeInfo& node_of(std::uint16_t candidate) const { return pool_[candidate].node; }

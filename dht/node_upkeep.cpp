@@ -37,7 +37,7 @@ void NodeState::introduced(Now now, const Transaction& transaction, const Endpoi
   for (const NodeInfo& node : reply.nodes)
     if (node.id != position) near.push_back(node.id);
   if (near.size() + 1 < limits::k) near.push_back(reply.sender);
-  size.guess(size_from(position, near));
+  size.sample(size_from(position, near), now.mono);
   consider_heard(reply.nodes, now.mono);
   restore_more(now, out);
 }
@@ -163,7 +163,7 @@ void NodeState::upkeep_lookup(Now now, const Key& target, NodeOutput& out) {
 
 void NodeState::take_size(Now now, const Lookup& lookup, NodeOutput& out) {
   const auto sample = lookup.size_sample();
-  if (!sample || !size.telling(position, lookup.target())) return;
+  if (!sample) return;
   size.sample(*sample, now.mono);
   const auto from = size.doubled_from();
   if (from.has_value() == size_jumped) return;

@@ -50,16 +50,6 @@ void SizeEstimate::sample(double size, Instant now) {
   if (hour_.empty() || now - hour_.back().at >= limits::size_noted_every) hour_.push_back({now, value_});
 }
 
-void SizeEstimate::guess(double size) {
-  ++guesses_;
-  if (samples_.empty()) value_ = value_ > 1 ? std::min(value_, size) : size;
-}
-
-bool SizeEstimate::telling(const Key& own, const Key& target) const {
-  return samples_.size() < trusted || value_ < limits::size_small ||
-         !region().contains(distance(own, target));
-}
-
 std::optional<double> SizeEstimate::doubled_from() const {
   if (hour_.empty() || value_ < limits::size_small) return std::nullopt;
   const auto least = std::ranges::min(hour_, {}, &Past::value).value;
@@ -69,9 +59,8 @@ std::optional<double> SizeEstimate::doubled_from() const {
 
 Region SizeEstimate::region() const {
   Region region = region_of(value_);
-  // A newcomer that takes a large network for a tiny one must not ask all of it. Guesses count here: a lie
-  // makes us ask more, never fewer, and whoever has just started anew may meet a crowd (THREATS D6).
-  if (samples_.size() + guesses_ < trusted) region.most = 3 * limits::k;
+  // A newcomer that takes a large network for a tiny one must not ask all of it.
+  if (samples_.size() < trusted) region.most = 3 * limits::k;
   return region;
 }
 

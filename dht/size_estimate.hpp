@@ -1,5 +1,5 @@
-// SizeEstimate: how many nodes the overlay has, from the distances of the nearest nodes that answered around
-// points that no attacker chose (random ones of our buckets); and the region that follows from it.
+// SizeEstimate: how many nodes the overlay has, from the distances of the nearest nodes around points that no
+// attacker chose (our own position, random refresh targets); and the region that follows from it.
 //
 // In a network of N nodes with random ids the m-th nearest lies at a distance whose inverse averages N / (m -
 // 1). The median of the last samples is taken, so that one place full of Sybils moves nothing. Sybils
@@ -32,16 +32,9 @@ struct Region {
 
 class SizeEstimate {
  public:
-  // Of a look-up that has ended.
   void sample(double size, Instant now);
-  // What somebody's list suggests, who may lie: it counts until the first sample, the least of several, since
-  // too wide a region hides nothing.
-  void guess(double size);
   [[nodiscard]] double value() const { return value_; }  // 1: nobody but us
   [[nodiscard]] Region region() const;
-  // Whether a sample taken around this point counts: those who crowd us (at `own`) would be all that it sees.
-  // In a small network, or while little is known, every point does.
-  [[nodiscard]] bool telling(const Key& own, const Key& target) const;
   // The least of the last hour, where that is at most half of what is now; nullopt: no such growth, or so
   // small a network that a few friends double it.
   [[nodiscard]] std::optional<double> doubled_from() const;
@@ -54,7 +47,7 @@ class SizeEstimate {
     double value = 1;
   };
   std::vector<double> samples_;  // a ring
-  std::size_t next_ = 0, guesses_ = 0;
+  std::size_t next_ = 0;
   double value_ = 1;
   std::deque<Past> hour_;  // oldest first, of the time since the ring was full; bounded
 };

@@ -1,7 +1,8 @@
 // Lan: when to call into the local network, and whom heard there to believe. The call is a native ping to a
 // multicast group (TTL 1): it says where a node listens and nothing of any content. Whoever hears one asks
-// the caller for records of its own contents, by unicast. Calls: one at the start or when a content is
-// opened, then every 5 min, never two within 5 s (THREATS A35).
+// the caller for records of its own contents, by unicast; who has contents at rest, and wants none, calls
+// back once. Calls: one at the start or when a content is opened, then every 5 min, never two within 5 s
+// (THREATS A35).
 #pragma once
 
 #include <algorithm>
@@ -38,6 +39,19 @@ class Lan {
     heard_.push_back({from, now.mono});
     return true;
   }
+  // Somebody called who may not have heard us: it is told of us by a call, unless it called before, some time
+  // ago at most. So two who do the same come to an end.
+  void call_back(Now now, const Endpoint& from) {
+    std::erase_if(told_, [&](const Heard& heard) { return heard.when + 2 * usual <= now.mono; });
+    const auto known =
+        std::find_if(told_.begin(), told_.end(), [&](const Heard& heard) { return heard.from == from; });
+    if (known != told_.end()) {
+      known->when = now.mono;
+    } else if (told_.size() < most_heard) {
+      told_.push_back({from, now.mono});
+      soon(now);
+    }
+  }
 
  private:
   static constexpr std::chrono::seconds least{5};
@@ -49,7 +63,7 @@ class Lan {
   };
   bool enabled_;
   std::vector<Subnet> subnets_;
-  std::vector<Heard> heard_;
+  std::vector<Heard> heard_, told_;
   Instant due_ = never;
   Instant last_{-least};
 };

@@ -118,6 +118,8 @@ inline constexpr std::uint32_t half_open_per_network = 8, established_per_networ
 inline constexpr std::uint32_t reserved_dials = 25;
 // Of a content, accepted and not yet proven: beyond that the oldest goes. An honest one needs a second.
 inline constexpr std::uint32_t half_open_accepted = 16;
+inline constexpr Duration silent_place =
+    seconds{1};  // so long may one who wants nothing be silent in a full house
 inline constexpr Duration place_period = seconds{10};  // so often one that lies idle makes place for another
 // Key agreements for those who dial us: 2 a second for a host after 32, and a twelfth of a core in all (A31).
 inline constexpr Duration host_handshake_gap = milliseconds{500}, handshake_gap = Duration{2000};

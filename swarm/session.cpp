@@ -40,8 +40,9 @@ void Session::State::on(Turn& turn, DatagramIn& in) {
   if (in.via == DatagramIn::Via::lsd_group) return heard_lsd(turn, in);
   if (in.bytes.empty() || in.bytes.front() != dht::native_first_byte) return;
   // Somebody on our own network: each content asks it for its own record, once in a while. Those at rest want
-  // nothing: whoever wants them has heard of us as well, and asks.
+  // nothing: whoever wants them asks, once it has heard of us.
   if (!lan.admit(turn.now, in.from, config.listen_port)) return;
+  if (resting.size() > 0) lan.call_back(turn.now, in.from);
   for (auto& [slot, each] : swarms) each.hint(turn, in.from, Source::lan);
 }
 

@@ -13,8 +13,7 @@ namespace {
 
 // How often a content is looked up: soon again while nobody is found, rarely once there are peers enough.
 constexpr std::chrono::seconds first_gap{5};
-constexpr std::chrono::seconds lonely_gap{
-    20};  // an unreachable sharer must find a getter that waits a minute
+constexpr std::chrono::seconds lonely_gap{20};  // a sharer behind a NAT finds who waits a minute
 constexpr std::chrono::minutes contented_gap{5};
 constexpr std::uint32_t few_peers = 4;
 
@@ -235,13 +234,15 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
   received(turn, handle, admission.bytes);
 }
 
-// Whether somebody who dialled us finds a place. Who is slow to greet goes first, then, now and then, who has
-// lain idle for long: of those the least by BEP 40.
+// Whether somebody who dialled us finds a place. Who is slow to greet goes first; where all places are taken,
+// whoever wants nothing, gives nothing and says nothing, the longest silent first (else a crowd that merely
+// greets would keep everybody out, THREATS A22); then, now and then, who has lain idle for long: of those the
+// least by BEP 40.
 bool Swarm::make_place(Turn& turn, const Endpoint& from) {
   const Instant now = turn.now.mono;
   std::uint32_t half_open = 0, of_host = 0, of_network = 0, least = 0;
-  PeerHandle oldest, idlest;
-  Instant since = never;
+  PeerHandle oldest, idlest, useless;
+  Instant since = never, silent_since = never;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (peer.direction != Direction::incoming) return;
     if (!peer.proven) {
@@ -254,6 +255,11 @@ bool Swarm::make_place(Turn& turn, const Endpoint& from) {
       }
       return;
     }
+    const bool wanting = peer.interested_in_us || peer.we_are_interested || peer.super_seeded;
+    if (!wanting && peer.heard + limits::silent_place <= now && peer.heard < silent_since) {
+      silent_since = peer.heard;
+      useless = handle;
+    }
     const bool busy = peer.gave.rate(now) >= limits::least_gift || peer.took.rate(now) >= limits::least_gift;
     if (busy || peer.since + limits::newcomer_for > now) return;
     const std::uint32_t priority = roster_.priority(peer.endpoint);
@@ -265,9 +271,9 @@ bool Swarm::make_place(Turn& turn, const Endpoint& from) {
   if (from.address.global() && crowd) return false;
   if (half_open >= limits::half_open_accepted) drop(turn, oldest, Roster::Why::no_greeting);
   if (peers_.size() < limits::max_peers) return true;
-  if (!idlest || place_due_ > now) return false;
-  place_due_ = now + limits::place_period;
-  drop(turn, idlest, Roster::Why::not_needed);
+  if (!useless && (!idlest || place_due_ > now)) return false;
+  if (!useless) place_due_ = now + limits::place_period;
+  drop(turn, useless ? useless : idlest, Roster::Why::not_needed);
   return true;
 }
 

@@ -118,6 +118,22 @@ TEST_P(AtRest, IsFoundThroughNodesAlone) {
 }
 
 // The sharer is behind a NAT and must find the getter itself, though it rests.
+// Nobody has told the getter where to look, and it came long after the sharer had called.
+TEST_P(AtRest, IsFoundOnTheLocalNetwork) {
+  World world{11};
+  const SiteId home = world.network().topology().add_site();
+  MachineConfig config = speaking(GetParam());
+  config.host = {.site = home};
+  const MachineId sharer = start(world, config);
+  const auto content = lay_down(world, sharer, folder, GetParam());
+  ASSERT_TRUE(content);
+  world.run_for(40s);
+  const MachineId getter = start(world, config);
+  world.open(getter, wanted(*content, {}));
+  EXPECT_TRUE(world.run_until([&] { return finished(world, getter, *content); }, 10s))
+      << standing(world, getter, *content);
+}
+
 TEST_P(AtRest, LooksForThoseWhoCannotDialIt) {
   World world{3};
   const MachineId node = start(world, speaking(GetParam(), {}, swarm::Role::bootstrap_node));

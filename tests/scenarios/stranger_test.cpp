@@ -138,6 +138,32 @@ TEST(Stranger, WhoLiesIdleMakesPlaceForAnother) {
   EXPECT_EQ(open_streams(idlers), before - 2);
 }
 
+// A22: those who have greeted, and want nothing, hold no place against anybody; also while they come again
+// and again.
+TEST(Stranger, A22ACrowdThatMerelyGreetsKeepsNobodyOut) {
+  Alone world;
+  std::vector<Alone::Stranger*> crowd;
+  for (std::uint32_t n = 0; n < swarm::limits::max_peers; ++n) {
+    crowd.push_back(&world.stranger(far(n)));
+    world.say(*crowd.back(), wire::NotInterested{});
+  }
+  Alone::Stranger& asks = *crowd.front();
+  world.say(asks, wire::Interested{});
+  EXPECT_TRUE(world.stranger(far(500)).closed) << "they have a second to say what they want";
+  std::vector<Alone::Stranger*> honest;
+  for (std::uint32_t n = 0; n < 30; ++n) {
+    world.run_for(swarm::limits::silent_place);
+    Alone::Stranger& one = world.stranger(far(600 + n));
+    EXPECT_FALSE(one.closed) << n;
+    world.say(one, wire::Interested{});
+    honest.push_back(&one);
+    for (std::uint32_t k = 0; k < 20; ++k)
+      world.say(world.stranger(far(1'000 + 20 * n + k)), wire::NotInterested{});
+  }
+  EXPECT_EQ(open_streams(honest), honest.size());
+  EXPECT_FALSE(asks.closed);
+}
+
 TEST(Stranger, WhoTakesWhatWeGiveKeepsItsPlace) {
   Alone world;
   world.meet_a_seed();

@@ -424,26 +424,6 @@ TEST_F(HostileTest, OneLiarCannotMoveOurAddress) {
 }
 
 // Whoever asks and could enter the table is asked back; far from us, no more than a measured number of them.
-// THREATS A3: so many names close to us would make the network seem vast, and our region narrow.
-TEST_F(HostileTest, WhatSomebodyListsMovesNoEstimate) {
-  grow(world_, 40, 5min);
-  const double before = world_.node(victim_).stats().network_size;
-  EXPECT_GT(before, 20);
-  EXPECT_LT(before, 80);
-  for (std::uint64_t i = 0; i < 20; ++i) {
-    const Puppet puppet{i, {public_host(900 + static_cast<std::uint32_t>(i), 9), 4000}};
-    ask_puppet(puppet);
-    Reply reply = puppet.reply_to(as_query(wire_.queries[0]), world_.at(victim_).at, world_.now().wall);
-    for (std::uint8_t n = 1; n <= 8; ++n) {
-      NodeInfo near{world_.node(victim_).position(), {public_host(2000u + n, 1), 4000}};
-      near.id.bytes.back() ^= n;
-      reply.nodes.push(near);
-    }
-    world_.inject(puppet.at, victim_, encoded(reply));
-    EXPECT_EQ(world_.node(victim_).stats().network_size, before);
-  }
-}
-
 TEST_F(HostileTest, AskersFromFarAreVerifiedAtAMeasuredPace) {
   LittleWorld world{7};
   grow(world, 100, 60s);  // so few that the victim's buckets have room for all who ask

@@ -1,5 +1,5 @@
-// The size of the network and the region that follows: accuracy, lies in lists, a crowd around us, and growth
-// that must be told of (THREATS A1).
+// The size of the network and the region that follows: accuracy, and growth that must be told of (THREATS
+// A1).
 #include "dht/size_estimate.hpp"
 
 #include <algorithm>
@@ -41,45 +41,6 @@ TEST(SizeEstimate, RegionHoldsAboutTenNodes) {
   EXPECT_EQ(region_of(1).radius, all);
   EXPECT_EQ(region_of(9).prefix_bits, 0);
   EXPECT_EQ(size_from(Key{}, {}), 1);
-}
-
-TEST(SizeEstimate, AGuessCountsUntilTheFirstSample) {
-  SizeEstimate estimate;
-  EXPECT_EQ(estimate.value(), 1);
-  estimate.guess(5000);
-  EXPECT_EQ(estimate.value(), 5000);
-  estimate.guess(1e9);  // a liar's list: it makes no region narrower than an honest one
-  EXPECT_EQ(estimate.value(), 5000);
-  estimate.guess(3000);
-  EXPECT_EQ(estimate.value(), 3000);
-  estimate.sample(4000, at_second(0).mono);
-  for (const double lie : {1.0, 1e9}) estimate.guess(lie);
-  EXPECT_EQ(estimate.value(), 4000);
-}
-
-TEST(SizeEstimate, SeveralListsAreEnoughToAskTheWholeRegion) {
-  SizeEstimate estimate;
-  for (int i = 0; i < 4; ++i) {
-    EXPECT_EQ(estimate.region().most, 3 * limits::k);
-    estimate.guess(2000);
-  }
-  EXPECT_EQ(estimate.region().most, limits::puts_per_record);
-}
-
-TEST(SizeEstimate, PointsAmongThoseWhoCrowdUsDoNotCount) {
-  Random random{{}};
-  const Key own{random.bytes<32>()};
-  Key near = own, far = own;
-  near.set_bit(30, !own.bit(30));
-  far.set_bit(0, !own.bit(0));
-  SizeEstimate estimate;
-  EXPECT_TRUE(estimate.telling(own, near));  // little is known
-  for (int i = 0; i < 4; ++i) estimate.sample(2000, at_second(i).mono);
-  EXPECT_FALSE(estimate.telling(own, near));
-  EXPECT_TRUE(estimate.telling(own, far));
-  SizeEstimate small;
-  for (int i = 0; i < 16; ++i) small.sample(limits::size_small / 2, at_second(i).mono);
-  EXPECT_TRUE(small.telling(own, near));  // else half of all points would be left out
 }
 
 // A sample a minute; gives the minutes, counted from the jump, in which it is told of.

@@ -46,6 +46,23 @@ TEST(Lan, CallsAtMostOnceInFiveSeconds) {
   EXPECT_EQ(ours.due(), at(5s).mono);
 }
 
+TEST(Lan, WhoCallsAnewIsCalledBackOnce) {
+  Lan ours = lan();
+  ours.sent(at(0s));
+  ours.call_back(at(30s), endpoint("192.168.1.3:5000"));
+  EXPECT_EQ(ours.due(), at(30s).mono);
+  ours.sent(at(30s));
+  ours.call_back(at(36s), endpoint("192.168.1.3:5000"));  // it, in turn, called us back
+  EXPECT_EQ(ours.due(), at(30s + 5min).mono);
+  for (std::uint16_t port = 1; port < 100; ++port)
+    ours.call_back(at(40s), {*IpAddress::parse("192.168.1.9"), port});
+  ours.sent(at(40s));
+  ours.call_back(at(50s), endpoint("192.168.1.4:5000"));
+  EXPECT_EQ(ours.due(), at(40s + 5min).mono) << "somebody floods";
+  ours.call_back(at(12min), endpoint("192.168.1.4:5000"));
+  EXPECT_EQ(ours.due(), at(12min).mono) << "it was forgotten";
+}
+
 TEST(Lan, OffMeansSilentAndDeaf) {
   Lan ours{false, {{*IpAddress::parse("192.168.1.2"), 24}}};
   ours.soon(at(0s));
