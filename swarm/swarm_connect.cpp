@@ -234,10 +234,9 @@ void Swarm::accepted(Turn& turn, StreamId stream, Entrance::Admission&& admissio
   received(turn, handle, admission.bytes);
 }
 
-// Whether somebody who dialled us finds a place. Who is slow to greet goes first; where all places are taken,
-// whoever wants nothing, gives nothing and says nothing, the longest silent first (else a crowd that merely
-// greets would keep everybody out, THREATS A22); then, now and then, who has lain idle for long: of those the
-// least by BEP 40.
+// Whether somebody who dialled us finds a place. Who is slow to greet goes first; in a full house, who wants
+// nothing and is silent (else a crowd that merely greets would keep everybody out, THREATS A22); then, now
+// and then, who has lain idle for long: of those the least by BEP 40.
 bool Swarm::make_place(Turn& turn, const Endpoint& from) {
   const Instant now = turn.now.mono;
   std::uint32_t half_open = 0, of_host = 0, of_network = 0, least = 0;
