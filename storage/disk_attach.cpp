@@ -46,6 +46,11 @@ Result<std::optional<Entry>> look(Folder& folder, const std::string& path) {
   return std::unexpected(entry.error());
 }
 
+// A fault of the disk, or of the system, and not of what lies there.
+bool is_passing(const Error& error) {
+  return error.code == Code::io || error.code == Code::busy || error.code == Code::no_space;
+}
+
 // Whether the first or last piece of a file holds bytes of others (v1 alone).
 bool shares(const Content& content, const ContentFile& file, std::uint32_t piece) {
   const std::uint64_t begin = std::uint64_t{piece} * content.piece_length;
@@ -231,7 +236,9 @@ Disk::Outcome<void> Disk::survey_file(Findings& at, Slot& slot, const AttachJob&
   const bool download = job.mode == AttachJob::Mode::download;
   const bool wanted = download && is_wanted(job, file);
   auto final = look(*slot.folder, path);
-  if (!final && wanted) return std::unexpected(slot.fault(final.error(), file));
+  // Of a share what lies there counts as it is found, but a disk that fails at the moment has shown nothing.
+  if (!final && (wanted || (!download && is_passing(final.error()))))
+    return std::unexpected(slot.fault(final.error(), file));
   const std::optional<Entry> at_name = final ? std::move(*final) : std::nullopt;
   if (wanted) at.folders.insert(folder_of(path));
 

@@ -268,5 +268,21 @@ TEST_F(DiskFaultTest, AFailedSyncOfAFolderWritesNoBits) {
   EXPECT_TRUE(life_.catalog().find(made_.content->id)->value().have.test(0));
 }
 
+// Else a share would be given without it, and its user told nothing.
+TEST_F(DiskFaultTest, AShareThatCannotBeLookedAtIsNotAbsent) {
+  ASSERT_TRUE(engine_.download());
+  ASSERT_TRUE(life_.run(DetachJob{0, 0, 0}));
+  Engine sharer{life_, made_, temp_.path("out")};
+  faults_.only = "stat";
+  faults_.calls = faults_.at = 0;
+  faults_.how = Faults::How::once;
+  EXPECT_FALSE(sharer.start(AttachJob::Mode::serve));
+  ASSERT_TRUE(sharer.failure);
+  EXPECT_EQ(sharer.failure->error.code, Code::io);
+  EXPECT_EQ(sharer.failure->path, temp_.path("out/content/a"));
+  ASSERT_TRUE(sharer.start(AttachJob::Mode::serve));
+  EXPECT_TRUE(sharer.have.all());
+}
+
 }  // namespace
 }  // namespace shoal::storage
