@@ -159,7 +159,8 @@ void Publishers::put(std::size_t key, NodeNumber node, std::uint64_t last) {
   announcers_[announcer.signing.public_key] = node;
   world_.with(node, [&](dht::Node& engine, Now now, dht::NodeOutput& out) {
     if (world_.dialect() == swarm::Dialect::mainline)
-      return engine.put_item(now, dht::next_in_slot(content.keys, 0, nullptr, record.bytes, wall), {}, out);
+      return engine.put_item(
+          now, dht::next_in_slots(content.keys, {{0, std::nullopt}}, record.bytes, wall)->item, {}, out);
     engine.hold(content.keys.key, record.bytes);
     return engine.put_record(now, content.keys.key, record.bytes, record.salt_v4, out);
   });

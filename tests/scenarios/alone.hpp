@@ -11,6 +11,7 @@
 
 #include "dht/swarm_keys.hpp"
 #include "swarm/bt_wire.hpp"
+#include "swarm/limits.hpp"
 #include "swarm/native_wire.hpp"
 #include "tests/scenarios/scenario.hpp"
 

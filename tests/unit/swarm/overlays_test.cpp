@@ -11,6 +11,7 @@
 #include "dht/krpc_codec.hpp"
 #include "dht/mainline_id.hpp"
 #include "dht/native_codec.hpp"
+#include "dht/stranger_limits.hpp"
 #include "tests/full_size.hpp"
 #include "tests/unit/dht/announcements.hpp"
 
@@ -122,7 +123,8 @@ class A14Flood : public testing::Test {
   std::vector<dht::EpochKeys> keys_;
   std::vector<dht::AnnouncerKeys> announcers_;
   std::vector<crypto::SigningKey> authors_;
-  Overlays overlays_{now_, all_overlays(), random_};
+  dht::StrangerLimits strangers_;
+  Overlays overlays_{now_, all_overlays(), strangers_, random_};
   std::uint64_t transaction_ = 0;
   Bytes raw_;
 };
