@@ -116,16 +116,17 @@ void NodeState::send(const Endpoint& to, Bytes bytes, NodeOutput& out) {
 }
 
 // Whether we write to it because others say so. Who was ever in the table, or answered the query before this
-// one, or was saved, has answered once; those whom the user named are known to be wanted.
+// one, or was saved, has answered once; those whom the user named are known to be wanted, and a ping goes to
+// these or to the host of a peer that we speak with.
 bool NodeState::by_word_of_others(Instant now, const Endpoint& to, Purpose purpose) const {
   switch (purpose) {
     case Purpose::bootstrap:
     case Purpose::restore:
     case Purpose::upkeep:
     case Purpose::put:
+    case Purpose::ping:
       return false;
     case Purpose::lookup:
-    case Purpose::ping:
     case Purpose::ask:
     case Purpose::verify:
     case Purpose::probe:

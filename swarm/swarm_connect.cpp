@@ -254,7 +254,7 @@ bool Swarm::make_place(Turn& turn, const Endpoint& from) {
       }
       return;
     }
-    const bool wanting = peer.interested_in_us || peer.we_are_interested || peer.super_seeded;
+    const bool wanting = peer.interested_in_us || peer.we_are_interested;
     if (!wanting && peer.heard + limits::silent_place <= now && peer.heard < silent_since) {
       silent_since = peer.heard;
       useless = handle;

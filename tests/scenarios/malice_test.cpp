@@ -39,7 +39,7 @@ TEST_P(Malice, A21PoisonersAreAllBannedForTwoPiecesAtMost) {
   EXPECT_EQ(result.missed, 0U);
   EXPECT_EQ(result.wrong_bans, 0U);
   EXPECT_LE(result.worst_pieces, 2U);
-  EXPECT_LE(result.wasted, honest.wasted + 0.01) << "of so little the end is a large part";
+  EXPECT_LE(result.wasted, honest.wasted + 0.015) << "of so little the end is a large part";
 }
 
 // In full: `shoal simulate swarm --nodes 40`, with and without `--liars 10`.
@@ -115,7 +115,7 @@ TEST_P(Malice, A21PiecesOfManySendersTellWhoSpoiltThem) {
     EXPECT_EQ(all.banned(), 3U) << number;
     expect_right(all.world, all.getter, *all.content, all.oracle);
     const std::uint64_t wasted = all.world.status(all.getter, all.content->id)->wasted;
-    EXPECT_LE(wasted, all.content->bytes) << number;
+    EXPECT_LE(wasted, 2 * all.content->bytes) << number << ": three of seven spoil every piece they give of";
     RecordProperty("wasted" + std::to_string(number), std::to_string(wasted / mib));
   }
 }

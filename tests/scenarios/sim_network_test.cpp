@@ -113,7 +113,7 @@ TEST(SimNat, RefusesStreamsFromOutsideByIgnoringThem) {
   const SiteId home = wires.network.topology().add_site();
   const HostId inside = wires.add({.site = home}), outside = wires.add();
   wires.dial(outside, 5, wires.at(inside));
-  wires.run_for(19s);
+  wires.run_for(9s);
   EXPECT_TRUE(wires.hosts[outside].streams[5].closed.empty());
   wires.run_for(2s);
   ASSERT_EQ(wires.hosts[outside].streams[5].closed.size(), 1U);

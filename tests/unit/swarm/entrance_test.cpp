@@ -152,7 +152,8 @@ TEST_F(EntranceTest, AHostMayMakeUsComputeSoOftenAndNoMore) {
   };
   for (std::uint32_t i = 0; i < limits::host_handshakes_at_once; ++i)
     ASSERT_NE(verdict(i % 2 == 0 ? hidden : native, "20.0.0.1"), Entrance::Verdict::refuse) << i;
-  for (const Bytes& flight : {hidden, native}) EXPECT_EQ(verdict(flight, "20.0.0.1"), Entrance::Verdict::refuse);
+  for (const Bytes& flight : {hidden, native})
+    EXPECT_EQ(verdict(flight, "20.0.0.1"), Entrance::Verdict::refuse);
   EXPECT_EQ(verdict(plain, "20.0.0.1"), Entrance::Verdict::admit);
   EXPECT_EQ(verdict(native, "20.0.0.2"), Entrance::Verdict::admit);
   now.mono += limits::host_handshake_gap;

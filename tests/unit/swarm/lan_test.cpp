@@ -59,6 +59,7 @@ TEST(Lan, WhoCallsAnewIsCalledBackOnce) {
   ours.sent(at(40s));
   ours.call_back(at(50s), endpoint("192.168.1.4:5000"));
   EXPECT_EQ(ours.due(), at(40s + 5min).mono) << "somebody floods";
+  ours.sent(at(11min));
   ours.call_back(at(12min), endpoint("192.168.1.4:5000"));
   EXPECT_EQ(ours.due(), at(12min).mono) << "it was forgotten";
 }
