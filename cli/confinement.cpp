@@ -153,6 +153,14 @@ class Filter {
   bool good_;
 };
 
+// The library's own macros for these are C.
+constexpr scmp_arg_cmp argument(unsigned number, scmp_compare how, scmp_datum_t value) {
+  return {.arg = number, .op = how, .datum_a = value, .datum_b = 0};
+}
+constexpr scmp_arg_cmp masked(unsigned number, scmp_datum_t mask, scmp_datum_t value) {
+  return {.arg = number, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 bool confine_system_calls() {
   Filter filter;
   for (const int call : refused) filter.refuse(call);
@@ -160,17 +168,17 @@ bool confine_system_calls() {
   for (const auto& [above, below] :
        {std::pair{AF_UNIX, AF_INET}, {AF_INET, AF_INET6}, {AF_INET6, AF_NETLINK}})
     for (int family = above + 1; family < below; ++family)
-      filter.refuse(SCMP_SYS(socket), std::array{SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family))});
-  filter.refuse(SCMP_SYS(socket), std::array{SCMP_A0(SCMP_CMP_GT, static_cast<scmp_datum_t>(AF_NETLINK))});
-  constexpr scmp_datum_t type_mask = 0xf, raw = SOCK_RAW;
+      filter.refuse(SCMP_SYS(socket), std::array{argument(0, SCMP_CMP_EQ, static_cast<unsigned>(family))});
+  filter.refuse(SCMP_SYS(socket), std::array{argument(0, SCMP_CMP_GT, AF_NETLINK)});
+  constexpr scmp_datum_t type_mask = 0xf;
   for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}})
     filter.refuse(SCMP_SYS(socket),
-                  std::array{SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, raw)});
+                  std::array{argument(0, SCMP_CMP_EQ, family), masked(1, type_mask, SOCK_RAW)});
   // Code is what was loaded: no page is written and executed at once, and none becomes executable later.
   constexpr scmp_datum_t both = PROT_WRITE | PROT_EXEC;
-  filter.refuse(SCMP_SYS(mmap), std::array{SCMP_A2(SCMP_CMP_MASKED_EQ, both, both)});
-  filter.refuse(SCMP_SYS(mprotect), std::array{SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)});
-  filter.refuse(SCMP_SYS(pkey_mprotect), std::array{SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)});
+  filter.refuse(SCMP_SYS(mmap), std::array{masked(2, both, both)});
+  filter.refuse(SCMP_SYS(mprotect), std::array{masked(2, PROT_EXEC, PROT_EXEC)});
+  filter.refuse(SCMP_SYS(pkey_mprotect), std::array{masked(2, PROT_EXEC, PROT_EXEC)});
   return filter.load();
 }
 

@@ -43,6 +43,9 @@ EXITS = {0, 5, 6, 7, 11}  # 11: of the torrent
 CASES = 120  # by lot
 
 
+REACHING = {"SHOAL_UNCONFINED": "1"}  # what is preloaded writes outside of a confined peer's own folders
+
+
 class Sweep:
     def __init__(self, world, library):
         self.world, self.library = world, library
@@ -65,7 +68,7 @@ class Sweep:
     def environment(self, folder, kind, nth, error, times):
         return {"LD_PRELOAD": self.library, "FAIL_KIND": kind, "FAIL_NTH": str(nth), "FAIL_TIMES": str(times),
                 "FAIL_ERRNO": str(getattr(errno, error, SHORT)), "FAIL_BENEATH": self.world.root,
-                "FAIL_MARK": os.path.join(folder, "mark")}
+                "FAIL_MARK": os.path.join(folder, "mark"), **REACHING}
 
     def peer(self, name, folder, which, command, *arguments, own="own", **how):
         return self.world.start(f"{name} {which}", command, *arguments, "--state", os.path.join(folder, own), *LOOPBACK,
@@ -76,7 +79,8 @@ class Sweep:
         name, folder = self.place()
         path = os.path.join(folder, "counts")
         scenario(self, name, folder,
-                 {"LD_PRELOAD": self.library, "FAIL_COUNTS": path, "FAIL_BENEATH": self.world.root}, None)
+                 {"LD_PRELOAD": self.library, "FAIL_COUNTS": path, "FAIL_BENEATH": self.world.root, **REACHING},
+                 None)
         with open(path, encoding="ascii") as file:
             found = dict(line.split() for line in file)
         self.clean(name, folder)
