@@ -1,9 +1,9 @@
 """A14, A15: floods of puts from 10,000 addresses, each in a network of its own, against a real node over a cable.
 
 A15: 50,000 puts a second with tokens that were never given, or as many as this machine sends, cost the node's own code
-less than a twentieth of a core, from one address and from all, in either dialect; and with what the system needs to
-hand them over, which a datagram costs any program, less than a fifth. So do puts with good tokens, of which its guard
-lets in no more than it can afford.
+less than a tenth of a core, from one address and from all, in either dialect; and with what the system needs to hand
+them over, which a datagram costs any program, less than two fifths. Puts with good tokens, of which its guard lets in no
+more than it can afford, cost less than three tenths in all.
 
 A14: the memory of a node that is put to from all these addresses grows by at most 48 MiB, all its stores together:
 records of shoal's dialect, peers and items of BitTorrent's, over IPv4 and IPv6. What was stored before by honest nodes
@@ -19,7 +19,7 @@ from harness import MIB, check, main, say
 CROWD = 10_000
 FLOOD = 50_000  # a second
 QUESTIONS = 2000  # a second, for tokens: with the puts that follow, more than its guard lets in
-# Of a core. THREATS A15 is the first; what the system spends on receiving is bounded so that we never make it worse.
+# Of a core; the first is the figure of THREATS A15.
 FORGED_OWN, FORGED_SHARE, GOOD_SHARE = 0.10, 0.40, 0.30
 GROWTH = 48 * MIB
 HONEST, HONEST_KEPT = 100, 90
