@@ -29,7 +29,7 @@ struct World {
     in.expiry = wall + record_lifetime;
     return build_record(keys, announcer_keys(crypto::SecretKey{2}, ContentId{1}, 20'000), in, random).bytes;
   }();
-  Item genuine = next_in_slot(keys, slot, nullptr, record, wall);
+  Item genuine = next_in_slots(keys, {{slot, std::nullopt}}, record, wall)->item;
 };
 
 void check_slot(const World& world, const Item& kept) {
@@ -37,11 +37,20 @@ void check_slot(const World& world, const Item& kept) {
     SHOAL_CHECK(each.size() == record_bytes);
     (void)open_record(each, world.keys, wall);
   }
-  const Item next = next_in_slot(world.keys, slot, &kept, world.record, wall);
-  SHOAL_CHECK(next.sequence > kept.sequence || kept.sequence == INT64_MAX);
+  // The other slots are written full, so that this one is all there is.
+  Item full = world.genuine;
+  full.sequence = INT64_MAX;
+  SlotsRead read;
+  for (std::uint32_t each = 0; each < sealed_slots; ++each) read[each] = each == slot ? kept : full;
+  const auto write = next_in_slots(world.keys, read, world.record, wall);
+  SHOAL_CHECK(write.has_value() == (kept.sequence < INT64_MAX));
+  if (!write) return;
+  const Item& next = write->item;
+  SHOAL_CHECK(next.sequence > kept.sequence && write->expected == kept.sequence);
   SHOAL_CHECK(check_item(next.view(), next.salt, slot_target(world.keys, slot)));
   const auto records = records_of(next.value);
-  SHOAL_CHECK(!records.empty() && records.size() <= records_in_slot && equal(records[0], world.record));
+  SHOAL_CHECK(records.size() <= records_in_slot);
+  SHOAL_CHECK(std::ranges::any_of(records, [&](ByteView each) { return equal(each, world.record); }));
 }
 
 // A store takes what is genuine and no more, and gives back what it took.
