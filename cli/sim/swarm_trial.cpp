@@ -114,14 +114,12 @@ class Trial {
     const auto liar = [&](std::size_t i) {
       return plan_.peers[i].manner == Manner::refuser || plan_.peers[i].manner == Manner::miser;
     };
-    ready_ = ready_ && world_.run_until(
-                           [&] {
-                             for (std::size_t i = 0; i < peers_.size(); ++i)
-                               if (liar(i) && !world_.told(peers_[i].id, content_->id, What::complete))
-                                 return false;
-                             return true;
-                           },
-                           plan_.limit, sample);
+    const auto whole = [&] {
+      for (std::size_t i = 0; i < peers_.size(); ++i)
+        if (liar(i) && !world_.told(peers_[i].id, content_->id, What::complete)) return false;
+      return true;
+    };
+    ready_ = ready_ && world_.run_until(whole, plan_.limit, sample);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
       if (plan_.peers[i].manner != Manner::refuser) continue;
       world_.machine(peers_[i].id).after_job = [](const JobNote& note, storage::Done& done) {
