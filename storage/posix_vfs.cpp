@@ -94,7 +94,11 @@ class PosixFolder final : public Folder {
     if (!fd && mode == OpenMode::create && fd.error().os_errno == EINVAL) return name_fail(EINVAL);
     if (!fd) return std::unexpected(fd.error());
     struct stat seen{};
-    if (::fstat(fd->get(), &seen) != 0) return os_fail(errno);
+    if (::fstat(fd->get(), &seen) != 0) {
+      const int why = errno;
+      if (mode == OpenMode::create) (void)remove(path);  // else it would stand in the way of who tries again
+      return os_fail(why);
+    }
     if (S_ISDIR(seen.st_mode)) return fail(Code::exists, "a folder lies where a file should be", EISDIR);
     if (!S_ISREG(seen.st_mode)) return fail(Code::unsafe, "what lies there is no regular file");
     if (seen.st_dev != device_) crossed_.store(true, std::memory_order_relaxed);

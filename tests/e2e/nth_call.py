@@ -279,7 +279,7 @@ def body(world, options):
 
 if __name__ == "__main__":
     def arguments(parser):
-        parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+        parser.add_argument("--seed", type=int, default=809133677, help="of the lot, where not all are run")
         parser.add_argument("--jobs", type=int, default=6, help="cases at once")
         parser.add_argument("--only", default="", help="all calls of what matches, such as 'get sync EIO 0'")
 
