@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/args.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/reactor.hpp"
 #include "cli/report.hpp"
 
 namespace shoal::cli {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/exit_code.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/reactor.hpp"
 #include "cli/report.hpp"
 #include "storage/importer.hpp"
 

@@ -10,7 +10,7 @@
 
 #include "cli/args.hpp"
 #include "cli/commands.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/reactor.hpp"
 #include "cli/report.hpp"
 #include "dht/base/crypto.hpp"
 

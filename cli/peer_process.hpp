@@ -9,10 +9,10 @@
 
 #include "cli/args.hpp"
 #include "cli/confinement.hpp"
-#include "cli/host.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/host.hpp"
+#include "cli/host/reactor.hpp"
+#include "cli/host/resolve.hpp"
 #include "cli/report.hpp"
-#include "cli/resolve.hpp"
 #include "cli/state.hpp"
 #include "storage/disk.hpp"
 #include "storage/posix_vfs.hpp"

@@ -62,7 +62,7 @@ class Forbidden {
 };
 
 TEST(Privacy, A10NothingKeptOrAskedShowsWhatIsSharedOrByWhom) {
-  const std::size_t nodes = sized(250, 10'000), contents = sized(20, 200), lookups = sized(200, 2'000);
+  const std::size_t nodes = sized(150, 10'000), contents = sized(20, 200), lookups = sized(120, 2'000);
   DhtWorldConfig config{.seed = 10};
   if (nodes > real_signatures_up_to) config.signatures = &keyed_hash;
   DhtWorld world(config);

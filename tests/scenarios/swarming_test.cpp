@@ -49,7 +49,7 @@ double least_seconds(double bytes, double seed_up, double least_down, double cou
 }
 
 TEST(Swarming, FiftyEqualPeersFinishNearTheFluidBound) {
-  constexpr std::uint64_t bytes = 64 * mib, up = mib, down = 8 * mib;
+  constexpr std::uint64_t bytes = 32 * mib, up = mib, down = 8 * mib;
   Crowd crowd{21, bytes, {up, down}, std::vector(50, with_rates(up, down))};
   ASSERT_TRUE(crowd.content);
   const Instant began = crowd.world.now();
@@ -106,10 +106,10 @@ TEST(Swarming, AFreeRiderGetsAtMostHalfOfAFairPeersRate) {
     constexpr std::uint64_t up = 512 * kib;
     std::vector<MachineConfig> others(12, with_rates(up, 0));
     others[5].up_limit = 1;
-    Crowd crowd{23, 128 * mib, {factor * up, 0}, others};
+    Crowd crowd{23, 96 * mib, {factor * up, 0}, others};
     ASSERT_TRUE(crowd.content);
     crowd.get_all();
-    crowd.world.run_for(factor == 1 ? 180s : 90s);
+    crowd.world.run_for(factor == 1 ? 120s : 60s);
     std::vector<std::uint64_t> fair;
     std::uint64_t rider = 0;
     for (std::size_t i = 0; i < crowd.getters.size(); ++i)

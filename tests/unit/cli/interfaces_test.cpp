@@ -1,5 +1,5 @@
 // Own addresses: which go into a link, which are subnets, where neighbours are called for.
-#include "cli/interfaces.hpp"
+#include "cli/host/interfaces.hpp"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "disk_fixture.hpp"
+#include "tests/unit/storage/disk_fixture.hpp"
 
 namespace shoal::storage {
 namespace {

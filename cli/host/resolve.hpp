@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "cli/reactor.hpp"
+#include "cli/host/reactor.hpp"
 #include "dht/base/endpoint.hpp"
 #include "storage/link.hpp"
 

@@ -23,8 +23,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "cli/interfaces.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/interfaces.hpp"
+#include "cli/host/reactor.hpp"
 #include "dht/base/buffer.hpp"
 #include "swarm/io.hpp"
 

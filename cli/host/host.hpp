@@ -13,8 +13,8 @@
 #include <optional>
 #include <vector>
 
-#include "cli/interfaces.hpp"
-#include "cli/reactor.hpp"
+#include "cli/host/interfaces.hpp"
+#include "cli/host/reactor.hpp"
 #include "dht/base/result.hpp"
 #include "storage/disk.hpp"
 #include "swarm/session.hpp"

@@ -1,6 +1,6 @@
 // The host over real sockets of the loopback: two of them on one reactor pass a content on; ports and their
 // collisions; names. Everything waits for an event, with a deadline that only a broken host reaches.
-#include "cli/host.hpp"
+#include "cli/host/host.hpp"
 
 #include <fstream>
 #include <iterator>
@@ -11,13 +11,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/resolve.hpp"
+#include "cli/host/resolve.hpp"
 #include "dht/base/crypto.hpp"
-#include "scratch.hpp"
 #include "storage/disk_pool.hpp"
 #include "storage/importer.hpp"
 #include "storage/posix_state.hpp"
 #include "storage/posix_vfs.hpp"
+#include "tests/unit/cli/scratch.hpp"
 
 namespace shoal::cli {
 namespace {

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "cli/host_sockets.hpp"
-#include "cli/socket_address.hpp"
+#include "cli/host/host_sockets.hpp"
+#include "cli/host/socket_address.hpp"
 #include "swarm/limits.hpp"
 
 namespace shoal::cli::net {

@@ -1,5 +1,5 @@
 // This machine's addresses (interfaces.hpp), by getifaddrs(3).
-#include "cli/interfaces.hpp"
+#include "cli/host/interfaces.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,6 +1,6 @@
 // Names into addresses by getaddrinfo(3), each on a thread of its own that is never joined: a dead name
 // server holds one for half a minute, and neither other names nor the end of the program wait for it.
-#include "cli/resolve.hpp"
+#include "cli/host/resolve.hpp"
 
 #include <algorithm>
 #include <mutex>
@@ -9,7 +9,7 @@
 
 #include <netdb.h>
 
-#include "cli/socket_address.hpp"
+#include "cli/host/socket_address.hpp"
 
 namespace shoal::cli {
 

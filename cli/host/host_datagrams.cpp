@@ -15,8 +15,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "cli/host_sockets.hpp"
-#include "cli/socket_address.hpp"
+#include "cli/host/host_sockets.hpp"
+#include "cli/host/socket_address.hpp"
 #include "swarm/lsd.hpp"
 
 namespace shoal::cli::net {

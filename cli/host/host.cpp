@@ -1,5 +1,5 @@
 // The hub of the host: session, sockets, timer and disk pool, see host.hpp.
-#include "cli/host.hpp"
+#include "cli/host/host.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -9,8 +9,8 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 
-#include "cli/host_sockets.hpp"
-#include "cli/socket_address.hpp"
+#include "cli/host/host_sockets.hpp"
+#include "cli/host/socket_address.hpp"
 #include "dht/base/check.hpp"
 #include "dht/base/crypto.hpp"
 #include "storage/disk_pool.hpp"

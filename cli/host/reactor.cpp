@@ -1,12 +1,12 @@
 // The event loop (reactor.hpp), over Boost.Asio's io_context.
-#include "cli/reactor.hpp"
+#include "cli/host/reactor.hpp"
 
 #include <csignal>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 
-#include "cli/host_sockets.hpp"
+#include "cli/host/host_sockets.hpp"
 
 namespace shoal::cli {
 
