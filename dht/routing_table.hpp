@@ -3,9 +3,9 @@
 //
 // Invariants: one entry an id, one an endpoint; for global addresses one an IP, few a network (/24, /48),
 // counted over entries, not replacements; every entry got in by `admit`, that is after a verified reply, and
-// while its party had not had its share (parties.hpp);
-// entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
-// flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
+// while its party had not had its share (parties.hpp); entries of long standing stay while they answer
+// (Maymounkov & Mazieres: old contacts live longest, and a flood displaces nobody), but that of too many who
+// came by themselves the oldest goes. Not here: verification, when to ask whom, what to do with the dead.
 //
 // Contacts lie side by side, and beside them 16 bits of a hash of each endpoint and network, the time of its
 // last use and, in the order of buckets, 64 bits of each id: the questions asked all the time (who is this?
@@ -51,6 +51,7 @@ class RoutingTable {
   Admission admit(const Contact& contact, Instant now);
   // Would `admit` find a place (entry or empty replacement) for it? So that only useful proofs are asked for.
   [[nodiscard]] bool has_room_for(const Key& id, const IpAddress& address, Party party = no_party) const;
+  // See Parties.
   void informed(Party party) { parties_.informed(party); }
   // The party names a node: if that came by itself, it counts as led there from now on.
   void named(const Endpoint& endpoint, const Key& id, Party party);
