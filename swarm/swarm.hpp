@@ -197,7 +197,7 @@ class Swarm {
   void rest(Turn& turn);
   void rest_if_idle(Turn& turn);
   [[nodiscard]] bool untold(What what) const;
-  void pause_for_space(Turn& turn);
+  void pause_for_space(Turn& turn, storage::JobFailure&& failure);
   void retry_after_space(Turn& turn);
 
   // swarm_connect.cpp
