@@ -72,7 +72,8 @@ TEST(MetainfoV1, FilesFollowEachOtherInARow) {
   EXPECT_EQ(c.files[2].first_piece, 0U);
   EXPECT_EQ(c.files[2].pieces, 2U);
   EXPECT_EQ(c.files[3].start, 32768U);
-  EXPECT_EQ(c.file_of_piece, (std::vector<std::uint32_t>{0, 2, 3, 4}));
+  EXPECT_EQ(std::vector({c.file_of(0), c.file_of(1), c.file_of(2), c.file_of(3)}),
+            (std::vector<std::uint32_t>{0, 2, 3, 4}));
   EXPECT_EQ(c.piece_bytes(3), 5U);
   const auto first = extents(c, 0, 0, 16384);
   ASSERT_EQ(first.size(), 2U);
