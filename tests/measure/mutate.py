@@ -33,7 +33,7 @@ MOMENT = 0.3  # seconds
 LONGER, LEAST = 3, 10  # times what it takes unbroken, and seconds: then a test program does not end
 SLOW = 10  # times as long for the slow tests
 ASLEEP = 10  # of wall time, as many times: other programs may want the processors too
-MEMORY = 4 << 30  # bytes of address space: a mutant may well allocate without end
+MEMORY = 4 << 30  # bytes that can be written: a mutant may well allocate without end
 # What is broken may be what keeps paths inside a folder: nothing can be written but a /tmp of its own.
 CONFINED = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"]),
             "sh", "-c", 'mount --bind tmp /tmp && mount -o remount,bind,ro / && exec "$@"', "sh"]
@@ -131,7 +131,7 @@ class Program:
         patience = patience or self.patience
 
         def bound():
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             if patience:
                 resource.setrlimit(resource.RLIMIT_CPU, (patience, patience))
 
