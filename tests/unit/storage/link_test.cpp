@@ -287,7 +287,7 @@ TEST(Magnet, NamesOneContentAndSpellsItOut) {
 TEST(HostPort, NumbersAreNoNamesInAnySpelling) {
   for (const char* host : {"0x7f", "0XAF", "0x", "a.0xFf", "1.2.3", "09"})
     EXPECT_FALSE(HostPort::parse(std::string{host} + ":80")) << host;
-  for (const char* host : {"0xg", "0x7g", "0x7G", "0x7:"})
+  for (const char* host : {"0xg", "0x7g", "0x7G", "0x-7", "0x7:"})
     EXPECT_EQ(HostPort::parse(std::string{host} + ":80").has_value(), std::string_view{host}.back() != ':')
         << host;
   EXPECT_FALSE((HostPort{"name", 80}).endpoint());

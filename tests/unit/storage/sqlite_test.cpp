@@ -2,9 +2,12 @@
 // SQLite's busy handler does not cover is tried again for as long.
 #include "storage/sqlite.hpp"
 
+#include <cerrno>
+
 #include <gtest/gtest.h>
 
 #include "catalog_fixture.hpp"
+#include "faulty_vfs.hpp"
 #include "storage/catalog_schema.hpp"
 #include "storage/sqlite_vfs.hpp"
 
@@ -94,6 +97,33 @@ TEST_F(SqliteTest, OverAFolderThereAreNoTemporaryFilesAndNoLongNames) {
   ASSERT_TRUE((*opened)->execute("PRAGMA journal_mode=DELETE; CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
   EXPECT_EQ((*opened)->integer("SELECT x FROM t").value(), 1);
   EXPECT_FALSE(std::filesystem::exists(temp_.path("other-journal")));
+}
+
+// What the layer below says of the disk reaches the error, and what it cannot remove is no catalog's end.
+TEST_F(SqliteTest, WhatTheFolderRefusesIsNamed) {
+  fixture::Faults faults;
+  fixture::FaultyVfs vfs{faults};
+  auto folder = vfs.open_folder(temp_.path(), Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  SqliteVfs layer{"sqlite faults", **folder};
+  const auto code = [&](const char* call, Code given, int os_errno) {
+    auto opened = Database::open("faulty", layer.name(), 0);
+    EXPECT_TRUE((*opened)->execute("PRAGMA journal_mode=DELETE; CREATE TABLE IF NOT EXISTS t(x)"));
+    faults.calls = 0;
+    faults.how = fixture::Faults::How::once;
+    faults.error = {given, "injected", os_errno};
+    faults.only = call;
+    const auto done = (*opened)->execute("INSERT INTO t VALUES(1)");
+    faults = fixture::Faults{};
+    return done ? Code::cancelled : done.error().code;
+  };
+  EXPECT_EQ(code("write", Code::io, EIO), Code::io);
+  EXPECT_EQ(code("write", Code::io, ENOSPC), Code::no_space);
+  EXPECT_EQ(code("write", Code::io, EDQUOT), Code::no_space);
+  EXPECT_EQ(code("write", Code::no_space, ENOSPC), Code::no_space);
+  EXPECT_EQ(code("sync", Code::io, EIO), Code::io);
+  EXPECT_EQ(code("remove", Code::io, EIO), Code::io) << "the journal stays: nothing is committed";
+  EXPECT_EQ(code("open", Code::unsafe, ELOOP), Code::unsafe);
 }
 
 // Schemas that no version of ours has made.
