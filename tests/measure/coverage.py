@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Branch coverage of the engines by unit tests, scenarios and the fuzzers' corpora.
+"""Branch coverage of the engines by unit tests and scenarios.
 
-  tests/measure/coverage.py               builds, runs, prints a table: about 15 minutes on 2 cores
+  tests/measure/coverage.py               builds, runs, prints a table
   tests/measure/coverage.py --show PART   lists the branches of a part (or file) that no test takes
   tests/measure/coverage.py --again       does not build or run: prints from the last run
 

@@ -2,7 +2,7 @@
 """Mutation testing: breaks one place of a decoder, of crypto, of path safety or of the commit code at a time, and sees
 whether a test notices.
 
-  tests/measure/mutate.py               200 mutants by lot: about 2 hours on 2 cores
+  tests/measure/mutate.py               200 mutants by lot: hours
   tests/measure/mutate.py --mutants N --seed S --only PART --quick
 
 Each mutant is built in a copy of the checkout's last commit (build/mutants) and shown to the test programs that stand
