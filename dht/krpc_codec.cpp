@@ -232,7 +232,8 @@ bool read_nodes(Value value, Family family, NodeList& out) {
     NodeInfo node;
     node.id = mainline_key(one.first(mainline_id_bytes));
     const auto endpoint = Endpoint::from_compact(one.subspan(mainline_id_bytes));
-    if (!endpoint || endpoint->port == 0) continue;
+    SHOAL_CHECK(endpoint.has_value());  // it has one of the two sizes
+    if (endpoint->port == 0) continue;
     node.endpoint = *endpoint;
     if (!out.push(node)) return false;
   }
