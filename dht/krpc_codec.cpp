@@ -392,7 +392,8 @@ DialectTraits KrpcCodec::traits() const {
 }
 
 Result<Message> KrpcCodec::decode(ByteView datagram) const {
-  if (datagram.size() > limits::datagram_read) return fail(Code::too_large, "a datagram has at most 2,048 bytes");
+  if (datagram.size() > limits::datagram_read)
+    return fail(Code::too_large, "a datagram has at most 2,048 bytes");
   if (datagram.empty() || datagram[0] != krpc_first_byte)
     return fail(Code::malformed, "a datagram is a dictionary");
   const auto document = bencode::Document::parse(datagram, read_limits);

@@ -265,8 +265,8 @@ TEST_F(MainlineNodes, SamplesAndNewsOfItemsAreTold) {
   EXPECT_EQ(newest.item_sequence, 7);
 }
 
-// BEP 44: a value of 1,000 bytes with a salt of 64. With token, key and signature it is longer than any datagram
-// that we are content with sending otherwise.
+// BEP 44: a value of 1,000 bytes with a salt of 64. With token, key and signature it is longer than any
+// datagram that we are content with sending otherwise.
 TEST_F(MainlineNodes, TheLargestItemIsKept) {
   grow(world_, 20, 30s);
   const auto key = crypto::SigningKey::from_seed(ByteArray<32>{5});
