@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "catalog_fixture.hpp"
 #include "faulty_vfs.hpp"
@@ -142,6 +143,26 @@ TEST(CatalogSchema, WhatCannotBeBroughtUpToDateIsRefused) {
   EXPECT_EQ(code("PRAGMA application_id=1397247820; CREATE TABLE sequences(x)"), Code::io)
       << "it has one already";
   EXPECT_EQ(code("PRAGMA application_id=1397247820"), Code::cancelled) << "begun, and nothing made yet";
+}
+
+// An empty journal has nothing to be rolled back: SQLite must not take it for one, as with its own files.
+TEST_F(SqliteTest, AnEmptyJournalIsNone) {
+  temp_.file("empty", {});
+  temp_.file("full", fixture::pattern(1));
+  auto folder = PosixVfs{}.open_folder(temp_.path(), Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  const SqliteVfs vfs{"journals", **folder};
+  sqlite3_vfs* registered = sqlite3_vfs_find("journals");
+  ASSERT_NE(registered, nullptr);
+  const auto seen = [&](const char* name, int how) {
+    int out = -1;
+    EXPECT_EQ(registered->xAccess(registered, name, how, &out), SQLITE_OK);
+    return out;
+  };
+  EXPECT_EQ(seen("full", SQLITE_ACCESS_EXISTS), 1);
+  EXPECT_EQ(seen("empty", SQLITE_ACCESS_EXISTS), 0);
+  EXPECT_EQ(seen("empty", SQLITE_ACCESS_READWRITE), 1);
+  EXPECT_EQ(seen("absent", SQLITE_ACCESS_EXISTS), 0);
 }
 
 }  // namespace
