@@ -108,8 +108,8 @@ void ContentReport::sentence(const swarm::ContentEvent& event) {
               ? fmt::format(
                     "the disk of '{}' has too little room: {} more are needed; waiting until there is",
                     storage::escape_for_display(folder_), show_size(event.count))
-              : fmt::format("the disk of '{}' is full; waiting until there is room",
-                            storage::escape_for_display(folder_)));
+              : fmt::format("'{}': {}; waiting until there is room", storage::escape_for_display(folder_),
+                            event.error.rule));
       break;
     case What::resumed:
       report_.say("there is room again: going on");

@@ -1,4 +1,6 @@
 // `get`: opens what a link or torrent names, waits until it is whole, serves as long as asked for.
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
@@ -110,10 +112,10 @@ class Getting final : public Duty {
   bool met_ = false, complete_ = false, paused_ = false;
 };
 
-// What is shared from one folder and asked for in another is fetched there: the catalog keeps one place of a
-// content, and the files of the share stay what they are. Shared by a command that runs it is in use, which
-// the session says.
-Outcome<void> fetch_anew(OpenState& state, const swarm::OpenContent& open) {
+// What lies in one folder (a share, or a download) and is asked for in another is fetched there: the catalog
+// keeps one place of a content, and the files of the other stay what they are. One that another process runs
+// is in use, which the session says.
+Outcome<void> fetch_anew(OpenState& state, Report& report, const swarm::OpenContent& open) {
   const auto broken = [&](const Error& error) {
     return std::unexpected(catalog_failure(error, state.catalog_path));
   };
@@ -123,8 +125,15 @@ Outcome<void> fetch_anew(OpenState& state, const swarm::OpenContent& open) {
   if (!lock) return {};
   const auto found = state.catalog->find(*kept);
   if (!found) return broken(found.error());
-  if (!*found || (*found)->role != storage::ContentRole::share || (*found)->folder == open.folder) return {};
+  if (!*found || (*found)->folder == open.folder) return {};
+  const bool download = (*found)->role == storage::ContentRole::download;
+  std::error_code error;  // none of a folder that is gone, too
+  if (download && std::filesystem::equivalent((*found)->folder, open.folder, error)) return {};
   if (const auto removed = state.catalog->remove(*kept); !removed) return broken(removed.error());
+  if (download)
+    report.warn(
+        fmt::format("what was fetched of this before, into '{}', stays there; it is fetched anew into '{}'",
+                    (*found)->folder, open.folder));
   return {};
 }
 
@@ -161,7 +170,7 @@ Outcome<Exit> get_command(CommandRoom& room) {
                    "--no-native: a sealed share speaks shoal's own dialect alone; leave it away");
   auto state = open_state(room.options.state, Use::with_identity, room.environment);
   if (!state) return std::unexpected(state.error());
-  if (const auto ok = fetch_anew(**state, open); !ok) return std::unexpected(ok.error());
+  if (const auto ok = fetch_anew(**state, room.report, open); !ok) return std::unexpected(ok.error());
   PeerProcess peer{room.options, room.report, room.reactor, **state};
   // The folder is made now, so that the confined process may write in it alone. Why it cannot be made is told
   // when the content is opened.

@@ -121,7 +121,7 @@ Guard::Source& Guard::source(Instant now, const IpAddress& address) {
 }
 
 Acceptance Guard::admit(Instant now, const Endpoint& from, std::size_t bytes, SourceStanding standing) {
-  if (bytes == 0 || bytes > limits::datagram) return Acceptance::drop;
+  if (bytes == 0 || bytes > limits::datagram_read) return Acceptance::drop;
   if (!from.address.global()) return Acceptance::pass;
   if (standing == SourceStanding::unproven) {
     const double elapsed = strangers_last_ == Instant{} ? 0 : seconds(now - strangers_last_);

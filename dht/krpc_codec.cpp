@@ -232,7 +232,8 @@ bool read_nodes(Value value, Family family, NodeList& out) {
     NodeInfo node;
     node.id = mainline_key(one.first(mainline_id_bytes));
     const auto endpoint = Endpoint::from_compact(one.subspan(mainline_id_bytes));
-    if (!endpoint || endpoint->port == 0) continue;
+    SHOAL_CHECK(endpoint.has_value());  // it has one of the two sizes
+    if (endpoint->port == 0) continue;
     node.endpoint = *endpoint;
     if (!out.push(node)) return false;
   }
@@ -391,7 +392,8 @@ DialectTraits KrpcCodec::traits() const {
 }
 
 Result<Message> KrpcCodec::decode(ByteView datagram) const {
-  if (datagram.size() > krpc_longest) return fail(Code::too_large, "a datagram has at most 2,048 bytes");
+  if (datagram.size() > limits::datagram_read)
+    return fail(Code::too_large, "a datagram has at most 2,048 bytes");
   if (datagram.empty() || datagram[0] != krpc_first_byte)
     return fail(Code::malformed, "a datagram is a dictionary");
   const auto document = bencode::Document::parse(datagram, read_limits);

@@ -12,7 +12,6 @@
 namespace shoal::dht {
 
 inline constexpr std::uint8_t krpc_first_byte = 'd';
-inline constexpr std::size_t krpc_longest = 2048;  // read; more than any client sends
 
 class KrpcCodec final : public Codec {
  public:

@@ -166,6 +166,8 @@ inline constexpr milliseconds skew_matters = minutes{30};             // record_
 
 // ---- datagram
 inline constexpr std::size_t datagram = 1232;  // IPv6's least MTU less headers: never fragmented
+inline constexpr std::size_t datagram_read =
+    2048;  // a full item with a salt (BEP 44) has 1,300; Host reads no more
 inline constexpr std::size_t nodes_in_reply = k;
 inline constexpr std::size_t token = 32;  // longest accepted from others
 

@@ -56,7 +56,7 @@ void PeerStore::sample_keys(std::size_t most, Random& random, std::vector<Key>& 
 
 Result<void> PeerStore::hold(const Key& key, Completeness completeness) {
   if (own_.size() >= own_capacity && !own_.contains(key))
-    return fail(Code::busy, "a node announces 2,048 contents of its own");
+    return fail(Code::busy, "this node announces as many contents as it may");
   own_[key] = completeness;
   return {};
 }

@@ -102,8 +102,8 @@ Result<std::vector<Endpoint>> read_endpoints(ByteView plain) {
   ByteView rest = plain.subspan(endpoints_at);
   for (std::size_t i = 0; i < v4_count + v6_count; ++i) {
     const std::size_t size = i < v4_count ? 6 : 18;
-    auto endpoint = Endpoint::from_compact(rest.first(size));
-    if (!endpoint) return std::unexpected(endpoint.error());
+    const auto endpoint = Endpoint::from_compact(rest.first(size));
+    SHOAL_CHECK(endpoint.has_value());  // it has one of the two sizes
     if (endpoint->port == 0 || endpoint->address.unspecified() ||
         endpoint->address.classify() == AddressClass::multicast)
       return fail(Code::malformed, "an endpoint in a record names one host and a port");

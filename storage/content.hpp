@@ -71,9 +71,19 @@ struct Content {
   std::vector<ContentFile> files;          // in info dictionary order; start rises
   std::vector<std::uint32_t> tree_order;   // of the files, where theirs is another (v1 alone)
   std::vector<std::string> empty_folders;  // kept in sealed shares alone
-  // The first file with bytes in the piece or behind; files.size() where there is none.
-  std::vector<std::uint32_t> file_of_piece;
 
+  // To be called when `files`, `piece_length` and `pieces` stand. Takes no more room than they do: a few
+  // bytes of metadata may name two million pieces.
+  void index_files();
+  // The first file with bytes in the piece or behind; files.size() where there is none. O(1), or O(log files)
+  // in a content of more files than pieces.
+  [[nodiscard]] std::uint32_t file_of(std::uint32_t piece) const {
+    const std::size_t at = piece >> index_shift_;
+    if (index_shift_ == 0) return index_[at];
+    const auto first = files.begin() + index_[at];
+    const auto last = at + 1 < index_.size() ? files.begin() + index_[at + 1] : files.end();
+    return static_cast<std::uint32_t>(first_behind(first, last, start_of(piece)) - files.begin());
+  }
   // Whether that id names it: its own, or one of 20 bytes, v1's or its own cut short, as in some magnet links
   // and in DHTs.
   [[nodiscard]] bool is(const ContentId& other) const {
@@ -83,7 +93,7 @@ struct Content {
   // Bytes in a piece (the last of a file, or of v1's row, may be short); blocks in it; bytes in a block.
   [[nodiscard]] std::uint32_t piece_bytes(std::uint32_t piece) const {
     if (!v2) return v1_piece_bytes(piece);
-    const ContentFile& file = files[file_of_piece[piece]];
+    const ContentFile& file = files[file_of(piece)];
     return at_most_a_piece(file.start + file.length - start_of(piece));
   }
   // The same as v1 has it: of a hybrid, with the padding that follows a file. Precondition: v1.
@@ -111,10 +121,8 @@ struct Content {
   template <class Visit>
   void visit_extents(std::uint32_t piece, std::uint32_t begin, std::uint32_t length, Visit&& visit) const {
     const std::uint64_t from = start_of(piece) + begin, to = from + length;
-    auto file = files.begin() + file_of_piece[piece];
-    if (!v2 && begin > 0)
-      file = std::partition_point(file, files.end(),
-                                  [from](const ContentFile& f) { return f.start + f.length <= from; });
+    auto file = files.begin() + file_of(piece);
+    if (!v2 && begin > 0) file = first_behind(file, files.end(), from);
     for (; file != files.end() && file->start < to; ++file) {
       const std::uint64_t first = std::max(from, file->start);
       const std::uint64_t last = std::min(to, file->start + file->length);
@@ -140,7 +148,27 @@ struct Content {
   [[nodiscard]] std::uint32_t at_most_a_piece(std::uint64_t left) const {
     return left < piece_length ? static_cast<std::uint32_t>(left) : piece_length;
   }
+  using FileIterator = std::vector<ContentFile>::const_iterator;
+  // The first that ends behind that byte of the row.
+  [[nodiscard]] static FileIterator first_behind(FileIterator first, FileIterator last, std::uint64_t at) {
+    return std::partition_point(first, last, [at](const ContentFile& f) { return f.start + f.length <= at; });
+  }
+
+  // file_of() of every 2^index_shift_-th piece, which are no more than there are files.
+  std::vector<std::uint32_t> index_;
+  std::uint8_t index_shift_ = 0;
 };
+
+inline void Content::index_files() {
+  index_shift_ = 0;
+  while ((pieces >> index_shift_) > files.size()) ++index_shift_;
+  index_.clear();
+  auto file = files.cbegin();
+  for (std::uint64_t piece = 0; piece < pieces; piece += std::uint64_t{1} << index_shift_) {
+    while (file != files.end() && file->start + file->length <= piece * piece_length) ++file;
+    index_.push_back(static_cast<std::uint32_t>(file - files.begin()));
+  }
+}
 
 using ContentPtr = std::shared_ptr<const Content>;
 

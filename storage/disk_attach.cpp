@@ -321,8 +321,7 @@ Disk::Outcome<void> Disk::populate(Findings& at, Slot& slot, const AttachJob&) {
     auto made = slot.folder->open(slot.path_of(file), OpenMode::create);
     if (!made) return std::unexpected(slot.fault(made.error(), file));
     if (slot.content->files[file].kind == FileKind::executable) {
-      if (auto set = (*made)->set_executable(); !set && set.error().code != Code::denied)
-        return std::unexpected(slot.fault(set.error(), file));
+      if (auto set = (*made)->set_executable(); !set) return std::unexpected(slot.fault(set.error(), file));
     }
     at.states[file] = FileState::whole;
   }

@@ -107,8 +107,9 @@ Disk::Outcome<void> Disk::prepare_files(Slot& slot, CommitBatch& batch) {
         if (auto sized = open.resize(described.length); !sized)
           return std::unexpected(slot.fault(sized.error(), file));
       }
-      // Some file systems have no such bit; the content is whole without it.
-      if (described.kind == FileKind::executable) static_cast<void>(open.set_executable());
+      if (described.kind == FileKind::executable) {
+        if (auto set = open.set_executable(); !set) return std::unexpected(slot.fault(set.error(), file));
+      }
       stamp = open.stamp();
     }
     if (!stamp) return std::unexpected(slot.fault(stamp.error(), file));

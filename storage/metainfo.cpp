@@ -168,14 +168,7 @@ Result<void> read_v2(MetainfoWalk& walk, Value root) {
 
 void index_pieces(Content& content, std::uint64_t row) {
   content.pieces = static_cast<std::uint32_t>((row + content.piece_length - 1) / content.piece_length);
-  content.file_of_piece.resize(content.pieces);
-  std::uint32_t file = 0;
-  for (std::uint32_t piece = 0; piece < content.pieces; ++piece) {
-    const std::uint64_t start = std::uint64_t{piece} * content.piece_length;
-    const auto ended = [&](const ContentFile& f) { return f.start + f.length <= start; };
-    while (file < content.files.size() && ended(content.files[file])) ++file;
-    content.file_of_piece[piece] = file;
-  }
+  content.index_files();
 }
 
 // v1 alone has been written by many hands: keys out of order are taken there, since the bytes are hashed as

@@ -94,7 +94,7 @@ class LaneHasher {
     const std::uint32_t piece = task_.order[next], bytes = content_.piece_bytes(piece);
     lane.piece = piece;
     lane.size = content_.v1 ? content_.v1_piece_bytes(piece) : bytes;
-    lane.tree_size = content_.v2 && task_.files[content_.file_of_piece[piece]].wanted ? bytes : 0;
+    lane.tree_size = content_.v2 && task_.files[content_.file_of(piece)].wanted ? bytes : 0;
     lane.done = 0;
     return true;
   }
@@ -185,7 +185,7 @@ class LaneHasher {
       std::ranges::copy(digest, task_.out.v1.begin() + static_cast<std::ptrdiff_t>(piece * digest_bytes));
     }
     if (lane.tree_size > 0) {
-      const std::uint64_t length = content_.files[content_.file_of_piece[piece]].length;
+      const std::uint64_t length = content_.files[content_.file_of(piece)].length;
       trees_.push_back({static_cast<std::uint32_t>(lane.leaves.size()),
                         merkle::shape_of(length, content_.piece_length).piece_height});
       tree_pieces_.push_back(piece);
@@ -243,7 +243,7 @@ PieceHashes hash_pieces(Folder& folder, const Content& content, std::span<const 
   if (content.v1) out.v1.resize(content.pieces * digest_bytes);
   task.hashed.resize(content.pieces, 0);
   for (std::uint32_t piece = 0; piece < content.pieces; ++piece)
-    if ((content.v1 || files[content.file_of_piece[piece]].wanted) && there(content, files, piece))
+    if ((content.v1 || files[content.file_of(piece)].wanted) && there(content, files, piece))
       task.order.push_back(piece);
   // Few pieces are shared out evenly.
   const std::size_t workers = std::min(executor.width(), task.order.size());

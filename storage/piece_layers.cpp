@@ -119,7 +119,7 @@ Bytes PieceLayers::layer(std::uint32_t file) const {
 std::optional<Sha256> PieceLayers::piece_root(std::uint32_t piece) const {
   SHOAL_CHECK(piece < content_->pieces);
   if (!content_->v2) return std::nullopt;
-  const std::uint32_t file = content_->file_of_piece[piece];
+  const std::uint32_t file = content_->file_of(piece);
   if (layer_of_[file] == no_layer) return content_->files[file].root;
   const Layer& layer = layers_[layer_of_[file]];
   const std::uint32_t index = piece - content_->files[file].first_piece;
@@ -129,7 +129,7 @@ std::optional<Sha256> PieceLayers::piece_root(std::uint32_t piece) const {
 
 std::optional<HashRequest> PieceLayers::request_for(std::uint32_t piece) const {
   if (!content_->v2 || piece_root(piece)) return std::nullopt;
-  const std::uint32_t file = content_->file_of_piece[piece];
+  const std::uint32_t file = content_->file_of(piece);
   const merkle::Shape s = shape(file);
   const unsigned above = s.height - s.piece_height;  // at least 1: two pieces or more
   HashRequest request{content_->files[file].root, s.piece_height, 0, 0, above - 1};
@@ -142,7 +142,7 @@ std::optional<HashRequest> PieceLayers::request_for(std::uint32_t piece) const {
 std::optional<HashRequest> PieceLayers::leaf_request_for(std::uint32_t piece,
                                                          std::uint32_t first_block) const {
   if (!content_->v2) return std::nullopt;
-  const std::uint32_t file = content_->file_of_piece[piece];
+  const std::uint32_t file = content_->file_of(piece);
   const merkle::Shape s = shape(file);
   if (s.piece_height == 0) return std::nullopt;
   const std::uint32_t blocks = content_->blocks_in(piece);

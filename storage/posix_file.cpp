@@ -146,7 +146,8 @@ class PosixFile final : public File {
     struct stat seen{};
     if (::fstat(fd_.get(), &seen) != 0) return os_fail(errno);
     const mode_t mode = (seen.st_mode & 07777) | ((seen.st_mode & 0444) >> 2);  // for whoever may read
-    if (::fchmod(fd_.get(), mode) != 0) return os_fail(errno);
+    if (::fchmod(fd_.get(), mode) != 0 && errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+      return os_fail(errno);
     return {};
   }
 

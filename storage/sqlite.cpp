@@ -24,7 +24,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   sqlite3* handle = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, vfs.empty() ? nullptr : vfs.c_str());
-  if (handle == nullptr) return fail(Code::io, "there is no memory for the catalog");
+  if (handle == nullptr)  // unreachable: on a machine that has memory for one
+    return fail(Code::io, "there is no memory for the catalog");
   std::unique_ptr<Database> database{new Database{handle, busy_ms}};
   if (code != SQLITE_OK) return std::unexpected(database->error(code));
   sqlite3_extended_result_codes(handle, 1);
@@ -163,7 +164,7 @@ std::int64_t Query::integer(int column) const { return sqlite3_column_int64(stat
 ByteView Query::blob(int column) const {
   const void* bytes = sqlite3_column_blob(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
-  if (bytes == nullptr || size <= 0) return {};
+  if (bytes == nullptr) return {};  // NULL, or no bytes
   return {static_cast<const std::uint8_t*>(bytes), static_cast<std::size_t>(size)};
 }
 

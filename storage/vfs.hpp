@@ -81,7 +81,7 @@ class File {
   [[nodiscard]] virtual Result<void> resize(std::uint64_t size) = 0;  // sparse
   [[nodiscard]] virtual Result<void> sync() = 0;  // data durable (fdatasync); an error means: treat as lost
   [[nodiscard]] virtual Result<FileStamp> stamp() = 0;
-  [[nodiscard]] virtual Result<void> set_executable() = 0;
+  [[nodiscard]] virtual Result<void> set_executable() = 0;  // nothing where files bear no modes
 };
 
 // A root that nothing leaves.

@@ -274,7 +274,7 @@ void read_endpoints(Value list, Value flags, std::size_t each, std::vector<wire:
   for (std::size_t at = 0; at + each <= raw.size(); at += each) {
     if (out.size() == limits::exchange_taken + 1) return;  // one too many says that there were more
     const auto endpoint = Endpoint::from_compact(raw.subspan(at, each));
-    if (!endpoint) continue;
+    SHOAL_CHECK(endpoint.has_value());  // it has one of the two sizes
     wire::ExchangeEntry entry;
     entry.endpoint = *endpoint;
     entry.seed = at / each < marks.size() && (marks[at / each] & seed_flag) != 0;

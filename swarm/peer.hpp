@@ -104,10 +104,9 @@ struct Peer {
   std::uint32_t refusals = 0;    // ChokerPeer::refusals
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint64_t hashed = 0;      // bytes of pieces that were
-  std::uint32_t strikes = 0, bad_blocks = 0, rejects = 0;
+  std::uint32_t strikes = 0, rejects = 0;
   Instant demoted{};  // asked for nothing until then
   std::uint32_t demotions = 0;
-  std::uint32_t bad_pieces = 0;   // all of which came from it
   std::uint64_t good_blocks = 0;  // of pieces that were right
 
   // Whether it may say one more thing that costs it nothing; counts it. One instant: when all that it may say

@@ -44,6 +44,7 @@
 #include "swarm/resting.hpp"
 #include "swarm/roster.hpp"
 #include "swarm/super_seed.hpp"
+#include "swarm/suspects.hpp"
 #include "swarm/tag_table.hpp"
 #include "swarm/turn.hpp"
 #include "swarm/way.hpp"
@@ -197,7 +198,7 @@ class Swarm {
   void rest(Turn& turn);
   void rest_if_idle(Turn& turn);
   [[nodiscard]] bool untold(What what) const;
-  void pause_for_space(Turn& turn);
+  void pause_for_space(Turn& turn, storage::JobFailure&& failure);
   void retry_after_space(Turn& turn);
 
   // swarm_connect.cpp
@@ -215,7 +216,7 @@ class Swarm {
   [[nodiscard]] bool keeps(Turn& turn, PeerHandle handle);  // of two connections to one peer, this one
   [[nodiscard]] bool crowded(const Peer& fresh) const;
   void drop(Turn& turn, PeerHandle handle, Roster::Why why);
-  void ban(Turn& turn, PeerHandle handle);
+  void ban(Turn& turn, const Suspects::Suspect& who, std::uint32_t blocks);  // false ones that it gave
   [[nodiscard]] static AddressRules rules_of(const SessionConfig& config);
   void update_rules(Turn& turn);
   [[nodiscard]] Duration answer_most(Instant now);
@@ -302,6 +303,7 @@ class Swarm {
                    std::vector<Sha256> on_disk = {});
   [[nodiscard]] const LeavesWanted* truth_of(std::uint32_t piece) const;  // only if complete
   void keep_leaves(std::uint32_t piece, std::span<const Sha256> leaves);
+  [[nodiscard]] std::optional<Suspects::Suspect> who_is(PeerHandle sender) const;
   void blame(Turn& turn, PeerHandle sender, std::uint32_t blocks);
   void leaves_known(Turn& turn, std::uint32_t piece);
   void give_up_leaves(Turn& turn, std::uint32_t piece);
@@ -353,6 +355,7 @@ class Swarm {
   Random random_;
   Announcer announcer_;
   Roster roster_;
+  Suspects suspects_{limits::max_bans};
   Stage stage_ = Stage::loading;
 
   Visibility visibility_;

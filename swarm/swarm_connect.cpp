@@ -366,6 +366,7 @@ void Swarm::drop(Turn& turn, PeerHandle handle, Roster::Why why) {
     }
   }
   if (work_) {
+    if (peer->gave.total() > 0) suspects_.left(handle, {peer->key, peer->endpoint.address});
     release(turn, handle, *peer, Pipeline::After::gone);
     work_->picker.remove_peer(handle);
     if (super_) super_->remove_peer(handle);
@@ -401,15 +402,6 @@ void Swarm::closed(Turn& turn, PeerHandle handle, StreamClosed::Why why) {
                                                : Roster::Why::lost);
   if (stage_ == Stage::running) fill_all(turn);
   flush(turn);
-}
-
-void Swarm::ban(Turn& turn, PeerHandle handle) {
-  const Peer& peer = *peers_.find(handle);
-  // Two connections may both have shown it, before one of them is closed.
-  const bool known = roster_.banned(peer.key, peer.endpoint.address);
-  roster_.ban(peer.key, peer.endpoint.address);
-  if (!known) event(turn, What::peer_banned, peer.bad_blocks);
-  drop(turn, handle, Roster::Why::misbehaved);
 }
 
 void Swarm::strike(Turn& turn, PeerHandle handle) {

@@ -146,7 +146,7 @@ void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure
   if (failure.error.code == Code::no_space && stage_ == Stage::running) {
     // Nothing that came is lost: it is written when there is room.
     waiting_writes_.push_back({slot_, block, std::move(failure.spent), storage::WriteJob::First::yes});
-    pause_for_space(turn);
+    pause_for_space(turn, std::move(failure));
     return;
   }
   work_->map.write_failed(block);
@@ -166,7 +166,7 @@ void Swarm::commit_failed(Turn& turn, storage::JobFailure& failure) {
   if (stage_ == Stage::closing) {
     to_commit_.clear();  // fetched or hashed again next time
   } else if (failure.error.code == Code::no_space) {
-    pause_for_space(turn);
+    pause_for_space(turn, std::move(failure));
   } else if (doubtful && ++commit_failures_ < most_commit_failures) {
     // What was thought written may not be: it is hashed again before it is believed.
     for (const std::uint32_t piece : std::exchange(to_commit_, {})) {
@@ -181,8 +181,8 @@ void Swarm::commit_failed(Turn& turn, storage::JobFailure& failure) {
   }
 }
 
-void Swarm::pause_for_space(Turn& turn) {
-  if (!no_space_) event(turn, What::paused_no_space);
+void Swarm::pause_for_space(Turn& turn, storage::JobFailure&& failure) {
+  if (!no_space_) event(turn, What::paused_no_space, 0, failure.error, std::move(failure.path));
   no_space_ = true;
   space_retry_ = turn.now.mono + limits::space_retry;
   hold_back(turn);

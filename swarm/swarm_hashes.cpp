@@ -102,7 +102,7 @@ void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, 
   wanted.why = why;
   wanted.on_disk = std::move(on_disk);
   const bool alone = content_->blocks_in(piece) == 1;
-  if (alone && work_->layers.shape(content_->file_of_piece[piece]).piece_height == 0) {
+  if (alone && work_->layers.shape(content_->file_of(piece)).piece_height == 0) {
     // The root is the block's own hash.
     if (const auto root = work_->layers.piece_root(piece)) wanted.truth = {*root};
   } else if (alone && why == LeavesWanted::Why::failed) {
@@ -224,7 +224,7 @@ void Swarm::hashes_failed(Turn& turn, const wire::HashRequest& request) {
 // and one question serves them all.
 std::vector<std::uint32_t> Swarm::wanted_alike(std::uint32_t piece) const {
   const auto file_of = [&](std::uint32_t each) -> const storage::ContentFile& {
-    return content_->files[content_->file_of_piece[each]];
+    return content_->files[content_->file_of(each)];
   };
   const storage::ContentFile& file = file_of(piece);
   std::vector<std::uint32_t> out;
@@ -282,11 +282,31 @@ void Swarm::leaves_known(Turn& turn, std::uint32_t piece) {
   if (bad.empty()) judge(turn, piece);
 }
 
+// Who that is, or was; nobody, if it was in an earlier run or is gone long ago.
+std::optional<Suspects::Suspect> Swarm::who_is(PeerHandle sender) const {
+  if (const Peer* peer = peers_.find(sender)) return Suspects::Suspect{peer->key, peer->endpoint.address};
+  const Suspects::Suspect* gone = suspects_.find(sender);
+  return gone != nullptr ? std::optional{*gone} : std::nullopt;
+}
+
 void Swarm::blame(Turn& turn, PeerHandle sender, std::uint32_t blocks) {
-  Peer* peer = peers_.find(sender);
-  if (peer == nullptr) return;  // from an earlier run, or gone
-  peer->bad_blocks += blocks;
-  if (peer->bad_blocks >= limits::bad_blocks_before_ban) ban(turn, sender);
+  const auto who = who_is(sender);
+  if (!who) return;
+  Suspects::Guilt& guilt = suspects_.guilt(who->key);
+  guilt.blocks += blocks;
+  if (guilt.blocks >= limits::bad_blocks_before_ban) ban(turn, *who, guilt.blocks);
+}
+
+void Swarm::ban(Turn& turn, const Suspects::Suspect& who, std::uint32_t blocks) {
+  // Two connections may both have shown it, before one of them is closed.
+  const bool known = roster_.banned(who.key, who.address);
+  roster_.ban(who.key, who.address);
+  if (!known) event(turn, What::peer_banned, blocks);
+  std::vector<PeerHandle> here;
+  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+    if (peer.up() && peer.key == who.key) here.push_back(handle);
+  });
+  for (const PeerHandle handle : here) drop(turn, handle, Roster::Why::misbehaved);
 }
 
 // Nobody tells: the piece is fetched anew.

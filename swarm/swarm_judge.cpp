@@ -46,7 +46,7 @@ Swarm::Truth Swarm::by_trees(std::uint32_t piece, std::span<const Sha256> leaves
   const auto expected = work_->layers.piece_root(piece);
   if (!expected) return Truth::unknown;
   if (leaves.size() != content_->blocks_in(piece)) return Truth::no;
-  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of_piece[piece]);
+  const storage::merkle::Shape shape = work_->layers.shape(content_->file_of(piece));
   return storage::merkle::piece_root(leaves, shape) == *expected ? Truth::yes : Truth::no;
 }
 
@@ -167,7 +167,7 @@ void Swarm::fetched_wrong(Turn& turn, std::uint32_t piece, Truth trees, const st
 // A hybrid got from peers that know only v1: once all pieces of a file are here, the roots of its pieces are
 // known, and have to lead to the file's. False: they do not, and the content was given up.
 bool Swarm::learn_root(Turn& turn, std::uint32_t piece, std::span<const Sha256> leaves) {
-  const std::uint32_t file = content_->file_of_piece[piece];
+  const std::uint32_t file = content_->file_of(piece);
   const storage::ContentFile& entry = content_->files[file];
   const auto [found, fresh] = learned_.try_emplace(file);
   Learned& learned = found->second;

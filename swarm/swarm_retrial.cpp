@@ -49,8 +49,10 @@ void Swarm::try_again(Turn& turn, std::uint32_t piece, Retrial::Attempt attempt)
       retrial.attempts.push_back(std::move(attempt));
     }
   }
-  if (Peer* peer = peers_.find(alone); peer != nullptr && ++peer->bad_pieces >= limits::bad_pieces_before_ban)
-    ban(turn, alone);
+  if (const auto who = who_is(alone)) {
+    Suspects::Guilt& guilt = suspects_.guilt(who->key);
+    if (++guilt.pieces >= limits::bad_pieces_before_ban) ban(turn, *who, guilt.blocks);
+  }
   assign(turn, piece);
 }
 
@@ -70,7 +72,8 @@ PeerHandle Swarm::next_to_try(Instant now, std::uint32_t piece, const Retrial& r
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || peer.choking_us || peer.demoted > now || !work_->picker.has(handle, piece)) return;
     if (std::ranges::find(retrial.tried, handle) != retrial.tried.end()) return;
-    const std::tuple rank{suspect(handle), peer.bad_pieces, turns(handle), -peer.pipeline.rate(now)};
+    const std::tuple rank{suspect(handle), suspects_.guilt_of(peer.key).pieces, turns(handle),
+                          -peer.pipeline.rate(now)};
     if (best && least <= rank) return;
     best = handle;
     least = rank;

@@ -17,6 +17,7 @@
 
 #include "cli/host/host_sockets.hpp"
 #include "cli/host/socket_address.hpp"
+#include "dht/limits.hpp"
 #include "swarm/lsd.hpp"
 
 namespace shoal::cli::net {
@@ -101,7 +102,7 @@ void join_group(int fd, const Interface& interface, Via via) {
 // One call for many datagrams: in a flood the call costs as much as all that we do with the datagram.
 struct Datagrams::Batch {
   static constexpr std::size_t room = 32;
-  static constexpr std::size_t most = 2048;  // more than any of ours (1,232 bytes); longer ones are dropped
+  static constexpr std::size_t most = dht::limits::datagram_read;  // longer ones are dropped
 
   mmsghdr* prepared() {
     for (std::size_t i = 0; i < room; ++i) {

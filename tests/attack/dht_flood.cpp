@@ -218,6 +218,7 @@ class Puts {
 
 struct Counts {
   std::uint64_t asked = 0, puts = 0, accepted = 0, refused = 0, found = 0;
+  double agreement = 0;  // as Yardstick has it
 };
 
 class Flood {
@@ -298,6 +299,7 @@ class Flood {
   // Sends what waits, takes what came; on_token(key, reply) for each answer to a question.
   template <class OnToken>
   void turn(OnToken on_token) {
+    yardstick_.take();
     line_.flush();
     pollfd ready{line_.descriptor(), POLLIN, 0};
     (void)::poll(&ready, 1, 1);
@@ -321,9 +323,11 @@ class Flood {
   // The answers that are still on their way.
   Counts settle() {
     for (int turns = 0; turns < 200; ++turns) turn([](std::uint64_t, const dht::Reply&) {});
+    counts_.agreement = yardstick_.agreement();
     return counts_;
   }
 
+  Yardstick yardstick_;
   Line line_;
   Puts puts_;
   std::unique_ptr<dht::Codec> codec_;
@@ -354,10 +358,11 @@ int run(char** arguments) {
                         : manner == "put"  ? flood.put(rate, puts, most)
                                            : flood.look(rate, puts, most);
   std::printf(
-      "{\"asked\":%llu,\"puts\":%llu,\"accepted\":%llu,\"refused\":%llu,\"found\":%llu,\"seconds\":%.2f}\n",
+      "{\"asked\":%llu,\"puts\":%llu,\"accepted\":%llu,\"refused\":%llu,\"found\":%llu,\"seconds\":%.2f,"
+      "\"agreement_us\":%.1f}\n",
       static_cast<unsigned long long>(counts.asked), static_cast<unsigned long long>(counts.puts),
       static_cast<unsigned long long>(counts.accepted), static_cast<unsigned long long>(counts.refused),
-      static_cast<unsigned long long>(counts.found), clock.passed());
+      static_cast<unsigned long long>(counts.found), clock.passed(), counts.agreement);
   return 0;
 }
 

@@ -1,7 +1,8 @@
 // Opens streams to a peer from many addresses and begins each with noise (THREATS A31).
 //   dial_flood PEER:PORT FIRST-SOURCE SOURCES BYTES RATE SECONDS
 // RATE streams a second or as many as this machine can; each says BYTES bytes of noise and waits until it is
-// closed, for a second at most. Prints one JSON object: streams that spoke, and bytes that came back.
+// closed, for a second at most. Prints one JSON object: streams that spoke, bytes that came back, and what a
+// key agreement takes meanwhile.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +33,7 @@ class Dialler {
     const Pace pace{rate};
     std::uint64_t last_swept = 0;
     while (pace.passed() < most) {
+      yardstick_.take();
       for (int i = 0; i < 64 && dialled_ < pace.due() && !free_.empty(); ++i) dial(pace.passed());
       std::array<epoll_event, 256> ready;
       const int count = ::epoll_wait(epoll_, ready.data(), ready.size(), dialled_ < pace.due() ? 0 : 1);
@@ -42,9 +44,10 @@ class Dialler {
           if (streams_[i].fd >= 0 && streams_[i].since + patience < pace.passed()) close_one(i);
       }
     }
-    std::printf("{\"dialled\":%llu,\"spoke\":%llu,\"heard_bytes\":%llu,\"seconds\":%.2f}\n",
-                static_cast<unsigned long long>(dialled_), static_cast<unsigned long long>(spoke_),
-                static_cast<unsigned long long>(heard_), pace.passed());
+    std::printf(
+        "{\"dialled\":%llu,\"spoke\":%llu,\"heard_bytes\":%llu,\"seconds\":%.2f,\"agreement_us\":%.1f}\n",
+        static_cast<unsigned long long>(dialled_), static_cast<unsigned long long>(spoke_),
+        static_cast<unsigned long long>(heard_), pace.passed(), yardstick_.agreement());
   }
 
  private:
@@ -105,6 +108,7 @@ class Dialler {
 
   SocketName peer_;
   Sources sources_;
+  Yardstick yardstick_;
   Bytes noise_;
   std::size_t bytes_;
   std::vector<Stream> streams_;

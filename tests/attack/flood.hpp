@@ -1,4 +1,4 @@
-// What the programs that flood have in common: many source addresses on one machine, and a pace.
+// What the programs that flood have in common: many source addresses on one machine, a pace, and a yardstick.
 //
 // The sources must be local where the program runs; one route makes a whole network so ("AnyIP"):
 // ip route add local 21.0.0.0/8 dev lo.
@@ -7,10 +7,13 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "dht/base/check.hpp"
+#include "dht/base/crypto.hpp"
 #include "dht/base/endpoint.hpp"
 
 namespace shoal::attack {
@@ -68,6 +71,39 @@ class Pace {
   using Clock = std::chrono::steady_clock;
   Clock::time_point begin_ = Clock::now();
   double a_second_;
+};
+
+// How fast this machine computes while it floods: what an attack costs its victim is judged by it, for
+// machines differ, and one that serves others too differs from hour to hour.
+class Yardstick {
+ public:
+  // Call it in each turn: now and then it makes a key agreement (X25519) and takes its time.
+  void take() {
+    if (const auto now = Clock::now(); now < next_)
+      return;
+    else
+      next_ = now + std::chrono::milliseconds{20};
+    const double begun = processor_time();
+    const auto shared = crypto::exchange(key_.secret, key_.public_key);
+    took_ += processor_time() - begun;
+    SHOAL_CHECK(shared.has_value());
+    ++count_;
+  }
+  // Microseconds of a core that a key agreement takes, on average.
+  [[nodiscard]] double agreement() const { return count_ == 0 ? 0 : 1e6 * took_ / count_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double processor_time() {
+    timespec now{};
+    SHOAL_CHECK(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  }
+
+  crypto::ExchangeKey key_ = crypto::ExchangeKey::from_secret(crypto::SecretKey{1});
+  Clock::time_point next_;
+  double took_ = 0;  // seconds
+  int count_ = 0;
 };
 
 }  // namespace shoal::attack

@@ -2,7 +2,8 @@
 
 A15: 50,000 puts a second with tokens that were never given, or as many as this machine sends, cost the node's own code
 less than a tenth of a core, from one address and from all, in either dialect; and with what the system needs to hand
-them over, which a datagram costs any program, less than two fifths. Puts with good tokens, of which its guard lets in no
+them over, which a datagram costs any program, less than a third. (The first is judged by --full alone: in the shorter
+run few ticks of a clock tell the two apart.) Puts with good tokens, of which its guard lets in no
 more than it can afford, cost less than three tenths in all.
 
 A14: the memory of a node that is put to from all these addresses grows by at most 48 MiB, all its stores together:
@@ -13,14 +14,14 @@ is there still: 90 of 100.
 """
 import time
 
-from hostile import V4_CROWD, V6_CROWD, V6_OF, Flood, Meter, battlefield
+from hostile import V4_CROWD, V6_CROWD, V6_OF, Flood, Meter, battlefield, slower
 from harness import MIB, check, main, say
 
 CROWD = 10_000
 FLOOD = 50_000  # a second
 QUESTIONS = 2000  # a second, for tokens: with the puts that follow, more than its guard lets in
-# Of a core; the first is the figure of THREATS A15.
-FORGED_OWN, FORGED_SHARE, GOOD_SHARE = 0.10, 0.40, 0.30
+# Of a core of a machine that is not slower() than ours; the first is the figure of THREATS A15.
+FORGED_OWN, FORGED_SHARE, GOOD_SHARE = 0.10, 0.33, 0.30
 GROWTH = 48 * MIB
 HONEST, HONEST_KEPT = 100, 90
 STORES = ("records", "peers", "items")
@@ -50,17 +51,19 @@ def share(node, seconds, store, manner, sources, rate):
     return *meter.shares(), told
 
 
-def processor(world, places, seconds, wrong):
+def processor(world, places, full, wrong):
+    seconds = 10 if full else 2
     node = Node(world, places, "node for a15")
     for store, sources in (("records", 1), ("records", CROWD), ("items", CROWD)):
         own, system, told = share(node, seconds, store, "forged", sources, FLOOD)
         what = (f"{told['puts'] / told['seconds']:.0f} forged puts of {store} a second from {sources} addresses: "
-                f"{100 * own:.1f} % of a core, and {100 * system:.1f} % in the system")
+                f"{100 * own:.1f} % of a core, and {100 * system:.1f} % in the system; "
+                f"a key agreement takes {told['agreement_us']:.0f} us")
         say(what)
         check(told["refused"] > 0, "nothing was answered: this test sees nothing")
         if told["accepted"] > 0:
             wrong.append(f"A15: {told['accepted']} forged puts of {store} were accepted")
-        if own >= FORGED_OWN or own + system >= FORGED_SHARE:
+        if own + system >= FORGED_SHARE * slower(told) or (full and own >= FORGED_OWN * slower(told)):
             wrong.append(f"A15: {what}")
     for store in STORES:
         own, system, told = share(node, seconds, store, "put", CROWD, QUESTIONS)
@@ -68,7 +71,7 @@ def processor(world, places, seconds, wrong):
             f"{told['asked'] / told['seconds']:.0f} questions: {100 * own:.1f} % of a core, and {100 * system:.1f} % in the system; "
             f"{told['accepted']} accepted")
         check(told["accepted"] > 0, f"no put of {store} was accepted: this test sees nothing")
-        if own + system >= GOOD_SHARE:
+        if own + system >= GOOD_SHARE * slower(told):
             wrong.append(f"A15: good {store} took {100 * (own + system):.1f} % of a core")
     node.process.stop()
 
@@ -102,7 +105,7 @@ def memory(world, places, puts, wrong):
 def body(world, options):
     places = battlefield(world, "attacker", "victim")
     wrong = []
-    processor(world, places, 10 if options.full else 2, wrong)
+    processor(world, places, options.full, wrong)
     # Items are the longest, and one token serves one of them: they fill memory fastest.
     memory(world, places, {"records": 400_000, "peers": 400_000, "items": 200_000} if options.full else
            {"records": 15_000, "peers": 15_000, "items": 50_000}, wrong)

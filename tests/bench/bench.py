@@ -13,11 +13,11 @@ import random
 
 from sides import GIB, MIB, Bench, check, main, run, write_random  # first: it finds the others' modules
 from on_disk import Create, CreateSmall, Verify
-from over_loopback import Crash, Crowd, Sparse, Transfer
+from over_loopback import Confined, Crash, Crowd, Sparse, Transfer
 from scale import Asked, Many
 
 CASES = {"P1": Create, "P1-small": CreateSmall, "P2-P5": Transfer, "P5": Sparse, "P6": Crowd, "P7": Many, "P8": Asked,
-         "P9": Verify, "P10": Crash}
+         "P9": Verify, "P10": Crash, "confined": Confined}
 
 
 def show(case, options):

@@ -68,6 +68,19 @@ class Sparse(Figures):
             yield Goal(f"P5: 8 GiB: {name}", self.median(name), most=48)
 
 
+class Confined(Race):
+    """What it costs a transfer that its peers are confined (Landlock, seccomp)."""
+
+    def sides(self):
+        path = self.bench.big
+        return {"shoal": lambda: self.bench.shoal_to_shoal(path),
+                "shoal, unconfined": lambda: self.bench.shoal_to_shoal(path, "--unconfined")}
+
+    def goals(self):
+        for what, field in (("seconds", "seconds"), ("CPU of the seed", "cpu_seed"), ("CPU of the getter", "cpu")):
+            yield Goal(f"confined by unconfined: {what}", self.ratio("shoal", "shoal, unconfined", field), most=1.01)
+
+
 class Crowd(Race):
     """P6: one seed, 8 getters that all know each other."""
 

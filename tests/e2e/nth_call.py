@@ -180,16 +180,18 @@ def share(sweep, name, folder, environment, error):
         sharer.process.send_signal(signal.SIGINT)
     told = judge(sharer, error)
     changed = sharer.of("file_changed")
-    if link and not fetched and not told:
-        check(changed, "nobody could get it, and nothing was said")
+    if changed:
         check(re.search(NAMED[error], changed[0]["reason"]), f"the cause is not named: {changed[0]}")
+    elif link and not fetched and not told:
+        check(sharer.of("paused"), "nobody could get it, and nothing was said")
+        check(re.search(NAMED[error], sharer.messages), f"the cause is not named: {sharer.messages!r}")
     if told or not fetched:
         again = once("again")
         check(link is None or again.link.split("?")[0] == link.split("?")[0], "another link for the same files")
         fetch("get again", again.link).exit(0)
         again.stop()
     same(sweep.tree, os.path.join(out, "set"))
-    return told or bool(changed)
+    return told or bool(changed or sharer.of("paused"))
 
 
 def verify(sweep, name, folder, environment, error):

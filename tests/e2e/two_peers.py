@@ -127,12 +127,36 @@ def kill_and_resume(world, size):
     sharer.stop()
 
 
+def other_folders(world):
+    """What was begun, or is whole, in one folder and is asked for in another comes there; nothing else is touched."""
+    path = world.file("moved.bin", size=8 * MIB)
+    sharer = world.peer("moved sharer", "share", path)
+    one, two, three = (world.folder(f"out-moved-{number}") for number in range(3))
+    begun = world.peer("begun", "get", sharer.link, "-o", one, "--down", "1M", state="moved")
+    begun.event("progress", lambda e: e["bytes_committed"] > 0, within=60)
+    begun.kill()
+    for folder in (two, three):
+        getter = world.peer(f"moved to {folder}", "get", sharer.link, "-o", folder, state="moved")
+        getter.exit(0)
+        check(getter.last("complete", "received") >= 8 * MIB, "it was not fetched anew")
+        same(path, os.path.join(folder, "moved.bin"))
+    check(os.listdir(one) == ["moved.bin.part"] and os.listdir(two) == ["moved.bin"], "another folder was touched")
+    again = world.path("out-moved-again")
+    os.symlink(three, again)
+    getter = world.peer("by another name", "get", sharer.link, "-o", again, state="moved")
+    getter.exit(0)
+    check(getter.last("complete", "received") == 0, "the same folder was taken for another")
+    sharer.stop()
+    say("another folder is another download")
+
+
 def body(world, options):
     tree = world.path("tree")
     make_tree(tree, files=300, bytes_total=24 * MIB)
     link = link_alone(world, tree)
     transfer(world, tree, link)
     skipped(world)
+    other_folders(world)
     each(world)
     kill_and_resume(world, GIB if options.full else 96 * MIB)
 

@@ -34,7 +34,7 @@ void shoal::fuzz::one(ByteView input) {
   const Aside aside;
   Bytes once, twice;
   codec.encode(*message, once);
-  if (once.size() > dht::krpc_longest) return;
+  if (once.size() > dht::limits::datagram_read) return;
   const auto again = codec.decode(once);
   if (!again) std::abort();
   codec.encode(*again, twice);

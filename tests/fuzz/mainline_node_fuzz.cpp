@@ -226,7 +226,7 @@ class World {
   void arrive(std::uint32_t who, ByteView bytes) {
     const Endpoint from = place(who);
     node->handle(now, from, bytes, out);
-    const bool question = bytes.size() <= krpc_longest && asks(bytes);
+    const bool question = bytes.size() <= limits::datagram_read && asks(bytes);
     std::size_t back = 0;
     for (const Datagram& datagram : out.datagrams)
       if (datagram.to.address == from.address) back += datagram.bytes.size();

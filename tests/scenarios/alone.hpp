@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dht/swarm_keys.hpp"
@@ -53,22 +54,37 @@ class Alone {
     feed(swarm::CommandIn{1, std::move(open)});
   }
 
+  // Of that content it has nothing, and wants all; as a torrent names it.
+  void fetch(const storage::ContentPtr& what) {
+    content = what;
+    swarm::OpenContent open;
+    open.id = what->id;
+    open.info = what->info;
+    open.folder = data_folder;
+    open.seed.until = swarm::SeedUntil::forever;
+    open.is_public = true;
+    feed(swarm::CommandIn{1, std::move(open)});
+  }
+
   struct Stranger {
     StreamId stream = 0;
     Endpoint from;
     std::unique_ptr<swarm::WireCodec> codec;
     std::vector<wire::Message> heard;
+    std::uint8_t who = 0;
     std::uint64_t got = 0;  // bytes that were written for it
     bool reads = true;      // them
     bool closed = false;
   };
 
-  // Connected, and greeted, in BitTorrent's dialect by v2's name, if there is a place for it.
-  Stranger& stranger(const Endpoint& from) {
+  // Connected, and greeted, in BitTorrent's dialect by v2's name, if there is a place for it. `who` tells one
+  // from another; without it nobody was here before.
+  Stranger& stranger(const Endpoint& from, std::optional<std::uint8_t> who = std::nullopt) {
     Stranger& one = strangers_.emplace_back();
     one.stream = swarm::accepted_stream + strangers_.size();
+    one.who = who.value_or(static_cast<std::uint8_t>(strangers_.size()));
     one.from = from;
-    one.codec = native() ? native_dialler() : bittorrent_dialler();
+    one.codec = native() ? native_dialler(one.who) : bittorrent_dialler(one.who);
     accept(one.stream, from);
     send(one);
     EXPECT_TRUE(one.codec->established() || one.closed);
@@ -117,19 +133,19 @@ class Alone {
 
  private:
   [[nodiscard]] bool native() const { return way_ == swarm::Way::native; }
-  [[nodiscard]] std::unique_ptr<swarm::WireCodec> bittorrent_dialler() {
+  [[nodiscard]] std::unique_ptr<swarm::WireCodec> bittorrent_dialler(std::uint8_t who) {
     swarm::BtParams params;
     params.info_hash = to_array<20>(ByteView{content->id}.first(20));
     params.accepted = {params.info_hash};
-    params.v2 = params.info_hash;
-    params.peer_id.fill(static_cast<std::uint8_t>(strangers_.size()));
+    if (content->v2) params.v2 = params.info_hash;
+    params.peer_id.fill(who);
     return swarm::BtWire::make_dialler(params, pool_);
   }
-  [[nodiscard]] std::unique_ptr<swarm::WireCodec> native_dialler() {
+  [[nodiscard]] std::unique_ptr<swarm::WireCodec> native_dialler(std::uint8_t who) {
     dht::SwarmKeys keys{content->id};
     const dht::EpochKeys& epoch = keys.current(wall());
     swarm::ChannelParams params;
-    params.ours = crypto::ExchangeKey::from_secret({1, static_cast<std::uint8_t>(strangers_.size())});
+    params.ours = crypto::ExchangeKey::from_secret({1, who});
     params.remote = dht::exchange_key(identity(), content->id).public_key;
     params.psk = epoch.psk;
     params.tag = dht::dial_tag(epoch, params.remote, wall());

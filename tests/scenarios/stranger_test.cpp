@@ -1,5 +1,8 @@
 // Strangers who speak BitTorrent's dialect correctly and mean ill, against one whole peer: what they can make
 // it do, and whom they can make it dial.
+#include <set>
+
+#include "cli/sim/oracle.hpp"
 #include "swarm/limits.hpp"
 #include "swarm/peer_priority.hpp"
 #include "tests/scenarios/alone.hpp"
@@ -276,6 +279,52 @@ TEST(Stranger, WhoAsksForHashesAndTakesNothingIsToldSoMany) {
   EXPECT_GE(more, 2U) << "who takes a piece may ask for two";
   EXPECT_LE(more, 4U);
   EXPECT_FALSE(one.closed);
+}
+
+// THREATS A21: a false block is judged when its piece is whole, and whoever gave it has hung up by then.
+TEST(Stranger, A21WhoHangsUpAfterEachFalseBlockIsKnownWhenItIsBack) {
+  const MachineConfig config{.native = false, .mainline = true, .mse = swarm::Obfuscation::off};
+  Alone maker{config}, world{config};
+  maker.share(512 * kib, storage::Format::v1, 2 * storage::block_bytes);
+  world.fetch(maker.content);
+  BufferPool pool{64 * kib};
+  const auto meets = [&](std::string_view from, std::uint8_t who) -> Alone::Stranger& {
+    Alone::Stranger& one = world.stranger(*Endpoint::parse(from), who);
+    world.say(one, wire::Pieces{.form = wire::Pieces::Form::all});
+    world.say(one, wire::Unchoke{});
+    return one;
+  };
+  const auto give = [&](Alone::Stranger& one, const wire::Request& request, bool right) {
+    Buffer data = pool.take();
+    data.extend(swarm::BtWire::block_front + request.length);
+    data.drop_front(swarm::BtWire::block_front);
+    synthetic_bytes(7, std::uint64_t{request.piece} * world.content->piece_length + request.begin,
+                    data.span());
+    if (!right) data.span()[0] ^= 1;
+    world.say(one, wire::Block{request.piece, request.begin, std::move(data)});
+  };
+  std::set<std::uint32_t> spoilt;
+  for (int i = 0; i < 2; ++i) {
+    Alone::Stranger& poisoner = meets("20.1.0.1:5000", 66);
+    ASSERT_FALSE(poisoner.closed) << "nothing is known yet";
+    for (std::size_t at = 0; at < poisoner.heard.size() && spoilt.size() == static_cast<std::size_t>(i);
+         ++at) {
+      const auto* request = std::get_if<wire::Request>(&poisoner.heard[at]);
+      if (request != nullptr && spoilt.insert(request->piece).second) give(poisoner, *request, false);
+    }
+    world.feed(swarm::StreamClosed{poisoner.stream, swarm::StreamClosed::Why::by_peer});
+    poisoner.closed = true;
+  }
+  ASSERT_EQ(spoilt.size(), 2U);
+  Alone::Stranger& honest = meets("20.2.0.1:5000", 1);
+  for (std::size_t at = 0; world.status().bytes_verified < world.content->bytes; ++at) {
+    for (int seconds = 0; at == honest.heard.size() && seconds < 60; ++seconds) world.run_for(1s);
+    ASSERT_LT(at, honest.heard.size()) << "it is not asked for the rest";
+    if (const auto* request = std::get_if<wire::Request>(&honest.heard[at])) give(honest, *request, true);
+  }
+  EXPECT_TRUE(world.stranger(*Endpoint::parse("20.1.0.1:5001"), 66).closed);
+  EXPECT_FALSE(world.stranger(*Endpoint::parse("20.3.0.1:5000"), 2).closed);
+  EXPECT_FALSE(honest.closed);
 }
 
 }  // namespace

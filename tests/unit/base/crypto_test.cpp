@@ -348,6 +348,17 @@ TEST_F(Crypto, ConstantTimeEqualityIsEquality) {
   EXPECT_FALSE(equal_constant_time(as_bytes("abc"), as_bytes("abcd")));
 }
 
+TEST_F(Crypto, AShorterKeyStreamIsTheBeginningOfALonger) {
+  const ByteArray<32> key{1};
+  Bytes whole(200);
+  crypto::chacha20_stream(key, {}, whole);
+  for (const std::size_t size : {0U, 1U, 64U, 65U}) {
+    Bytes part(size);
+    crypto::chacha20_stream(key, {}, part);
+    EXPECT_TRUE(equal(part, ByteView{whole}.first(size))) << size;
+  }
+}
+
 TEST_F(Crypto, SystemRandomFillsAndWipeClears) {
   Bytes a(64);
   Bytes b(64);

@@ -298,6 +298,8 @@ TEST(Pack, FindsAndWalks) {
   EXPECT_EQ(root.find(200).type(), Type::nil);
   EXPECT_EQ(root.find(70'000).number(), UINT64_MAX);
   EXPECT_FALSE(root.find(70'000).integer());  // does not fit
+  EXPECT_EQ(root.at(0).type(), Type::none);   // an index is of arrays
+  EXPECT_EQ(root.find(3).find(0).type(), Type::none);
   EXPECT_EQ(root.find(UINT64_MAX).integer(), INT64_MIN);
   EXPECT_FALSE(root.find(UINT64_MAX).number());
   for (std::uint64_t missing : {2ULL, 4ULL, 199ULL, 201ULL, 70'001ULL})
@@ -321,6 +323,17 @@ TEST(Pack, FindsAndWalks) {
   EXPECT_FALSE(list.find(0));
   EXPECT_FALSE(root.next());
   EXPECT_FALSE(root.key());
+}
+
+TEST(Pack, IntegersOfBothSignsAndKeysBehindTheLast) {
+  Bytes text;
+  Writer{text}.map(2).number(1).number(INT64_MAX).number(2).integer(-1);
+  const auto document = Document::parse(text, {});
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->root().find(1).integer(), INT64_MAX);
+  EXPECT_EQ(document->root().find(2).integer(), -1);
+  EXPECT_FALSE(document->root().find(2).number());
+  EXPECT_FALSE(document->root().find(3));
 }
 
 TEST(Pack, FailedLookUpsAnswerNothing) {

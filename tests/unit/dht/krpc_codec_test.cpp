@@ -306,7 +306,72 @@ TEST(KrpcCodec, ListsBeyondTheirBoundsAreRefused) {
   };
   EXPECT_EQ(decoded_as<Reply>(peers(max_peers_in_reply)).peers.size(), max_peers_in_reply);
   EXPECT_EQ(decoded(peers(max_peers_in_reply + 1)).error().code, Code::too_large);
+  std::string sixes;
+  for (std::size_t i = 0; i <= max_nodes_in_reply; ++i) sixes += std::string(38, 'x');
+  EXPECT_EQ(decoded("d1:rd2:id20:abcdefghij01234567896:nodes6" + std::to_string(sixes.size()) + ":" + sixes +
+                    "e1:t1:x1:y1:re")
+                .error()
+                .code,
+            Code::too_large);
   EXPECT_EQ(decoded("d" + std::string(2100, 'x')).error().code, Code::too_large);
+}
+
+std::string reply_with(std::string_view values) {
+  return "d1:rd2:id20:abcdefghij0123456789" + std::string{values} + "e1:t1:x1:y1:re";
+}
+
+TEST(KrpcCodec, PartsOfARightMessageThatAreWrongAreNotThere) {
+  const std::string filter = "256:" + std::string(256, 'f');
+  EXPECT_TRUE(decoded_as<Reply>(reply_with("4:BFpe" + filter)).scrape.seeds.empty());
+  EXPECT_TRUE(decoded_as<Reply>(reply_with("4:BFsd" + filter)).scrape.seeds.empty());
+  EXPECT_TRUE(decoded_as<Reply>(reply_with("4:BFpe" + filter + "4:BFsd3:abc")).scrape.downloaders.empty());
+  for (const std::size_t bytes : {19U, 21U, 1300U}) {  // no whole keys, and more than are taken
+    const std::string samples = "7:samples" + std::to_string(bytes) + ":" + std::string(bytes, 's');
+    EXPECT_FALSE(decoded_as<Reply>(reply_with(samples)).sample) << bytes;
+  }
+  EXPECT_TRUE(decoded_as<Reply>(reply_with("7:samples1280:" + std::string(1280, 's'))).sample);
+  EXPECT_FALSE(decoded_as<Reply>(reply_with("3:seqi-1e")).item_sequence);
+  EXPECT_EQ(decoded_as<Reply>(reply_with("3:seqi0e")).item_sequence, 0);
+  EXPECT_TRUE(decoded_as<Reply>(reply_with("5:token33:" + std::string(33, 't'))).token.empty());
+  EXPECT_EQ(decoded_as<Reply>(reply_with("5:token32:" + std::string(32, 't'))).token.size(), 32U);
+  // In a reply no salt stands: who asked knows it.
+  const std::string item = "3:sig64:" + std::string(64, 's') + "1:v1:v";
+  const std::string text = reply_with("1:k32:" + std::string(32, 'k') + "4:salt3:abc3:seqi1e" + item);
+  const Reply reply = decoded_as<Reply>(text);
+  ASSERT_TRUE(reply.item);
+  EXPECT_TRUE(reply.item->salt.empty());
+  EXPECT_FALSE(decoded(reply_with("1:k32:" + std::string(32, 'k') + item))) << "signed, without a sequence";
+  EXPECT_FALSE(decoded(put_with("", "1:k32:" + std::string(32, 'k') + "4:salti1e3:seqi1e" + item)));
+}
+
+TEST(KrpcCodec, AFamilyIsWantedWhereverItStands) {
+  const auto wants = [](std::string_view list) {
+    const Query query = decoded_as<Query>("d1:ad2:id20:abcdefghij01234567894:want" + std::string{list} +
+                                          "e1:q4:ping1:t1:x1:y1:qe");
+    return std::pair{query.wants_v4, query.wants_v6};
+  };
+  EXPECT_EQ(wants("l2:n42:n6e"), std::pair(true, true));
+  EXPECT_EQ(wants("l2:n62:n4e"), std::pair(true, true));
+  EXPECT_EQ(wants("l2:n62:n7i4ee"), std::pair(false, true));
+  EXPECT_EQ(wants("l2:n4e"), std::pair(true, false));
+  EXPECT_EQ(wants("2:n4"), std::pair(false, false));
+  Query find = query_with(FindQuery{other});
+  find.wants_v4 = true;
+  EXPECT_NE(encoded(find).find("4:wantl2:n4e"), std::string::npos);
+}
+
+// As libtorrent does: what has only an info-hash is a find, whatever its method.
+TEST(KrpcCodec, MethodsOnATargetTakeAnInfoHashForAFind) {
+  for (const std::string_view method : {"3:get", "17:sample_infohashes", "4:vote"}) {
+    const auto with = [&](std::string_view name) {
+      return "d1:ad2:id20:abcdefghij0123456789" + std::string{name} + "20:mnopqrstuvwxyz123456e1:q" +
+             std::string{method} + "1:t1:x1:y1:qe";
+    };
+    EXPECT_EQ(body_of<FindQuery>(with("9:info_hash")).target, other) << method;
+    EXPECT_EQ(decoded_as<Query>(with("6:target")).body.index() == QueryBody{FindQuery{}}.index(),
+              method == "4:vote")
+        << method;
+  }
 }
 
 TEST(KrpcCodec, WhoCannotBeReachedIsLeftOut) {

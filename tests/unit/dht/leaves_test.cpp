@@ -246,7 +246,7 @@ TEST(Guard, SignaturesAreScarce) {
 TEST(Guard, SizesAndSources) {
   Random random{{}};
   Guard guard{random};
-  EXPECT_EQ(guard.admit(at_second(0).mono, host(1), 1233, SourceStanding::validated), Acceptance::drop);
+  EXPECT_EQ(guard.admit(at_second(0).mono, host(1), 2049, SourceStanding::validated), Acceptance::drop);
   EXPECT_EQ(guard.admit(at_second(0).mono, host(1), 0, SourceStanding::validated), Acceptance::drop);
   EXPECT_TRUE(usable_source(host(1), Family::v4));
   EXPECT_FALSE(usable_source(host(1), Family::v6));

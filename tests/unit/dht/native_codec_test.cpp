@@ -277,6 +277,54 @@ TEST(NativeCodec, RefusesWhatIsNotCanonicalOrNotKnown) {
   EXPECT_FALSE(refused(sixteen_nodes));
 }
 
+TEST(NativeCodec, EachFieldHasItsTypeAndSize) {
+  const ByteArray<8> id{};
+  const ByteArray<32> key{};
+  const auto taken = [&](std::uint64_t kind, std::uint64_t field, auto value) {
+    Spelled spelled;
+    pack::Writer writer = spelled.writer();
+    if (kind == 8)
+      writer.map(4).number(0).number(8).number(1).binary(id).number(2).binary(key).number(field);
+    else
+      writer.map(3).number(0).number(kind).number(1).binary(id).number(field);
+    value(writer);
+    return NativeCodec{}.decode(spelled.bytes()).has_value();
+  };
+  using W = pack::Writer&;
+  const auto no_binary = [](W w) { w.number(1); };
+  const auto empty = [](W w) { w.binary({}); };
+  const auto of = [](std::size_t bytes) { return [bytes](W w) { w.binary(Bytes(bytes, 1)); }; };
+  for (const std::uint64_t field : {9, 10, 11, 12, 13, 14})  // observed, proof, nodes of both, token, records
+    EXPECT_FALSE(taken(8, field, no_binary) || taken(8, field, empty)) << field;
+  EXPECT_TRUE(taken(8, 9, of(6)) && taken(8, 9, of(18)));
+  EXPECT_FALSE(taken(8, 9, of(5)) || taken(8, 9, of(7)) || taken(8, 9, of(17)));
+  EXPECT_TRUE(taken(8, 10, of(104)));
+  EXPECT_FALSE(taken(8, 10, of(103)) || taken(8, 10, of(105)));
+  EXPECT_TRUE(taken(8, 11, of(38)) && taken(8, 12, of(50)));
+  EXPECT_FALSE(taken(8, 11, of(39)) || taken(8, 12, of(38)));
+  EXPECT_TRUE(taken(8, 13, of(32)));
+  EXPECT_FALSE(taken(8, 13, of(33)));
+  EXPECT_TRUE(taken(8, 14, [](W w) { w.array(1).binary(Bytes(512, 1)); }));
+  EXPECT_FALSE(taken(8, 14, [](W w) { w.array(0); }));
+  EXPECT_FALSE(taken(8, 14, [](W w) { w.array(1).binary({}); }));
+  EXPECT_FALSE(taken(8, 14, [](W w) { w.array(2).binary(Bytes(1, 1)).number(1); }));
+  EXPECT_FALSE(taken(8, 14, [](W w) { w.array(1).binary(Bytes(513, 1)); }));
+  EXPECT_FALSE(taken(8, 14, [](W w) {
+    w.array(max_records_in_reply + 1);
+    for (std::size_t i = 0; i <= max_records_in_reply; ++i) w.binary(Bytes(1, 1));
+  }));
+  EXPECT_TRUE(taken(8, 15, [](W w) { w.number(~std::uint32_t{0}); }));
+  EXPECT_FALSE(taken(8, 15, [](W w) { w.number(std::uint64_t{1} << 32); }));
+  EXPECT_FALSE(taken(8, 15, [](W w) { w.number(0); }));
+  EXPECT_TRUE(taken(9, 16, [](W w) { w.number(0); }));
+  EXPECT_FALSE(taken(9, 16, [](W w) { w.number(1000); }));
+  EXPECT_FALSE(taken(9, 16, [](W w) { w.text("no"); }));
+  EXPECT_TRUE(taken(4, 8, of(6)));  // a probe's subject
+  EXPECT_FALSE(taken(4, 8, no_binary) || taken(4, 8, of(10)));
+  EXPECT_EQ(NativeCodec{}.decode(Bytes(limits::datagram + 1, native_first_byte)).error().code,
+            Code::too_large);
+}
+
 TEST(NativeCodec, PaddingHasItsLengthAndIsZero) {
   const Bytes good = encoded(samples()[0]);
   Bytes dirty = good;

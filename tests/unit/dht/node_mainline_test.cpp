@@ -1,6 +1,7 @@
 // Nodes that speak mainline: peers and items go from node to node, ids fit their addresses, two families help
 // each other, and nobody is made to amplify.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -262,6 +263,17 @@ TEST_F(MainlineNodes, SamplesAndNewsOfItemsAreTold) {
   const Reply newest = reply_to(GetItemQuery{target, 7});
   EXPECT_FALSE(newest.item.has_value());
   EXPECT_EQ(newest.item_sequence, 7);
+}
+
+// BEP 44: a value of 1,000 bytes with a salt of 64. With token, key and signature it is longer than any
+// datagram that we are content with sending otherwise.
+TEST_F(MainlineNodes, TheLargestItemIsKept) {
+  grow(world_, 20, 30s);
+  const auto key = crypto::SigningKey::from_seed(ByteArray<32>{5});
+  const std::string salt(64, 's');
+  const Item item = make_item(key, to_vector(as_bytes(salt)), std::numeric_limits<std::int64_t>::max(),
+                              to_vector(as_bytes("996:" + std::string(996, 'x'))));
+  EXPECT_GE(put_item(1, item).stored, 8U);
 }
 
 TEST_F(MainlineNodes, TokensAreAskedFor) {

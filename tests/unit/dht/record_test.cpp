@@ -296,7 +296,9 @@ TEST_F(RecordTest, ReadersRefuseBoxesThatAreNotCanonical) {
   EXPECT_EQ(code([](Plain& p) { p[35] = 4; }), Code::too_large);
   EXPECT_EQ(code([](Plain& p) { p[35] = 255; }), Code::too_large);
   EXPECT_EQ(code([](Plain& p) { p[36] = 3; }), Code::too_large);
-  EXPECT_EQ(code([](Plain& p) { p[35] = 2; }), Code::malformed) << "an unspecified address";
+  EXPECT_EQ(code([](Plain& p) { p[35] = 2; }), Code::malformed) << "nothing but zeros";
+  EXPECT_EQ(code([](Plain& p) { std::fill_n(p.begin() + 37, 4, std::uint8_t{0}); }), Code::malformed)
+      << "an unspecified address";
   EXPECT_EQ(code([](Plain& p) { p[35] = 0; }), Code::non_canonical) << "an endpoint not counted";
   EXPECT_EQ(code([](Plain& p) { p[90] = 1; }), Code::non_canonical);
   EXPECT_EQ(code([](Plain& p) { p[41] = p[42] = 0; }), Code::malformed) << "port 0";

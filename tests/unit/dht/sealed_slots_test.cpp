@@ -132,6 +132,34 @@ TEST_F(SealedSlots, WhereAllAreTakenNetworksAreLevelled) {
     EXPECT_TRUE(stands(slots, key(node))) << node;
 }
 
+// Who says nothing of where it is, or is a neighbour of the storer's, is of a network of its own.
+TEST_F(SealedSlots, RecordsWithoutAPublicAddressAreLevelledToo) {
+  SlotsRead slots = all_empty();
+  const auto put = [&](std::uint64_t node, std::vector<Endpoint> endpoints, WallTime when) {
+    const AnnouncerKeys announcer = announcer_keys(node_seed(node), content(1), keys_.epoch);
+    RecordInputs in = test::inputs_for(announcer, public_host(1, 1), when);
+    in.endpoints = std::move(endpoints);
+    const Bytes bytes = build_record(keys_, announcer, in, random_).bytes;
+    return announce(slots, bytes, when) && stands(slots, announcer.signing.public_key);
+  };
+  const auto neighbour = [](std::uint32_t host) { return Endpoint{IpAddress::v4((10U << 24) + host), 5}; };
+  const auto key = [&](std::uint64_t node) {
+    return announcer_keys(node_seed(node), content(1), keys_.epoch).signing.public_key;
+  };
+  for (std::uint32_t node = 0; node < 16; ++node)
+    EXPECT_TRUE(
+        put(node, node < 3 ? std::vector<Endpoint>{} : std::vector{neighbour(node)}, some_day + 100s * node));
+  EXPECT_TRUE(put(20, {neighbour(20)}, some_day + 1700s));
+  EXPECT_FALSE(stands(slots, key(0))) << "the silent are the largest network; neighbours are one each";
+  EXPECT_TRUE(put(21, {}, some_day + 1710s));
+  EXPECT_FALSE(stands(slots, key(1)));
+  for (std::uint32_t node = 2; node < 16; ++node) EXPECT_TRUE(stands(slots, key(node))) << node;
+}
+
+TEST_F(SealedSlots, AClockThatJumpedWritesNothing) {
+  EXPECT_FALSE(next_in_slots(keys_, all_empty(), record(1), some_day + 3h));
+}
+
 // A9: a thousand who announce as everybody does, from ten networks, leave an honest one of another its place.
 TEST_F(SealedSlots, A9AThousandInsidersOfTenNetworksHideNobody) {
   SlotsRead slots = all_empty();

@@ -47,8 +47,8 @@ inline ContentPtr plain_content(std::uint32_t pieces, std::uint8_t number, std::
     file.pieces = i + 1 == files ? pieces - file.first_piece : pieces / files;
     file.length = std::uint64_t{file.pieces} * block_bytes;
     content->files.push_back(file);
-    content->file_of_piece.insert(content->file_of_piece.end(), file.pieces, i);
   }
+  content->index_files();
   return content;
 }
 

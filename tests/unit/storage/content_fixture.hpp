@@ -76,7 +76,7 @@ struct Made {
   [[nodiscard]] ByteView piece(std::uint32_t index) const {
     const std::size_t start = std::size_t{index} * content->piece_length;
     if (!content->v2) return ByteView{row}.subspan(start, content->piece_bytes(index));
-    const std::uint32_t file = content->file_of_piece[index];
+    const std::uint32_t file = content->file_of(index);
     return ByteView{files[file].bytes}.subspan(start - content->files[file].start,
                                                content->piece_bytes(index));
   }

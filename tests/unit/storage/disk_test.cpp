@@ -128,6 +128,8 @@ TEST_F(DiskTest, WhatIsInTheWayIsNamedAndKept) {
       {"content/a.bin.part", [&](auto& path) { std::filesystem::create_symlink(victim, path); },
        Code::unsafe},
       {"content/empty", [&](auto& path) { std::ofstream{path} << "mine"; }, Code::exists},
+      {"content/empty", [&](auto& path) { std::filesystem::create_directory(path); }, Code::exists},
+      {"content/empty", [&](auto& path) { ::mkfifo(path.c_str(), 0600); }, Code::unsafe},
       {"content/empty", [&](auto& path) { std::filesystem::create_symlink(victim, path); }, Code::unsafe},
       {"content/sub", [&](auto& path) { std::ofstream{path} << "mine"; }, Code::exists},
       {"content/sub", [&](auto& path) { std::filesystem::create_symlink(temp_.path("elsewhere"), path); },

@@ -183,6 +183,8 @@ TEST(Importer, KeepsLinksAndFoldersAndCountsTheRest) {
   temp.folder("s/empty/inner");
   temp.folder("s/only-skipped");
   ASSERT_EQ(mkfifo(temp.path("s/only-skipped/fifo").c_str(), 0600), 0);
+  temp.folder("s/only-links");
+  temp.link("s/only-links/outside", "../../etc");
   temp.link("s/inside", "dir/file");
   temp.link("s/dir/up", "../dir/./file");
   temp.link("s/dir/root", "..");
@@ -192,19 +194,20 @@ TEST(Importer, KeepsLinksAndFoldersAndCountsTheRest) {
   temp.link("s/dir/tricky", "x/../../../y");
   const auto sealed = import_paths({temp.path("s")}, {.salt = some_salt()});
   ASSERT_TRUE(sealed) << sealed.error().error.rule << sealed.error().path;
-  EXPECT_EQ(sealed->skipped_links, 3U);
+  EXPECT_EQ(sealed->skipped_links, 4U);
   EXPECT_EQ(sealed->skipped_special, 1U);
   EXPECT_EQ(sealed->skipped_folders, 0U);
   EXPECT_TRUE(sealed->content->sealed);
   EXPECT_EQ(paths_of(*sealed->content),
             (std::vector<std::string>{"dangling", "dir/file", "dir/root", "dir/up", "inside"}));
-  EXPECT_EQ(sealed->content->empty_folders, (std::vector<std::string>{"empty/inner", "only-skipped"}));
+  EXPECT_EQ(sealed->content->empty_folders,
+            (std::vector<std::string>{"empty/inner", "only-links", "only-skipped"}));
   EXPECT_EQ(sealed->content->files[2].target, "..");
   EXPECT_EQ(sealed->content->files[3].target, "file") << "the shortest spelling";
   EXPECT_EQ(sealed->content->files[4].target, "dir/file");
   const auto open = import_paths({temp.path("s")}, {});
   ASSERT_TRUE(open);
-  EXPECT_EQ(open->skipped_folders, 2U);
+  EXPECT_EQ(open->skipped_folders, 3U);
   EXPECT_TRUE(open->content->empty_folders.empty());
   EXPECT_FALSE(open->content->sealed);
 }

@@ -252,6 +252,55 @@ TEST(Magnet, IsReadAsOthersWriteIt) {
             max_link_name_bytes);
 }
 
+TEST(Magnet, NamesOneContentAndSpellsItOut) {
+  const std::string hex = "da39a3ee5e6b4b0d3255bfef95601890afd80709", v1 = "&xt=urn:btih:" + hex;
+  const std::string id = to_hex(some_id()), v2 = "&xt=urn:btmh:1220" + id;
+  const auto code = [](const std::string& topics) {
+    const auto link = parse_link("magnet:?x=1" + topics);
+    return link ? Code::exists : link.error().code;
+  };
+  EXPECT_EQ(code(v1 + v2 + v1 + v2), Code::exists) << "said twice it is still one";
+  EXPECT_EQ(code(v1 + "&xt=urn:btih:" + std::string(40, '0')), Code::malformed);
+  EXPECT_EQ(code(v2 + "&xt=urn:btmh:1220" + std::string(64, '0')), Code::malformed);
+  EXPECT_EQ(code("&xt=urn:btih:" + hex.substr(2)), Code::malformed);
+  EXPECT_EQ(code("&xt=urn:btih:" + std::string(40, 'g')), Code::malformed);
+  EXPECT_EQ(code("&xt=urn:btmh:1220" + id.substr(2)), Code::malformed);
+  EXPECT_EQ(code("&xt=urn:btmh:1320" + id), Code::malformed);
+  EXPECT_EQ(code("&xt=urn:btmh:1220" + std::string(64, 'g')), Code::malformed);
+  EXPECT_EQ(code("&dn=name"), Code::unsupported);
+  const auto named = [&](const std::string& name) { return parse_link("magnet:?dn=" + name + v1)->name; };
+  EXPECT_EQ(named("100%"), "100%");
+  EXPECT_EQ(named("100%4"), "100%4");
+  EXPECT_EQ(named("100%41"), "100A");
+  const auto selected = [&](const std::string& text) {
+    return parse_link("magnet:?so=" + text + v1)->only.size();
+  };
+  EXPECT_EQ(selected("0,2-5,"), 2U);
+  for (const std::string text : {"x", "1,x-2", "1,2-x", "5-2", "-", "4294967296", "1x", "1,,2"})
+    EXPECT_EQ(selected(text), 0U) << text;
+  std::string ranges = "0";
+  for (std::size_t i = 1; i < max_link_ranges; ++i) ranges += "," + std::to_string(i);
+  EXPECT_EQ(selected(ranges), max_link_ranges);
+  EXPECT_EQ(selected(ranges + ",7"), 0U) << "rather too much than too little";
+}
+
+TEST(HostPort, NumbersAreNoNamesInAnySpelling) {
+  for (const char* host : {"0x7f", "0XAF", "0x", "a.0xFf", "1.2.3", "09"})
+    EXPECT_FALSE(HostPort::parse(std::string{host} + ":80")) << host;
+  for (const char* host : {"0xg", "0x7g", "0x7G", "0x-7", "0x7:"})
+    EXPECT_EQ(HostPort::parse(std::string{host} + ":80").has_value(), std::string_view{host}.back() != ':')
+        << host;
+  EXPECT_FALSE((HostPort{"name", 80}).endpoint());
+  EXPECT_FALSE((HostPort{"192.0.2.7", 0}).endpoint());
+  EXPECT_TRUE((HostPort{"192.0.2.7", 80}).endpoint());
+  Link link;
+  link.id = some_id();
+  link.name = "a.b_c~d-e f";
+  EXPECT_NE(format_link(link).find("a.b_c~d-e%20f"), std::string::npos) << "what needs no escape has none";
+  EXPECT_EQ(parse_link(format_link(link)), link);
+  EXPECT_FALSE(parse_link(format_link(link) + "&at=%zz")) << "nor is a wrong one taken";
+}
+
 TEST(Link, AHundredBadOnesAreRefused) {
   const auto bad = bad_links();
   ASSERT_GE(bad.size(), 100U);

@@ -214,6 +214,17 @@ TEST(Merkle, HostileProofsAreRefusedWithoutHarm) {
   EXPECT_FALSE(verify_proof(root, 2, 0, 0, nodes, {}));    // more than the tree holds
   EXPECT_FALSE(verify_proof(root, 0, 3, 0, nodes, {}));    // upside down
   EXPECT_FALSE(verify_proof(root, 200, 0, 0, nodes, {}));  // higher than any tree
+  // Right in itself, but higher than any tree.
+  std::vector<Sha256> above;
+  Sha256 top = nodes[0];
+  for (unsigned height = 0; height <= max_height; ++height) {
+    EXPECT_TRUE(verify_proof(top, height, 0, 0, std::span{nodes}.first(1), above)) << height;
+    above.push_back(nodes[1]);
+    Bytes pair = to_vector(top);
+    append(pair, nodes[1]);
+    top = sha256(pair);
+  }
+  EXPECT_FALSE(verify_proof(top, max_height + 1, 0, 0, std::span{nodes}.first(1), above));
   // A node is no leaf: the two nodes below the root do not pass for the range of leaves they stand for.
   const std::vector<Sha256> below{root_of(std::span{nodes}.first(4), 0, 2),
                                   root_of(std::span{nodes}.last(4), 0, 2)};

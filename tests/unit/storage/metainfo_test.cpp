@@ -60,7 +60,7 @@ TEST(Metainfo, ReadsAPlainContent) {
   EXPECT_EQ(c.files[1].pieces, 0U);
   EXPECT_EQ(c.files[2].first_piece, 2U);
   EXPECT_EQ(c.files[2].kind, FileKind::executable);
-  EXPECT_EQ(c.file_of_piece, (std::vector<std::uint32_t>{0, 0, 2}));
+  EXPECT_EQ(std::vector({c.file_of(0), c.file_of(1), c.file_of(2)}), (std::vector<std::uint32_t>{0, 0, 2}));
   EXPECT_EQ(c.id, sha256(c.info));
   EXPECT_EQ(c.disk_path(1), "n/b/c");
 }

@@ -72,7 +72,8 @@ TEST(MetainfoV1, FilesFollowEachOtherInARow) {
   EXPECT_EQ(c.files[2].first_piece, 0U);
   EXPECT_EQ(c.files[2].pieces, 2U);
   EXPECT_EQ(c.files[3].start, 32768U);
-  EXPECT_EQ(c.file_of_piece, (std::vector<std::uint32_t>{0, 2, 3, 4}));
+  EXPECT_EQ(std::vector({c.file_of(0), c.file_of(1), c.file_of(2), c.file_of(3)}),
+            (std::vector<std::uint32_t>{0, 2, 3, 4}));
   EXPECT_EQ(c.piece_bytes(3), 5U);
   const auto first = extents(c, 0, 0, 16384);
   ASSERT_EQ(first.size(), 2U);
@@ -123,6 +124,23 @@ TEST(MetainfoV1, NamesInUtf8CountWhereTheyAre) {
   EXPECT_EQ((*content)->files[0].path, utf8);
 }
 
+std::string deep(int folders) {
+  std::string out;
+  for (int i = 0; i < folders; ++i) out += "1:a";
+  return out;
+}
+
+TEST(MetainfoV1, DepthAndOddAttributesAtTheirBorders) {
+  EXPECT_TRUE(parse(files_info(entry("1", deep(100)), 1)));
+  const auto padded = parse(files_info(entry("1", "1:a") + entry("16383", "1:b", "lp"), 1));
+  ASSERT_TRUE(padded) << padded.error().rule;
+  EXPECT_EQ((*padded)->files.size(), 1U) << "padding that is called a link as well";
+  const auto listed = parse(
+      "d5:filesld6:lengthi1e4:pathl1:ae10:path.utf-81:xee4:name1:n12:piece lengthi16384e" + hashes(1) + "e");
+  ASSERT_TRUE(listed) << listed.error().rule;
+  EXPECT_EQ((*listed)->files[0].path, "a") << "a path.utf-8 that is no list";
+}
+
 TEST(MetainfoV1, BadOnesAreRefused) {
   const struct {
     const char* what;
@@ -141,6 +159,11 @@ TEST(MetainfoV1, BadOnesAreRefused) {
       {"a path that climbs", files_info(entry("1", "2:..1:a"), 1), Code::unsafe},
       {"an absolute path", files_info(entry("1", "2:/a"), 1), Code::unsafe},
       {"an empty name", files_info(entry("1", "0:"), 1), Code::unsafe},
+      {"a step that is no name", files_info(entry("1", "1:ai1e"), 1), Code::malformed},
+      {"folders 101 deep", files_info(entry("1", deep(101)), 1), Code::too_large},
+      {"properties that are none", files_info("i1e", 1), Code::malformed},
+      {"attributes that are none", files_info("d4:attri1e6:lengthi1e4:pathl1:aee", 1), Code::malformed},
+      {"no length", files_info("d4:pathl1:aee", 0), Code::malformed},
       {"no path", files_info(entry("1", ""), 1), Code::malformed},
       {"a name that climbs", single_info("1", 1, "2:.."), Code::unsafe},
       {"twice the same", files_info(entry("1", "1:a") + entry("1", "1:b") + entry("1", "1:a"), 1),
@@ -207,6 +230,15 @@ TEST(MetainfoV1, AHybridThatContradictsItselfIsRefused) {
       changed("d6:lengthi5e4:pathl1:dee", "d6:lengthi5e4:pathl1:deed6:lengthi0e4:pathl1:eee").error().code,
       Code::mismatch);
   EXPECT_EQ(changed("4:attr1:p", "4:attr1:x").error().code, Code::mismatch) << "padding that is a file";
+  EXPECT_EQ(changed("6:lengthi0e4:pathl1:bee", "4:attr1:l4:pathl1:be12:symlink pathl1:aee").error().code,
+            Code::mismatch)
+      << "a link that is a file";
+  std::string longer = good;  // a whole piece of padding behind all
+  const std::string four = "6:pieces" + bstring(longer.substr(longer.find("6:pieces80:") + 11, 80));
+  longer.replace(longer.find(four), four.size(), hashes(5));
+  const std::string last = "d6:lengthi5e4:pathl1:dee";
+  longer.replace(longer.find(last), last.size(), last + "d4:attr1:p6:lengthi32768e4:pathl1:pee");
+  EXPECT_FALSE(parse(longer));
   const std::string pieces = "6:pieces" + std::to_string(4 * 20) + ":";
   std::string fewer = good;
   fewer.replace(fewer.find(pieces), pieces.size() + 20, "6:pieces60:");

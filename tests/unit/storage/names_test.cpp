@@ -83,6 +83,34 @@ TEST(Names, EveryByteAndEveryPlaneIsHandled) {
   EXPECT_EQ(escape_for_display("\xf3\xa0\x81\x81"), "\\xf3\\xa0\\x81\\x81") << "tag characters hide text";
 }
 
+TEST(Names, WhatOneDoesNotSeeIsEscapedAndBack) {
+  for (const std::string unseen :
+       {"\xe1\xa0\x8e", "\xef\xb7\x90", "\xef\xb7\xaf", "\xef\xbf\xb0", "\xef\xbf\xbf", "\xd8\x9c",
+        "\xc2\xad", "\xe2\x80\x8b", "\xf3\xa0\x80\x81"}) {
+    const std::string shown = escape_for_display(unseen);
+    EXPECT_EQ(shown.size(), 4 * unseen.size()) << shown;
+    EXPECT_EQ(unescape_display(shown), unseen);
+  }
+  for (const char* seen : {"\xe1\xa0\x8d", "\xef\xb7\x8f", "\xef\xb7\xb0", "\xe2\x80\x8c", "\xd8\x9b"})
+    EXPECT_EQ(escape_for_display(seen), seen);
+  for (const char* none : {"\\x4", "\\x", "\\", "\\y41", "\\xzz", "\\x41"})
+    EXPECT_FALSE(unescape_display(none)) << none;
+}
+
+TEST(Names, NothingIsFoundBehindTheLastOrBetween) {
+  const auto made = fixture::make({{"b", Bytes(1)}, {"d/e", Bytes(1)}}, 16384);
+  EXPECT_EQ(file_with(*made.content, "b"), 0U);
+  EXPECT_EQ(file_with(*made.content, "d/e"), 1U);
+  for (const char* none : {"a", "c", "d", "d/f", "e"}) EXPECT_FALSE(file_with(*made.content, none)) << none;
+  // A part file leaves room for empty folders, too.
+  Content content = *made.content;
+  content.empty_folders = {"b.part/x", "d/e.part"};
+  const auto parts = part_paths(content);
+  EXPECT_NE(parts[0], "content/b.part");
+  EXPECT_NE(parts[1], "content/d/e.part");
+  EXPECT_EQ(part_paths(*made.content)[1], "content/d/e.part");
+}
+
 TEST(Names, PathsAreCheckedByComponent) {
   EXPECT_TRUE(check_path("a"));
   EXPECT_TRUE(check_path("a/b/c"));

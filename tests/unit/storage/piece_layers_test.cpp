@@ -197,7 +197,7 @@ TEST(PieceLayers, UnanswerableRequestsAreRejected) {
 // Leaves of every piece, asked for and answered, with the layer known to the asker or not.
 void exchange_leaves(const Made& made, const PieceLayers& asker, const PieceLayers& source) {
   for (std::uint32_t p = 0; p < made.content->pieces; ++p) {
-    const std::uint32_t file = made.content->file_of_piece[p];
+    const std::uint32_t file = made.content->file_of(p);
     const auto leaves = leaves_of(made.piece(p));
     const auto request = asker.leaf_request_for(p, 0);
     if (!request) {
@@ -207,7 +207,7 @@ void exchange_leaves(const Made& made, const PieceLayers& asker, const PieceLaye
     // Equal files are one to a request, so the piece may be its twin's.
     const auto whose = source.piece_for_leaves(*request);
     ASSERT_TRUE(whose);
-    EXPECT_EQ(made.files[made.content->file_of_piece[*whose]].root, made.files[file].root);
+    EXPECT_EQ(made.files[made.content->file_of(*whose)].root, made.files[file].root);
     auto answer = source.answer_leaves(*request, leaves);
     ASSERT_TRUE(answer) << answer.error().rule;
     const auto range = asker.check_leaves(*request, *answer);

@@ -42,6 +42,34 @@ TEST(Torrent, LayersAreVerifiedOnReading) {
   EXPECT_FALSE(read_torrent(as_bytes("d4:infoi1ee")));
 }
 
+TEST(Torrent, PartsThatAreNotWhatTheyShouldBeAreNamed) {
+  const auto made = make({{"a", pattern(100)}, {"b", pattern(200000)}}, 65536);
+  const std::string info{as_text(made.content->info)};
+  const auto code = [](const std::string& file) {
+    const auto read = read_torrent(as_bytes(file));
+    return read ? Code::exists : read.error().code;
+  };
+  const auto with_layers = [&](const std::string& layers) {
+    return code("d4:info" + info + "12:piece layers" + layers + "e");
+  };
+  const std::string root{as_text(made.content->files[1].root)};
+  EXPECT_EQ(code("d4:info" + info + "e"), Code::exists) << "layers may come from peers";
+  EXPECT_EQ(with_layers("de"), Code::exists);
+  EXPECT_EQ(with_layers("le"), Code::malformed);
+  EXPECT_EQ(with_layers("d31:" + root.substr(1) + "32:" + root + "e"), Code::malformed);
+  EXPECT_EQ(with_layers("d32:" + root + "i1ee"), Code::malformed);
+  EXPECT_EQ(with_layers("d32:" + root + "32:" + root + "e"), Code::mismatch) << "of one piece, not four";
+  EXPECT_EQ(code("d4:infodee"), parse_info({}).error().code);
+  EXPECT_EQ(read_torrent(Bytes(max_torrent_bytes + 1)).error().code, Code::too_large);
+  // A torrent of v1 alone has no layers, neither read nor written.
+  const auto v1 = make({{"a", pattern(100)}, {"b", pattern(200000)}}, 65536, Format::v1);
+  const Bytes file = write_torrent(*v1.content, std::vector<Bytes>(2));
+  EXPECT_EQ(as_text(file).find("piece layers"), std::string_view::npos);
+  const auto read = read_torrent(file);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->layers, std::vector<Bytes>(2));
+}
+
 // What the corpus beside the checkout must give: 'y' accepted, 'n' refused; of v1 alone, the first bytes of
 // the id that libtorrent gives those that are accepted, all others are refused. Different from libtorrent,
 // and why:

@@ -19,6 +19,9 @@ const BtExtensions everything{.metadata = 7,
                               .hashes = true,
                               .dht = true};
 
+// The numbers that we give our extended messages.
+constexpr std::uint8_t our_metadata = 1, our_exchange = 2, our_dont_have = 3;
+
 Bytes written(const wire::Message& message, const BtExtensions& theirs = everything) {
   Bytes out;
   write_bt(message, theirs, out);
@@ -96,6 +99,74 @@ TEST(BtMessage, TheOthersReadWhatWeWrite) {
   const auto hashes = read_as<wire::Hashes>(written(wire::Hashes{request, {Sha256{1}, Sha256{2}}}));
   EXPECT_EQ(hashes.request, request);
   EXPECT_EQ(hashes.hashes, (std::vector{Sha256{1}, Sha256{2}}));
+}
+
+TEST(BtMessage, WhatTheOtherDoesNotTakeIsNotWritten) {
+  const BtExtensions none;
+  for (const wire::Message& message : std::initializer_list<wire::Message>{
+           wire::Hashes{{}, {Sha256{1}}}, wire::DhtPort{1}, wire::PeerExchange{}, wire::Hello{}})
+    EXPECT_TRUE(written(message, none).empty()) << message.index();
+  const auto all = [&](std::uint32_t count) {
+    wire::Pieces pieces{wire::Pieces::Form::all, {}};
+    pieces.count = count;
+    return to_hex(written(pieces, none));
+  };
+  EXPECT_EQ(all(16), "05ffff");
+  EXPECT_EQ(all(17), "05ffff80");
+  EXPECT_EQ(all(7), "05fe");
+}
+
+TEST(BtMessage, TheRestOfTheCoreIsReadToo) {
+  read_as<wire::NotInterested>(written(wire::NotInterested{}));
+  read_as<wire::Interested>(written(wire::Interested{}));
+  EXPECT_EQ(read_as<wire::Cancel>(written(wire::Cancel{{1, 2, 3}})).request, (wire::Request{1, 2, 3}));
+  wire::PeerExchange exchange;
+  exchange.dropped = {{IpAddress::v4(0x01020304), 5}, {IpAddress::parse("2001:db8::1").value(), 6}};
+  BtExtensions ours = everything;
+  ours.exchange = our_exchange;
+  EXPECT_EQ(read_as<wire::PeerExchange>(written(exchange, ours)).dropped, exchange.dropped);
+}
+
+TEST(BtMessage, SizesThatNoMessageHasAreRefused) {
+  EXPECT_TRUE(refused(Bytes{5}));
+  EXPECT_TRUE(refused(Bytes(2 + max_pieces_bytes, 5)));
+  EXPECT_FALSE(refused(Bytes(1 + max_pieces_bytes, 5)));
+  for (const std::size_t payload :
+       {std::size_t{0}, std::size_t{47}, std::size_t{49}, std::size_t{81}, 48 + 32 * (max_hashes + 1)})
+    EXPECT_TRUE(refused(Bytes(1 + payload, 22))) << payload;
+  EXPECT_FALSE(refused(Bytes(1 + 48 + 32, 22)));
+  EXPECT_FALSE(refused(Bytes(1 + 48 + 32 * max_hashes, 22)));
+  EXPECT_TRUE(refused(Bytes{20}));
+  EXPECT_TRUE(refused(our_dont_have, "123"));
+  EXPECT_TRUE(refused(our_dont_have, "12345"));
+  EXPECT_FALSE(refused(our_dont_have, "1234"));
+}
+
+TEST(BtMessage, DictionariesThatDoNotEndAreRefused) {
+  for (const std::string_view text :
+       {"", "d", "e", "i5", "i", "d8:msg_typei0e", "d8:msg_typei0e5:99999", "d8:msg_typei0e5", "d-1:ae",
+        "d99999999999:a", "d8:msg_typei0e5:piece", "d8:msg_typei0e5:piecei0", "le", "i1e", "1:a"})
+    EXPECT_TRUE(refused(our_metadata, text)) << text;
+  EXPECT_FALSE(refused(our_metadata, "d8:msg_typei0e5:piecei0ee"));
+}
+
+TEST(BtMessage, AHelloTellsWhatItTellsRightly) {
+  const auto hello = [](std::string_view text) { return read_as<wire::Hello>(extended(0, text)); };
+  EXPECT_EQ(hello("d6:yourip4:\x01\x02\x03\x04"
+                  "e")
+                .your_address,
+            IpAddress::v4(0x01020304));
+  EXPECT_EQ(hello("d6:yourip16:0123456789abcdefe").your_address,
+            IpAddress::from_bytes(as_bytes("0123456789abcdef")));
+  EXPECT_FALSE(hello("d6:yourip5:12345e").your_address);
+  EXPECT_FALSE(hello("d6:youripi1ee").your_address);
+  EXPECT_FALSE(hello("d5:shoal31:" + std::string(31, 'k') + "e").native_key);
+  EXPECT_TRUE(hello("d5:shoal32:" + std::string(32, 'k') + "e").native_key);
+  EXPECT_EQ(hello("d4:reqqi0ee").max_requests, wire::Hello{}.max_requests);
+  EXPECT_EQ(hello("d4:reqqi-1ee").max_requests, wire::Hello{}.max_requests);
+  EXPECT_EQ(hello("d4:reqqi9ee").max_requests, 9U);
+  EXPECT_EQ(hello("d13:metadata_sizei-1ee").metadata_bytes, 0U);
+  EXPECT_EQ(hello("d1:pi70000ee").listen_port, 65'535);
 }
 
 // BEP 52: root, base layer, index, length, proof layers.

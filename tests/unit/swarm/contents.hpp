@@ -25,10 +25,9 @@ inline storage::ContentPtr make_content(std::uint32_t piece_length,
     file.pieces = static_cast<std::uint32_t>((length + piece_length - 1) / piece_length);
     out->pieces += file.pieces;
     out->bytes += length;
-    for (std::uint32_t i = 0; i < file.pieces; ++i)
-      out->file_of_piece.push_back(static_cast<std::uint32_t>(out->files.size()));
     out->files.push_back(file);
   }
+  out->index_files();
   return out;
 }
 

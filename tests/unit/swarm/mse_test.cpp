@@ -40,6 +40,27 @@ TEST(Obfuscation, BothHaveOneSecretAndStrangeNumbersAreRefused) {
   EXPECT_FALSE(obfuscation::dh_shared(three, number));  // beyond P
 }
 
+TEST(Rc4, ACopyGoesOnByItself) {
+  const Bytes key(16, 7);
+  obfuscation::Rc4 one{key}, other{key};
+  obfuscation::Rc4& same = one;
+  one = same;
+  Bytes a(5, 1), b(5, 1), c(5, 1);
+  one.apply(a);
+  other.apply(b);
+  EXPECT_EQ(a, b);
+  obfuscation::Rc4 copy{one};
+  other = one;
+  one.apply(a);
+  copy.apply(b);
+  EXPECT_EQ(a, b);
+  one.apply({});  // takes nothing of the stream
+  one.apply(c);
+  Bytes d(5, 1);
+  copy.apply(d);
+  EXPECT_EQ(c, d);
+}
+
 constexpr InfoHash first{1}, second{2}, unknown{3};
 constexpr MseMethods both{}, plain_only{.plain = true, .rc4 = false}, rc4_only{.plain = false, .rc4 = true};
 
@@ -125,6 +146,17 @@ TEST(Mse, WhoNamesNoContentOfOursHearsNoMore) {
   ends.carry(1000);
   EXPECT_FALSE(ends.ok);
   EXPECT_TRUE(ends.b.take_reply().empty());
+}
+
+TEST(Mse, AStrangeNumberForAKeyEndsIt) {
+  for (const std::uint8_t byte : {std::uint8_t{0}, std::uint8_t{0xff}}) {
+    Random random{ByteArray<32>{4}};
+    Mse answerer = Mse::answerer(contents, both, random);
+    const Bytes number(96, byte);
+    ByteView part{number};
+    EXPECT_FALSE(answerer.receive(part));
+    EXPECT_TRUE(answerer.take_reply().empty());
+  }
 }
 
 TEST(Mse, WhoOnlyConnectsHearsNothing) {

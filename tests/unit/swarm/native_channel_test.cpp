@@ -25,6 +25,24 @@ void expect_dead(NativeWire& wire, Now now, BufferPool& pool) {
   EXPECT_EQ(wire.held(), 0U);
 }
 
+// Whoever was built before understands whoever is built now: of these secrets these bytes come.
+TEST(NativeChannelTest, TheBytesOfAHandshakeAndAFrameStayTheSame) {
+  Pair pair;
+  pair.initiator.aes = AesOffer::never;  // the same on every processor
+  pair.open();
+  const auto digest = [&](ByteView bytes) { return to_hex(ByteView{sha256(bytes)}.first(8)); };
+  const Bytes first = test::flushed(*pair.a, pair.now, pair.pool);
+  ASSERT_TRUE(pair.b->receive(pair.now, first, pair.at_b));
+  const Bytes second = test::flushed(*pair.b, pair.now, pair.pool);
+  ASSERT_TRUE(pair.a->receive(pair.now, second, pair.at_a));
+  pair.a->send(pair.now, wire::Have{7});
+  pair.b->send(pair.now, wire::Have{7});
+  EXPECT_EQ(digest(first), "9dd13cefb2e185e4");
+  EXPECT_EQ(digest(second), "4b141aca615112e9");
+  EXPECT_EQ(digest(test::flushed(*pair.a, pair.now, pair.pool)), "7ceb7ace9dec062a");
+  EXPECT_EQ(digest(test::flushed(*pair.b, pair.now, pair.pool)), "15057b852a96737f");
+}
+
 TEST(NativeChannelTest, EveryFlippedBitOfTheFirstFlightGetsSilence) {
   Pair pair;
   const Bytes flight = test::flushed(*pair.a, pair.now, pair.pool);

@@ -234,6 +234,50 @@ TEST(NativeMessageTest, BoundsOfPeerExchange) {
   EXPECT_EQ(exchange(300, 0, v4, key), Code::too_large);
 }
 
+TEST(NativeMessageTest, EachElementHasItsTypeAndEachArrayItsLength) {
+  using W = pack::Writer&;
+  const Bytes root(32, 1), v4(6, 1);
+  const std::vector<std::function<void(W)>> bad{
+      [&](W w) { w.array(5).number(14).binary(root).number(0).number(0).number(1); },
+      [&](W w) { w.array(6).number(14).number(1).number(0).number(0).number(1).number(0); },
+      [&](W w) { w.array(6).number(14).binary(root).text("0").number(0).number(1).number(0); },
+      [&](W w) { w.array(6).number(16).binary(root).number(0).number(0).number(1).number(1ULL << 32); },
+      [&](W w) { w.array(6).number(15).binary(root).number(0).number(0).number(1).number(0); },
+      [&](W w) { w.array(7).number(15).binary(root).number(0).number(0).number(1).number(0).number(0); },
+      [&](W w) { w.array(7).number(15).number(0).number(0).number(0).number(1).number(0).binary(root); },
+      [&](W w) { w.array(1).number(17); },
+      [&](W w) { w.array(2).number(17).number(0); },
+      [&](W w) { w.array(2).number(17).text("no map"); },
+      [&](W w) { w.array(3).number(17).map(0).map(0); },
+      [&](W w) { w.array(3).number(19).number(0).binary(root); },
+      [&](W w) { w.array(2).number(17).map(1).number(0).number(0); },
+      [&](W w) { w.array(2).number(17).map(1).number(1).text("a port"); },
+      [&](W w) { w.array(2).number(17).map(1).number(1).number(65'536); },
+      [&](W w) { w.array(2).number(17).map(1).number(2).number(1ULL << 32); },
+      [&](W w) { w.array(2).number(17).map(1).number(3).nil(); },
+      [&](W w) { w.array(2).number(17).map(1).number(4).text("1234"); },
+      [&](W w) { w.array(2).number(17).map(1).number(4).binary(Bytes(5, 1)); },
+      [&](W w) { w.array(3).number(19).number(0).number(1); },
+      [&](W w) { w.array(4).number(19).number(0).number(1).number(2); },
+      [&](W w) { w.array(4).number(19).text("0").number(1).binary(root); },
+      [&](W w) { w.array(2).number(21).array(0); },
+      [&](W w) { w.array(3).number(21).number(0).array(0); },
+      [&](W w) { w.array(3).number(21).array(0).number(0); },
+      [&](W w) { w.array(3).number(21).array(1).binary(v4).array(0); },
+      [&](W w) { w.array(3).number(21).array(1).array(2).binary(v4).nil().array(0); },
+      [&](W w) { w.array(3).number(21).array(1).array(3).text("1").nil().boolean(true).array(0); },
+      [&](W w) { w.array(3).number(21).array(1).array(3).binary(root).nil().boolean(true).array(0); },
+      [&](W w) { w.array(3).number(21).array(1).array(3).binary(v4).nil().number(1).array(0); },
+      [&](W w) { w.array(3).number(21).array(1).array(3).binary(v4).number(1).boolean(true).array(0); },
+      [&](W w) { w.array(3).number(21).array(0).array(1).number(1); },
+      [&](W w) { w.array(2).number(8).binary(root); },
+      [&](W w) { w.array(3).number(8).text("32").binary(root); },
+      [&](W w) { w.array(3).number(8).number(32).text("all"); },
+      [&](W w) { w.array(1).text("0"); },
+      [&](W w) { w.map(1).number(17).number(1); }};
+  for (std::size_t i = 0; i < bad.size(); ++i) EXPECT_EQ(refusal(bad[i]), Code::malformed) << i;
+}
+
 TEST(NativeMessageTest, HelloGrowsWithoutHarm) {
   Bytes bytes;
   pack::Writer{bytes}.array(2).number(17).map(2).number(1).number(9).number(99).text("something new");

@@ -197,6 +197,35 @@ TEST(NoiseTest, RefusesAWrongPskKeyOrPrologue) {
   }
 }
 
+TEST(NoiseTest, WhatFailedWritesNothingMoreAndLongMessagesAreRefused) {
+  HandshakeParams p = params(embedded(), Role::initiator);
+  p.remote = {};  // a point of small order
+  Handshake initiator{p};
+  Bytes out;
+  EXPECT_FALSE(initiator.write({}, out));
+  const std::size_t size = out.size();
+  const auto again = initiator.write({}, out);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::cancelled);
+  EXPECT_EQ(out.size(), size);
+  Bytes payload;
+  EXPECT_EQ(fresh().responder->read(Bytes(65'536), payload).error().code, Code::malformed);
+  EXPECT_EQ(fresh().responder->read(Bytes(65'535, 1), payload).error().code, Code::forged);
+}
+
+TEST(CipherStateTest, AssignedToItselfItStaysAndMovedItGoes) {
+  const crypto::SymmetricKey start = key(embedded().psk);
+  CipherState a{Cipher::chacha_poly, start}, b{Cipher::chacha_poly, start};
+  CipherState& same = a;
+  a = std::move(same);
+  Bytes sealed(16);
+  a.seal(sealed.data(), {}, {});
+  EXPECT_TRUE(b.open(sealed.data(), sealed, {}));
+  CipherState c{std::move(a)};
+  c.seal(sealed.data(), {}, {});
+  EXPECT_TRUE(b.open(sealed.data(), sealed, {})) << "its counter goes along";
+}
+
 TEST(NoiseTest, AbortsOnAnAllZeroSharedSecret) {
   HandshakeParams p = params(embedded(), Role::initiator);
   p.remote = {};  // a point of small order
