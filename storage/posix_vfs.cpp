@@ -56,6 +56,14 @@ struct Parent {
   std::string name;
 };
 
+// Two names of one file; one name in two spellings is none of these.
+bool two_names(const Parent& one, const Parent& other) {
+  struct stat a{}, b{};
+  return ::fstatat(one.fd, one.name.c_str(), &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ::fstatat(other.fd, other.name.c_str(), &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino && a.st_nlink > 1;
+}
+
 // Splits off the last component. Refuses what no caller should hand in: the names come from outside.
 Result<std::pair<std::string_view, std::string>> split(std::string_view path) {
   if (path.empty() || path.front() == '/' || path.back() == '/' || path.find('\0') != std::string_view::npos)
@@ -141,12 +149,14 @@ class PosixFolder final : public Folder {
     if (::renameat2(source->fd, old_name, target->fd, new_name, RENAME_NOREPLACE) == 0) return {};
     if (errno == EXDEV) return fail(Code::io, "a file is not moved to another file system", EXDEV);
     if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return os_fail(errno);
-    // The file system cannot refuse to replace; a hard link can, and is as atomic.
-    if (::linkat(source->fd, old_name, target->fd, new_name, 0) == 0) {
+    // The file system cannot refuse to replace; a hard link can, and is as atomic. Where it is there already
+    // the old name could not be removed the last time.
+    const int linked = ::linkat(source->fd, old_name, target->fd, new_name, 0) == 0 ? 0 : errno;
+    if (linked == 0 || (linked == EEXIST && from != to && two_names(*source, *target))) {
       if (::unlinkat(source->fd, old_name, 0) != 0) return os_fail(errno);
       return {};
     }
-    if (errno == EEXIST) return os_fail(errno);
+    if (linked == EEXIST) return os_fail(linked);
     // No hard links either (FAT): what remains is to look first.
     struct stat seen{};
     if (::fstatat(target->fd, new_name, &seen, AT_SYMLINK_NOFOLLOW) == 0) return os_fail(EEXIST);

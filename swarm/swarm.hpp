@@ -339,7 +339,7 @@ class Swarm {
   [[nodiscard]] bool serves(std::uint32_t piece) const;
 
   // swarm_super_seed.cpp
-  [[nodiscard]] bool super_seeds(const Turn& turn);
+  [[nodiscard]] bool super_seeds(const Turn& turn, PeerHandle greeted);
   void super_learn(const Turn& turn, PeerHandle handle);
   void super_reveal(Turn& turn, PeerHandle handle, Peer& peer);
   void super_show(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t ahead);
@@ -425,7 +425,7 @@ class Swarm {
   std::int32_t busy_slots_ = 0;  // peers that are unchoked and interested
   PeerHandle optimistic_;
   std::optional<SuperSeed> super_;  // while we are the only seed of a young swarm
-  bool super_over_ = false;         // once is enough
+  bool super_over_ = false;         // once is enough for the peers there are
   std::uint32_t super_ahead_ = 0;   // pieces that must be on their way for our line to be busy
 
   Instant second_{};  // next look at every peer

@@ -195,7 +195,7 @@ void Swarm::say_pieces(Turn& turn, PeerHandle handle, Peer& peer) {
   peer.said_pieces = true;
   wire::Pieces pieces;
   pieces.count = content_->pieces;
-  if (super_seeds(turn)) {
+  if (super_seeds(turn, handle)) {
     peer.super_seeded = true;
     super_->add_peer(handle);
     say_none(turn, handle, peer);

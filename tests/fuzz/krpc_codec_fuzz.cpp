@@ -5,6 +5,7 @@
 
 #include "dht/item.hpp"
 #include "dht/krpc_codec.hpp"
+#include "dht/limits.hpp"
 #include "tests/fuzz/watch.hpp"
 
 namespace {

@@ -13,6 +13,7 @@
 
 #include "dht/base/check.hpp"
 #include "dht/krpc_codec.hpp"
+#include "dht/limits.hpp"
 #include "dht/mainline_id.hpp"
 #include "dht/node.hpp"
 #include "tests/fuzz/script.hpp"

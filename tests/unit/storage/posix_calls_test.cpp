@@ -189,7 +189,13 @@ TEST_P(PosixCalls, ARenameReplacesNothingWhateverTheFileSystemHas) {
     EXPECT_EQ(root_->stat("f")->stamp.size, 6U);
     ASSERT_TRUE(root_->remove("f"));
     EXPECT_EQ(with("unlinkat", EIO, [&] { return root_->rename("g", "f"); }), Code::io);
-    ASSERT_TRUE(root_->remove("g"));
+    EXPECT_EQ(with("fstatat", EIO, [&] { return root_->rename("g", "f"); }), Code::exists);
+    EXPECT_EQ(code(root_->rename("f", "f")), Code::exists);
+    EXPECT_EQ(code(root_->rename("g", "f")), fine) << "it had both names";
+    EXPECT_EQ(code(root_->stat("g")), Code::not_found);
+    EXPECT_EQ(root_->stat("f")->stamp.size, 10U);
+    EXPECT_EQ(code(root_->rename("f", "f")), Code::exists);
+    EXPECT_EQ(root_->stat("f")->stamp.size, 10U);
   }
 }
 
