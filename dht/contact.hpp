@@ -52,12 +52,18 @@ class UsualRoundTrip {
   Duration within_ = limits::soft_unknown;
 };
 
+// Who led us to a contact (parties.hpp): a keyed hash of its network.
+using Party = std::uint16_t;
+inline constexpr Party no_party = 0;
+
 struct Contact {
   // What is asked often stands first: a table has hundreds.
   Key id;
   Endpoint endpoint;
   std::uint8_t failures = 0;  // hard timeouts since the last reply
+  Party party = no_party;
   RoundTrip round_trip;
+  Instant since{};     // in the table
   Instant answered{};  // its last reply
   Instant asked{};     // our last query
   Instant proven{};    // its last signed reply

@@ -21,6 +21,13 @@ inline constexpr std::size_t near_bucket = 16;  // the others: with 8, one look-
 inline constexpr std::size_t replacements = 8;  // a bucket
 inline constexpr std::size_t per_network_in_table = 2;  // of one /24 or /48: a subnet is one party
 inline constexpr std::size_t per_network_in_bucket = 1;
+inline constexpr std::size_t parties = 1024;  // remembered that have led us to contacts
+inline constexpr std::size_t party_lead = 1;  // entries before the others' mean: growth must not wait for all
+inline constexpr std::size_t party_first = 192;  // of all together, whoever leads there: a start is quick,
+                                                 // and a party that names few holds up nobody
+// Entries that came by themselves and nobody has named since, or one entry in so many.
+inline constexpr std::size_t callers_first = 4;
+inline constexpr std::size_t callers_one_in = 64;
 inline constexpr std::uint8_t failures_to_evict = 2;   // hard timeouts in a row; one is packet loss
 inline constexpr std::uint8_t failures_to_forget = 5;  // the same with no replacement at hand
 inline constexpr auto passed_on_for = minutes{45};     // an entry not heard for longer is not passed on;

@@ -31,10 +31,11 @@ Lookup::Lookup(const Key& target, const LookupRules& rules, const Key& own, Inst
 
 void Lookup::seed(std::span<const NodeInfo> nodes) {
   for (std::size_t i = 0; i < nodes.size(); ++i)
-    add(nodes[i], 1, static_cast<std::uint8_t>(i % rules_.paths));
+    add(nodes[i], 1, static_cast<std::uint8_t>(i % rules_.paths), std::nullopt);
 }
 
-void Lookup::add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path) {
+void Lookup::add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path,
+                 std::optional<std::uint16_t> root) {
   if (node.id == own_) return;
   const bool limited = counted(node.endpoint.address);
   const IpAddress network = limited ? node.endpoint.address.network() : IpAddress{};
@@ -62,7 +63,9 @@ void Lookup::add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path) {
   const auto place =
       std::upper_bound(order_.begin(), order_.end(), fresh.distance,
                        [this](const Key& d, std::uint16_t index) { return d < pool_[index].distance; });
-  order_.insert(place, static_cast<std::uint16_t>(pool_.size()));
+  const auto number = static_cast<std::uint16_t>(pool_.size());
+  fresh.root = root.value_or(number);
+  order_.insert(place, number);
   pool_.push_back(fresh);
 }
 
@@ -314,7 +317,8 @@ void Lookup::answered(const Answer& answer) {
   }
   const auto depth = static_cast<std::uint8_t>(std::min(255, candidate.depth + 1));
   const std::uint8_t path = candidate.path;
-  for (const NodeInfo& node : answer.heard) add(node, depth, path);  // `candidate` is stale from here
+  const std::uint16_t root = candidate.root;
+  for (const NodeInfo& node : answer.heard) add(node, depth, path, root);  // `candidate` is stale from here
 }
 
 void Lookup::slow(std::uint16_t candidate) {

@@ -115,6 +115,10 @@ class Lookup {
   [[nodiscard]] std::optional<double> size_sample() const;
   [[nodiscard]] std::uint8_t depth_of(std::uint16_t candidate) const { return pool_[candidate].depth; }
   [[nodiscard]] const NodeInfo& node_of(std::uint16_t candidate) const { return pool_[candidate].node; }
+  // Of our own contacts the one whose answers led there.
+  [[nodiscard]] const NodeInfo& root_of(std::uint16_t candidate) const {
+    return pool_[pool_[candidate].root].node;
+  }
   [[nodiscard]] std::uint8_t depth() const;  // of the nearest answered; 0: none
   [[nodiscard]] std::uint32_t queries() const { return queries_; }
   [[nodiscard]] std::uint32_t answers() const { return answers_; }
@@ -132,6 +136,7 @@ class Lookup {
     Standing standing = Standing::unknown;
     std::uint8_t depth = 1;
     std::uint8_t path = 0;
+    std::uint16_t root = 0;  // candidate: itself, or that of who named it first
     std::uint8_t repeats = 0;
     std::uint8_t again = 0;        // times it was asked anew because it was slow
     std::uint8_t outstanding = 0;  // queries in flight
@@ -148,7 +153,7 @@ class Lookup {
   };
   void give_up(Candidate& candidate);
   [[nodiscard]] std::size_t silent_beside(std::uint16_t candidate) const;
-  void add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path);
+  void add(const NodeInfo& node, std::uint8_t depth, std::uint8_t path, std::optional<std::uint16_t> root);
   void drop_farthest();
   [[nodiscard]] bool in_region(const Candidate& candidate, const Region& region) const;
   [[nodiscard]] bool wants_whole_region() const;

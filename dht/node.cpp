@@ -73,6 +73,7 @@ NodeState::NodeState(Now now, NodeConfig configuration, std::unique_ptr<Codec> d
   if (config.external) external = Endpoint{*config.external, 0};
   if (config.strangers == nullptr) config.strangers = &own_strangers;
   left_alone_secret = random.next();
+  party_secret = random.next();
 }
 
 Key NodeState::place_at(const IpAddress& address) {
@@ -157,6 +158,7 @@ bool NodeState::send_query(Now now, const Endpoint& to, QueryBody body, const Se
   transaction.round = sending.round;
   transaction.search = sending.search;
   transaction.expected = sending.expected;
+  transaction.party = contact != nullptr && contact->party != no_party ? contact->party : sending.party;
   if (sending.tell_sender) transaction.sender = position;
   transaction.sent = now.mono;
   transaction.soft = contact != nullptr ? contact->round_trip.soft_timeout() : usual.within();

@@ -69,7 +69,7 @@ void NodeState::consider_asker(Now now, const Endpoint& from, const Query& query
   // of use.
   if (could_enter && !needed && !size.region().contains(distance(position, *query.sender)))
     could_enter = asker_pace.admit(now.mono, far_pace(), limits::verify_askers_burst);
-  if (needed || could_enter) queue_verification(from, query.sender, stranger);
+  if (needed || could_enter) queue_verification({from, query.sender, stranger});
 }
 
 bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now) const {
@@ -81,14 +81,13 @@ bool NodeState::unverified(const Endpoint& endpoint, const Key& id, Instant now)
   return proven == nullptr || proven->position != id || proven->role == SenderRole::read_only;
 }
 
-void NodeState::queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger) {
-  for (Verification& verification : verifications) {
-    if (verification.endpoint != endpoint) continue;
-    verification.stranger = verification.stranger || stranger;
+void NodeState::queue_verification(const Verification& verification) {
+  for (Verification& queued : verifications) {
+    if (queued.endpoint != verification.endpoint) continue;
+    queued.stranger = queued.stranger || verification.stranger;
     return;
   }
-  if (verifications.size() >= limits::verify_queue) return;
-  verifications.push_back({endpoint, id, stranger});
+  if (verifications.size() < limits::verify_queue) verifications.push_back(verification);
 }
 
 // Chooses who will ping `subject`: a random contact, or another who wished to be probed. Not on its own host.

@@ -30,7 +30,8 @@ void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, Node
     stage_passed(now, silent, out);
     return;
   }
-  if (sibling != nullptr) sibling->consider_heard(reply.nodes, now.mono);
+  for (const NodeInfo& node : reply.nodes) table.named(node.endpoint, node.id, transaction->party);
+  if (sibling != nullptr) sibling->consider_heard(reply.nodes, transaction->party, now.mono);
   switch (transaction->purpose) {
     case Purpose::lookup:
     case Purpose::put:
@@ -43,8 +44,9 @@ void NodeState::on_reply(Now now, const Endpoint& from, const Reply& reply, Node
       introduced(now, *transaction, from, reply, *standing, out);
       break;
     case Purpose::upkeep:
-      consider_heard(reply.nodes, now.mono);
-      if (std::erase(lost, from) > 0) upkeep.found_again(now.mono);
+      consider_heard(reply.nodes, transaction->party, now.mono);
+      if (std::erase_if(lost, [&](const LostContact& one) { return one.endpoint == from; }) > 0)
+        upkeep.found_again(now.mono);
       break;
     case Purpose::verify:
     case Purpose::probe:
@@ -131,7 +133,7 @@ std::optional<Standing> NodeState::meet(Now now, const Endpoint& from, const Rep
   }
   if (!proven && transaction.expected && *transaction.expected != reply.sender &&
       unverified(from, reply.sender, now.mono))
-    queue_verification(from, reply.sender, false);
+    queue_verification({from, reply.sender, false, transaction.party});
   return proven ? *proven : standing_of(from, reply.sender, now.mono);
 }
 
@@ -162,6 +164,8 @@ void NodeState::admit(Now now, const Endpoint& from, const Reply& reply, const T
   Contact contact;
   contact.id = reply.sender;
   contact.endpoint = from;
+  contact.party = transaction.party;
+  contact.since = now.mono;
   contact.answered = now.mono;
   contact.asked = transaction.sent;
   contact.proven = proven != nullptr ? proven->at : now.mono;
@@ -222,32 +226,34 @@ void NodeState::apply_skew(Now now, NodeOutput& out) {
       ClockSkew{ahead.value_or(std::chrono::milliseconds{}), matters, found == ClockFound::doubtful});
 }
 
-bool NodeState::wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const {
+bool NodeState::wants_proof(Instant now, const NodeInfo& node, Goal goal, Party party) const {
+  const auto& [id, endpoint] = node;
   if (traits.proofs == Proofs::absent) return false;
   if (const Contact* contact = table.find(endpoint); contact != nullptr && contact->id == id)
     return now - contact->proven >= limits::proof_life;
   const Proven* proven = known.proven(endpoint, now);
   if (proven != nullptr && proven->position == id) return false;
-  return goal == Goal::store || (allowed(endpoint) && table.has_room_for(id, endpoint.address));
+  return goal == Goal::store || (allowed(endpoint) && table.has_room_for(id, endpoint.address, party));
 }
 
 // Nodes named in passing: those that would fill a place are asked for their proof; at once where they stand
 // near us, since of the nearest none may be missing, else as the pace permits.
-void NodeState::consider_heard(const NodeList& nodes, Instant now) {
+void NodeState::consider_heard(const NodeList& nodes, Party party, Instant now) {
   const Region region = size.region();
   for (const NodeInfo& node : nodes) {
-    if (!table.has_room_for(node.id, node.endpoint.address)) continue;  // first: seldom true, and cheap
+    if (!table.has_room_for(node.id, node.endpoint.address, party))
+      continue;  // first: seldom true, and cheap
     if (!hearsay_usable(node, now) || left_alone(node.endpoint) || table.find(node.endpoint) != nullptr)
       continue;
     if (!unverified(node.endpoint, node.id, now)) continue;
     if (region.contains(distance(position, node.id)) && verifications.size() < limits::verify_queue / 2) {
-      queue_verification(node.endpoint, node.id, false);  // the other half is for askers
+      queue_verification({node.endpoint, node.id, false, party});  // the other half is for askers
       continue;
     }
     const bool queued = std::any_of(heard.begin(), heard.end(),
                                     [&](const Verification& one) { return one.endpoint == node.endpoint; });
     if (heard.size() >= limits::verify_queue || queued) continue;
-    heard.push_back({node.endpoint, node.id, false});
+    heard.push_back({node.endpoint, node.id, false, party});
   }
 }
 

@@ -186,7 +186,9 @@ void NodeState::advance_lookup(Now now, std::uint64_t id, Search& search, NodeOu
       sending.candidate = ask.candidate;
       sending.round = search.round;
       sending.expected = node.id;
-      if (wants_proof(now.mono, node.endpoint, node.id, lookup.goal())) sending.proof = ProofWanted::yes;
+      const Contact* root = table.find(lookup.root_of(ask.candidate).endpoint);
+      sending.party = root != nullptr ? root->party : no_party;
+      if (wants_proof(now.mono, node, lookup.goal(), sending.party)) sending.proof = ProofWanted::yes;
       QueryBody body = FindQuery{search.target};
       if (ask.form == Ask::Form::approach) {
         // The region's prefix and a random tail, another for each who is asked: they lead to different nodes

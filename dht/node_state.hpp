@@ -44,6 +44,7 @@ struct NodeState {
     ProbeWanted probe = ProbeWanted::no;
     bool tell_sender = true;
     bool to_stranger = false;
+    Party party = no_party;  // who led us there; of who is in the table that is known
   };
   [[nodiscard]] bool by_word_of_others(Instant now, const Endpoint& to, Purpose purpose) const;
   bool send_query(Now now, const Endpoint& to, QueryBody body, const Sending& sending, NodeOutput& out);
@@ -68,12 +69,12 @@ struct NodeState {
   void pass_probe_on(Now now, const Endpoint& subject, NodeOutput& out);
   void on_probe(Now now, const ProbeQuery& probe, NodeOutput& out);
   [[nodiscard]] Duration far_pace() const;  // of verifications outside our region
-  void queue_verification(const Endpoint& endpoint, const std::optional<Key>& id, bool stranger);
+  void queue_verification(const Verification& verification);
   void verify(Now now, const Verification& next, NodeOutput& out);
   void ask_around(Now now, NodeOutput& out);
   [[nodiscard]] std::optional<int> bucket_to_fill() const;
   void ask_a_lost_one(Now now, NodeOutput& out);
-  void remember_lost(const Endpoint& endpoint);
+  void remember_lost(const LostContact& contact);
   // No proof of this endpoint under this name is at hand.
   [[nodiscard]] bool unverified(const Endpoint& endpoint, const Key& id, Instant now) const;
 
@@ -91,8 +92,8 @@ struct NodeState {
   void take_vote(Now now, const Endpoint& from, const Endpoint& observed, NodeOutput& out);
   void apply_external(Now now, NodeOutput& out);
   void apply_skew(Now now, NodeOutput& out);
-  [[nodiscard]] bool wants_proof(Instant now, const Endpoint& endpoint, const Key& id, Goal goal) const;
-  void consider_heard(const NodeList& nodes, Instant now);
+  [[nodiscard]] bool wants_proof(Instant now, const NodeInfo& node, Goal goal, Party party) const;
+  void consider_heard(const NodeList& nodes, Party party, Instant now);
 
   // node_searches.cpp
   SearchId begin(Now now, Search search, NodeOutput& out);
@@ -117,6 +118,7 @@ struct NodeState {
   void finish(Now now, std::uint64_t id, Search& search, SearchOutcome outcome, NodeOutput& out);
 
   // node_upkeep.cpp: starting up and staying alive
+  [[nodiscard]] Party party_of(const Endpoint& endpoint) const;  // that begins with it
   void introduce(Now now, const Endpoint& endpoint, Purpose purpose, NodeOutput& out);
   void send_introduction(Now now, Introduction& introduction, NodeOutput& out);
   void introduced(Now now, const Transaction& transaction, const Endpoint& from, const Reply& reply,
@@ -164,8 +166,8 @@ struct NodeState {
   std::vector<Introduction> introductions;  // in flight
   SavedEndpoints saved;
   std::deque<Verification> verifications;  // askers, and those near to us
-  std::vector<Endpoint> lost;      // fell out of the table by silence; bounded, a random one makes room
-  std::deque<Verification> heard;  // named in passing; at leisure
+  std::vector<LostContact> lost;           // bounded, a random one makes room
+  std::deque<Verification> heard;          // named in passing; at leisure
   PacedRate heard_pace, asker_pace;
   std::deque<Endpoint> probe_askers;  // the latest who wished to be probed: they can probe each other
   std::deque<RecentLookup> recent;
@@ -175,17 +177,15 @@ struct NodeState {
   [[nodiscard]] bool hopes_to_be_reached() const {
     return read_only && config.membership == Membership::earned;
   }
-  std::uint64_t left_alone_secret = 0;
+  std::uint64_t left_alone_secret = 0, party_secret = 0;
   bool had_contact = false, size_jumped = false;
   enum class ClockFound : std::uint8_t { right, doubtful, wrong } clock = ClockFound::right;
   std::optional<Endpoint> external;
-  Instant next_verification{};
-  Instant next_heard{};
+  Instant next_verification{}, next_heard{};
   Instant next_probe_passed{}, next_probe_answered{};
   Instant last_reply{};
   Instant last_seen{};  // the latest instant handed in: next_wake has no other clock
-  int silent_in_a_row = 0;
-  int filled_bucket = -1;
+  int silent_in_a_row = 0, filled_bucket = -1;
   NodeStats counters;                           // only its counting fields are kept here
   std::uint64_t trace = 0xcbf29ce484222325ULL;  // of everything sent
 

@@ -8,6 +8,13 @@
 
 namespace shoal::dht {
 
+// Keyed: nobody should find a network that passes for that of another.
+Party NodeState::party_of(const Endpoint& endpoint) const {
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
+  const std::uint64_t mixed = (std::hash<IpAddress>{}(endpoint.address.network()) ^ party_secret) * odd;
+  return static_cast<Party>(mixed >> 48 | 1U);
+}
+
 void NodeState::introduce(Now now, const Endpoint& endpoint, Purpose purpose, NodeOutput& out) {
   const bool known_already =
       std::any_of(introductions.begin(), introductions.end(),
@@ -21,6 +28,7 @@ void NodeState::introduce(Now now, const Endpoint& endpoint, Purpose purpose, No
 void NodeState::send_introduction(Now now, Introduction& introduction, NodeOutput& out) {
   Sending sending;
   sending.purpose = introduction.purpose;
+  sending.party = party_of(introduction.endpoint);
   sending.proof = ProofWanted::yes;
   if (hopes_to_be_reached()) sending.probe = ProbeWanted::yes;  // the earlier, the more strangers there are
   ++introduction.attempts;
@@ -29,7 +37,6 @@ void NodeState::send_introduction(Now now, Introduction& introduction, NodeOutpu
 
 void NodeState::introduced(Now now, const Transaction& transaction, const Endpoint& from, const Reply& reply,
                            Standing standing, NodeOutput& out) {
-  static_cast<void>(transaction);
   std::erase_if(introductions,
                 [&](const Introduction& introduction) { return introduction.endpoint == from; });
   add_guide(now, {reply.sender, from}, standing);
@@ -38,7 +45,9 @@ void NodeState::introduced(Now now, const Transaction& transaction, const Endpoi
     if (node.id != position) near.push_back(node.id);
   if (near.size() + 1 < limits::k) near.push_back(reply.sender);
   size.sample(size_from(position, near), now.mono);
-  consider_heard(reply.nodes, now.mono);
+  if (reply.nodes.size() >= limits::k / 2) table.informed(transaction.party);
+  table.named(from, reply.sender, transaction.party);  // it may have called us before
+  consider_heard(reply.nodes, transaction.party, now.mono);
   restore_more(now, out);
 }
 
@@ -82,15 +91,16 @@ void NodeState::stage_passed(Now now, const Transaction& transaction, NodeOutput
     if (link == Link::sound) {
       known.silent(transaction.to, now.mono);
       std::erase_if(guides, [&](const Guide& guide) { return guide.node.endpoint == transaction.to; });
-      if (const Contact* contact = table.find(transaction.to);
-          contact != nullptr && contact->failures + 1 == limits::failures_to_evict) {
+      const Contact* contact = table.find(transaction.to);
+      if (contact != nullptr && contact->failures + 1 == limits::failures_to_evict) {
         churn.died(now.mono - contact->answered);
         table.set_passed_on_for(std::max<Duration>(limits::passed_on_least, churn.life() / 2));
       }
+      const LostContact silent{transaction.to, contact != nullptr ? contact->party : no_party};
       if (table.failed(transaction.to, link)) {
-        remember_lost(transaction.to);
+        remember_lost(silent);
         if (const auto replacement = table.take_replacement(now.mono))
-          queue_verification(replacement->endpoint, std::nullopt, false);
+          queue_verification({replacement->endpoint, std::nullopt, false, replacement->party});
       }
     }
     if (had_contact && !has_contacts()) had_contact = false;
@@ -195,7 +205,8 @@ void NodeState::ask_stalest(Now now, NodeOutput& out) {
   Sending sending;
   sending.purpose = Purpose::upkeep;
   sending.expected = contact->id;
-  if (wants_proof(now.mono, contact->endpoint, contact->id, Goal::nodes)) sending.proof = ProofWanted::yes;
+  if (wants_proof(now.mono, {contact->id, contact->endpoint}, Goal::nodes, contact->party))
+    sending.proof = ProofWanted::yes;
   const Endpoint to = contact->endpoint;
   QueryBody body = PingQuery{};
   if (const auto bucket = bucket_to_fill()) {
@@ -223,9 +234,12 @@ void NodeState::ask_around(Now now, NodeOutput& out) {
     return;
   }
   contact_scratch.clear();
-  table.closest(point, 1, RoutingTable::Choice::fit, now.mono, contact_scratch);
+  table.closest(point, limits::k, RoutingTable::Choice::fit, now.mono, contact_scratch);
   if (contact_scratch.empty()) return;
-  const Contact& contact = *contact_scratch.front();
+  // Of the nearest one whose party has led us to the fewest: nobody alone should tell us who there is.
+  const Contact& contact = **std::ranges::min_element(contact_scratch, {}, [this](const Contact* one) {
+    return one->party == no_party ? table.size() : table.parties().led_by(one->party);
+  });
   if (to_be_a_stranger(contact.endpoint)) return;
   Sending sending;
   sending.purpose = Purpose::upkeep;
@@ -234,20 +248,21 @@ void NodeState::ask_around(Now now, NodeOutput& out) {
   send_query(now, to, FindQuery{point}, sending, out);
 }
 
-void NodeState::remember_lost(const Endpoint& endpoint) {
-  if (std::find(lost.begin(), lost.end(), endpoint) != lost.end()) return;
+void NodeState::remember_lost(const LostContact& contact) {
+  if (std::ranges::find(lost, contact.endpoint, &LostContact::endpoint) != lost.end()) return;
   if (lost.size() < limits::lost)
-    lost.push_back(endpoint);
+    lost.push_back(contact);
   else
-    lost[static_cast<std::size_t>(random.below(lost.size()))] = endpoint;
+    lost[static_cast<std::size_t>(random.below(lost.size()))] = contact;
 }
 
 // It is asked for our own neighbourhood: if it lives on the other side of a cut that has healed, its answer
 // names those whom our region needs.
 void NodeState::ask_a_lost_one(Now now, NodeOutput& out) {
   if (lost.empty()) return;
-  const Endpoint to = lost[static_cast<std::size_t>(random.below(lost.size()))];
+  const auto& [to, party] = lost[static_cast<std::size_t>(random.below(lost.size()))];
   Sending sending;
+  sending.party = party;
   sending.purpose = Purpose::upkeep;
   sending.proof = ProofWanted::yes;
   send_query(now, to, FindQuery{position}, sending, out);
@@ -291,7 +306,7 @@ void NodeState::send_verifications(Now now, NodeOutput& out) {
     heard.pop_front();
     next_heard = now.mono + limits::verify_every;
     // Others may have taken its place while it waited.
-    if (next.id && !table.has_room_for(*next.id, next.endpoint.address)) continue;
+    if (next.id && !table.has_room_for(*next.id, next.endpoint.address, next.party)) continue;
     verify(now, next, out);
   }
 }
@@ -304,6 +319,7 @@ void NodeState::verify(Now now, const Verification& next, NodeOutput& out) {
   sending.purpose = Purpose::verify;
   sending.proof = ProofWanted::yes;
   sending.to_stranger = stranger;
+  sending.party = next.party;
   send_query(now, next.endpoint, PingQuery{}, sending, out);
   next_verification = now.mono + limits::verify_every;
 }

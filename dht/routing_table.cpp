@@ -128,6 +128,16 @@ bool RoutingTable::crowded(int bucket, const IpAddress& address) const {
   return in_table >= limits::per_network_in_table || in_bucket >= limits::per_network_in_bucket;
 }
 
+void RoutingTable::named(const Endpoint& endpoint, const Key& id, Party party) {
+  if (parties_.callers() == 0 || party == no_party) return;
+  Contact* contact = entry(endpoint);
+  if (contact == nullptr || contact->id != id || contact->party != no_party || parties_.full(party)) return;
+  contact->party = party;
+  if (!counted(endpoint.address)) return;
+  parties_.leave(no_party);
+  parties_.enter(party);
+}
+
 void RoutingTable::touched(const Contact& contact) {
   touched_[static_cast<std::size_t>(&contact - contacts_.data())] = last_touch(contact);
 }
@@ -149,6 +159,7 @@ void RoutingTable::insert(Bucket& bucket, const Contact& contact) {
   push_tightly(contacts_, contact);
   push_tightly(touched_, last_touch(contact));
   failing_ += contact.failures > 0 ? 1 : 0;
+  if (counted(contact.endpoint.address)) parties_.enter(contact.party);
   push_tightly(endpoint_marks_, mark_of(contact.endpoint));
   push_tightly(network_marks_, mark_of(contact.endpoint.address.network()));
 }
@@ -165,6 +176,7 @@ void RoutingTable::erase(Place place) {
   const auto last = static_cast<Slot>(contacts_.size() - 1);
   if (slot != last) *std::find(slots_.begin(), slots_.end(), last) = slot;
   failing_ -= contacts_[slot].failures > 0 ? 1 : 0;
+  if (counted(contacts_[slot].endpoint.address)) parties_.leave(contacts_[slot].party);
   take_out(contacts_, slot);
   take_out(touched_, slot);
   take_out(endpoint_marks_, slot);
@@ -183,6 +195,24 @@ void RoutingTable::keep_waiting(Bucket& bucket, const Contact& contact) {
 }
 
 Admission RoutingTable::admit(const Contact& contact, Instant now) {
+  if (!counted(contact.endpoint.address)) return take(contact, now);
+  if (find(contact.endpoint) == nullptr && parties_.full(contact.party)) return Admission::crowded;
+  const Admission admission = take(contact, now);
+  const bool entered = admission == Admission::added || admission == Admission::replaced;
+  if (entered && contact.party == no_party && parties_.too_many_callers()) remove_oldest_caller();
+  return admission;
+}
+
+void RoutingTable::remove_oldest_caller() {
+  const Contact* oldest = nullptr;
+  for (const Contact& contact : contacts_)
+    if (contact.party == no_party && counted(contact.endpoint.address) &&
+        (oldest == nullptr || contact.since < oldest->since))
+      oldest = &contact;
+  static_cast<void>(remove(Endpoint{oldest->endpoint}));
+}
+
+Admission RoutingTable::take(const Contact& contact, Instant now) {
   if (contact.id == own_) return Admission::own;
   if (Contact* known = entry(contact.endpoint); known != nullptr) {
     if (known->id == contact.id) {
@@ -222,13 +252,13 @@ Admission RoutingTable::admit(const Contact& contact, Instant now) {
   return Admission::waiting;
 }
 
-bool RoutingTable::has_room_for(const Key& id, const IpAddress& address) const {
+bool RoutingTable::has_room_for(const Key& id, const IpAddress& address, Party party) const {
   if (id == own_) return false;
   const int index = shared_prefix(own_, id);
   const Bucket* bucket = bucket_if(id);
   const bool full = bucket != nullptr && bucket->size() >= bucket_room(index) &&
                     bucket->waiting.size() >= limits::replacements;
-  return !full && !crowded(index, address);
+  return !full && !crowded(index, address) && !(counted(address) && parties_.full(party));
 }
 
 bool RoutingTable::heard(const Endpoint& endpoint, const Key& id, Now now,
@@ -382,7 +412,8 @@ void RoutingTable::move_to(const Key& own, Instant now) {
   RoutingTable old{own};
   std::swap(old, *this);
   passed_on_for_ = old.passed_on_for_;
-  old.for_each([&](const Contact& contact) { static_cast<void>(admit(contact, now)); });
+  parties_ = old.parties_.without_entries();
+  old.for_each([&](const Contact& contact) { static_cast<void>(take(contact, now)); });
   for (const Bucket& bucket : old.buckets_)
     for (const Contact& contact : bucket.waiting) static_cast<void>(admit(contact, now));
 }

@@ -2,9 +2,10 @@
 // leading bits with it. The four farthest are wide (128/64/32/16), since nearly every lookup starts there.
 //
 // Invariants: one entry an id, one an endpoint; for global addresses one an IP, few a network (/24, /48),
-// counted over entries, not replacements; every entry got in by `admit`, that is after a verified reply;
-// entries of long standing stay while they answer (Maymounkov & Mazieres: old contacts live longest, and a
-// flood displaces nobody). Not here: verification, when to ask whom, what to do with the dead.
+// counted over entries, not replacements; every entry got in by `admit`, that is after a verified reply, and
+// while its party had not had its share (parties.hpp); entries of long standing stay while they answer
+// (Maymounkov & Mazieres: old contacts live longest, and a flood displaces nobody), but that of too many who
+// came by themselves the oldest goes. Not here: verification, when to ask whom, what to do with the dead.
 //
 // Contacts lie side by side, and beside them 16 bits of a hash of each endpoint and network, the time of its
 // last use and, in the order of buckets, 64 bits of each id: the questions asked all the time (who is this?
@@ -20,6 +21,7 @@
 #include "dht/base/key.hpp"
 #include "dht/contact.hpp"
 #include "dht/message.hpp"
+#include "dht/parties.hpp"
 
 namespace shoal::dht {
 
@@ -32,7 +34,7 @@ enum class Admission : std::uint8_t {
   replaced,  // took the place of a dead entry
   waiting,   // bucket full: kept as a replacement
   moved,     // same id, other endpoint: the old one still answers and keeps its place; kept as a replacement
-  crowded,   // its IP or network has its share
+  crowded,   // its IP, its network or its party has its share
   own,       // our own id or the id of somebody else's entry
 };
 enum class Link : std::uint8_t {
@@ -48,7 +50,12 @@ class RoutingTable {
   // entry of the same endpoint under another id is dropped first (an id belongs to one address; THREATS A5).
   Admission admit(const Contact& contact, Instant now);
   // Would `admit` find a place (entry or empty replacement) for it? So that only useful proofs are asked for.
-  [[nodiscard]] bool has_room_for(const Key& id, const IpAddress& address) const;
+  [[nodiscard]] bool has_room_for(const Key& id, const IpAddress& address, Party party = no_party) const;
+  // See Parties.
+  void informed(Party party) { parties_.informed(party); }
+  // The party names a node: if that came by itself, it counts as led there from now on.
+  void named(const Endpoint& endpoint, const Key& id, Party party);
+  [[nodiscard]] const Parties& parties() const { return parties_; }
 
   // A reply of a known contact came, with or without proof. False: unknown endpoint or other id.
   bool heard(const Endpoint& endpoint, const Key& id, Now now, std::optional<Duration> round_trip);
@@ -116,6 +123,8 @@ class RoutingTable {
   [[nodiscard]] bool crowded(int bucket, const IpAddress& address) const;
   void touched(const Contact& contact);
   void set_failures(Contact& contact, std::uint8_t failures);
+  Admission take(const Contact& contact, Instant now);  // admit, whosever party
+  void remove_oldest_caller();
   void insert(Bucket& bucket, const Contact& contact);
   void erase(Place place);
   void keep_waiting(Bucket& bucket, const Contact& contact);
@@ -130,6 +139,7 @@ class RoutingTable {
   std::vector<Mark> endpoint_marks_, network_marks_;
   std::vector<Instant> touched_;  // when each was asked or heard last
   std::size_t failing_ = 0;       // entries with failures
+  Parties parties_;               // of the entries
 };
 
 }  // namespace shoal::dht

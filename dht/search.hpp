@@ -57,6 +57,13 @@ struct Verification {
   Endpoint endpoint;
   std::optional<Key> id;  // under which name it wrote or was named
   bool stranger = false;
+  Party party = no_party;
+};
+
+// Fell out of the table by silence.
+struct LostContact {
+  Endpoint endpoint;
+  Party party = no_party;
 };
 
 // An endpoint without a name, being asked for its first answer.

@@ -12,6 +12,7 @@
 #include "dht/base/endpoint.hpp"
 #include "dht/base/key.hpp"
 #include "dht/base/time.hpp"
+#include "dht/contact.hpp"
 #include "dht/lookup.hpp"
 
 namespace shoal::dht {
@@ -31,6 +32,7 @@ struct Transaction {
   bool to_stranger = false;     // who wrote to us first: an answer shows that strangers reach us
   std::uint8_t round = 0;       // of a search: its lookups follow each other
   std::uint16_t candidate = 0;  // of a lookup
+  Party party = no_party;       // of who is asked, and so of those it names
   std::uint64_t search = 0;     // 0: none
   std::optional<Key> expected;  // the id that should answer
   Key sender;                   // the position we gave: a signed reply covers it

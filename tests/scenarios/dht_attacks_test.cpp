@@ -68,6 +68,21 @@ TEST(DhtAttacks, A1SybilsInMassesGetFewPlaces) {
   EXPECT_LE(cell(report, 1, "share_mean"), 0.10);
 }
 
+// THREATS A3: the attacker owns one of four bootstraps, and nine of ten names that reach a victim are his.
+// In full: `shoal simulate eclipse --nodes 1001 --victims 20 --sybils 1000 --lookups 1000`.
+TEST(DhtAttacks, A3ACapturedBootstrapDoesNotSurroundANode) {
+  const Scenario scenario = eclipse_scenario();
+  const Report report = scenario.run(order_for(
+      scenario, 1,
+      {{"nodes", 1001}, {"victims", 1}, {"sybils", 1000}, {"minutes", 3}, {"keys", 10}, {"lookups", 30}}));
+  ASSERT_EQ(report.rows.size(), 2U);
+  for (std::size_t row = 0; row < 2; ++row) {
+    EXPECT_GE(cell(report, row, "hearsay"), 0.7);
+    EXPECT_GE(cell(report, row, "honest_mean"), row == 0 ? 0.70 : 0.95);
+    EXPECT_GE(cell(report, row, "success"), 0.95);
+  }
+}
+
 TEST(DhtAttacks, TheSameSeedGivesTheSameReport) {
   expect_digest(hostile_scenario(), {{"nodes", 60},
                                      {"sybils", 10},

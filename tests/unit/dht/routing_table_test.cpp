@@ -190,6 +190,46 @@ TEST_F(RoutingTableTest, OneEntryAnAddressFewANetwork) {
     EXPECT_EQ(admit({IpAddress::v4(0x7f000001), port}, in_bucket(0)), Admission::added);
 }
 
+// THREATS A3: one of two whom we began with names new ones without end, and strangers call without end.
+TEST_F(RoutingTableTest, A3APartyAndCallersGetNoMoreThanTheirShare) {
+  std::uint32_t network = 0;
+  int second = 0;
+  const auto offer = [&](Party party) {
+    Contact one = contact({public_host(++network, 1), 4000}, in_bucket(0));
+    one.party = party;
+    one.since = at_second(++second).mono;
+    static_cast<void>(table_.admit(one, one.since));
+    return one;
+  };
+  table_.informed(2);
+  offer(2);
+  for (std::size_t i = 0; i < limits::party_first; ++i) offer(1);
+  EXPECT_EQ(table_.parties().led_by(1), limits::party_first / 2);
+  EXPECT_FALSE(table_.has_room_for(in_bucket(1), public_host(++network, 1), 1));
+  EXPECT_TRUE(table_.has_room_for(in_bucket(1), public_host(network, 1), 2));
+  EXPECT_EQ(table_.admit(contact({IpAddress::v4(0x7f000001), 9}, in_bucket(0)), at_second(0).mono),
+            Admission::added);  // on a LAN all may come
+  std::vector<Contact> callers;
+  for (int i = 0; i < 20; ++i) callers.push_back(offer(no_party));
+  EXPECT_EQ(table_.parties().callers(), limits::callers_first);
+  // The latest stay. Whom a party names that has not had its share is no caller any longer.
+  for (std::size_t i = 0; i < callers.size(); ++i)
+    EXPECT_EQ(table_.find(callers[i].endpoint) != nullptr, i + limits::callers_first >= callers.size());
+  const Contact& last = callers.back();
+  table_.named(last.endpoint, in_bucket(0), 2);  // under another id
+  table_.named(last.endpoint, last.id, 1);       // by who has its share
+  EXPECT_EQ(table_.parties().led_by(2), 1U);
+  table_.named(last.endpoint, last.id, 2);
+  table_.named(last.endpoint, last.id, 2);
+  EXPECT_EQ(table_.parties().led_by(2), 2U);
+  EXPECT_EQ(table_.parties().callers(), limits::callers_first - 1);
+  for (int i = 0; i < 20; ++i) offer(no_party);
+  EXPECT_NE(table_.find(last.endpoint), nullptr);
+  EXPECT_EQ(table_.parties().callers(), limits::callers_first);
+  ASSERT_TRUE(table_.remove(last.endpoint));
+  EXPECT_EQ(table_.parties().led_by(2), 1U);
+}
+
 TEST_F(RoutingTableTest, AnIdAndItsEndpointBelongTogether) {
   const Key id = in_bucket(2);
   ASSERT_EQ(add(1, id), Admission::added);
