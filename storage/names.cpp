@@ -74,7 +74,7 @@ std::string_view cut(std::string_view text, std::size_t bytes) {
 
 // The first character of what remains of a name: its bytes, and which oddity it is.
 struct Step {
-  std::size_t bytes = 1;
+  std::size_t bytes = 0;
   std::optional<std::size_t> odd;
 };
 
