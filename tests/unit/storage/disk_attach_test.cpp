@@ -170,7 +170,7 @@ TEST_F(DiskAttach, AnExecutableIsWholeWithoutItsBitAndNotWhereTheDiskFails) {
     Engine engine{life, made, out_};
     ASSERT_TRUE(engine.start());
     const FailingCall failing{"fchmod", EIO};
-    EXPECT_FALSE(engine.download());
+    ASSERT_FALSE(engine.download());
     EXPECT_EQ(failing.failed(), 1);
     EXPECT_EQ(engine.failure->path, temp_.path("out/content/tool"));
     EXPECT_TRUE(engine.commit({0}));

@@ -56,7 +56,7 @@ TEST_F(DiskCommit, AFileThatCannotBeOpenedFailsTheCommitAlone) {
       opened = faults.calls;
       break;
     }
-    EXPECT_FALSE(committed);
+    ASSERT_FALSE(committed);
     EXPECT_EQ(engine.failure->error.code, Code::io);
     EXPECT_TRUE(engine.failure->path.starts_with(temp.path("out/content/")));
     EXPECT_TRUE(kept(life, made).none());
@@ -76,7 +76,7 @@ TEST_F(DiskCommit, APartFileThatWasCutIsNotCommitted) {
     write_all(life, made);
     std::filesystem::resize_file(part_, 2 * piece_length - 1);
     for (const std::vector<std::uint32_t>& pieces : {std::vector{0U, 1U, 2U}, {0U, 1U}, {2U}}) {
-      EXPECT_FALSE(engine.commit(pieces));
+      ASSERT_FALSE(engine.commit(pieces));
       EXPECT_EQ(engine.failure->error.code, Code::not_found);
       EXPECT_EQ(engine.failure->path, part_);
     }
@@ -101,7 +101,7 @@ TEST_F(DiskCommit, APartFileThatGrewIsCutToItsLength) {
   std::filesystem::resize_file(part_, 2 * piece_length);
   {
     const FailingCall failing{"ftruncate", EIO};
-    EXPECT_FALSE(engine.commit({0, 1}));
+    ASSERT_FALSE(engine.commit({0, 1}));
     EXPECT_EQ(failing.failed(), 1);
     EXPECT_EQ(engine.failure->error.code, Code::io);
     EXPECT_EQ(engine.failure->path, file_);
@@ -119,7 +119,7 @@ TEST_F(DiskCommit, AFileThatIsTouchedBeforeItIsNamedIsHashedAgain) {
   ASSERT_TRUE(engine.start());
   write_all(life, made);
   const FailingCall touched{"renameat2", [&] { set_time(part_, 1'000); }};
-  EXPECT_FALSE(engine.commit({0, 1}));
+  ASSERT_FALSE(engine.commit({0, 1}));
   EXPECT_EQ(touched.failed(), 1);
   EXPECT_EQ(engine.failure->error.code, Code::mismatch);
   EXPECT_EQ(engine.failure->path, file_);

@@ -302,8 +302,7 @@ TEST_F(DiskFaultTest, AShareThatCannotBeLookedAtIsNotAbsent) {
     faults_.calls = faults_.at = 0;
     faults_.how = Faults::How::once;
     faults_.error.code = passing;
-    EXPECT_FALSE(sharer.start(AttachJob::Mode::serve));
-    ASSERT_TRUE(sharer.failure);
+    ASSERT_FALSE(sharer.start(AttachJob::Mode::serve));
     EXPECT_EQ(sharer.failure->error.code, passing);
     EXPECT_EQ(sharer.failure->path, temp_.path("out/content/a"));
   }

@@ -266,6 +266,7 @@ TEST(Metainfo, WholePathsAreBoundedTogether) {
   constexpr std::size_t left = (max_names_bytes - fit * each) / 256;
   ASSERT_GT(left, 0U);
   EXPECT_TRUE(with_link(left - 1));
+  ASSERT_FALSE(with_link(left + 1));
   EXPECT_EQ(with_link(left + 1).error().code, Code::too_large);
 }
 

@@ -183,7 +183,7 @@ TEST(Survey, SizesDoNotOverflow) {
                                       {std::uint64_t{1}, max_content_bytes + 1},
                                       {std::uint64_t{1}, UINT64_MAX}}) {
     const auto seen = of_sizes(first, second);
-    EXPECT_EQ(code_of(seen), Code::too_large);
+    ASSERT_EQ(code_of(seen), Code::too_large);
     EXPECT_EQ(seen.error().path, "/s/b");
   }
 }
@@ -202,7 +202,7 @@ TEST(Survey, PathsAreBoundedTogetherWhateverTheyAreOf) {
     EXPECT_EQ(code_of(found()), fine);
     entries.push_back(entry("more", kind));
     const auto more = found();
-    EXPECT_EQ(code_of(more), Code::too_large);
+    ASSERT_EQ(code_of(more), Code::too_large);
     EXPECT_TRUE(more.error().path.ends_with("/more"));
   }
 }
@@ -219,7 +219,7 @@ TEST(Survey, FilesAndEmptyFoldersAreBoundedTogether) {
   EXPECT_EQ(most->empty_folders.size() + most->files.size(), max_files);
   entries.push_back(entry("g", EntryKind::file));
   const auto more = found();
-  EXPECT_EQ(code_of(more), Code::too_large);
+  ASSERT_EQ(code_of(more), Code::too_large);
   EXPECT_EQ(more.error().path, "/s/g");
 }
 
