@@ -17,7 +17,8 @@
 // What the engine should know of failures: Code::mismatch of a read, hash or write job means that the file
 // `path` changed under us: treat the file as FileState::changed, that is: hash all of its pieces. A failed
 // commit may be sent again as it was (it is idempotent); after Code::io or Code::mismatch hash its pieces
-// first. Code::cancelled: the slot is not attached (any more).
+// first. Code::not_found of a commit: bytes that were written are gone with the file, or with its end.
+// Code::cancelled: the slot is not attached (any more).
 #pragma once
 
 #include <cstdint>

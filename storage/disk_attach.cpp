@@ -28,11 +28,12 @@ namespace {
 
 bool is_wanted(const AttachJob& job, std::uint32_t file) { return job.wanted.empty() || job.wanted[file]; }
 
-// Whether bytes of the file come with pieces of wanted ones (v1 alone), so that its part file is written.
+// Whether bytes of the file, which has some, come with pieces of wanted ones (v1 alone), so that its part
+// file is written.
 bool comes_along(const AttachJob& job, std::uint32_t file) {
   const Content& content = *job.content;
   const ContentFile& described = content.files[file];
-  if (content.v2 || described.pieces == 0) return false;
+  if (content.v2) return false;
   bool along = false;
   for (const std::uint32_t piece : {described.first_piece, described.first_piece + described.pieces - 1})
     content.visit_extents(piece, [&](const Extent& in) { along = along || is_wanted(job, in.file); });

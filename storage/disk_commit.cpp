@@ -17,6 +17,13 @@ namespace {
 // each, although it waits for what others wrote as well.
 constexpr std::size_t many_files = 32;
 
+// How long a part file is at least that holds its pieces up to `last_piece`, or all.
+std::uint64_t length_with(const Content& content, std::uint32_t file, std::uint32_t last_piece, bool whole) {
+  const ContentFile& described = content.files[file];
+  const std::uint64_t end = (std::uint64_t{last_piece} + 1) * content.piece_length;
+  return whole ? described.length : std::min(described.length, end - described.start);
+}
+
 }  // namespace
 
 struct Disk::CommitBatch {
@@ -102,8 +109,13 @@ Disk::Outcome<void> Disk::prepare_files(Slot& slot, CommitBatch& batch) {
     if (!lease) return std::unexpected(std::move(lease.error()));
     File& open = lease->file();
     auto stamp = open.stamp();
+    // Whoever has cut it took what was verified; the next attach sees which pieces are left.
+    if (stamp && !part.in_place &&
+        stamp->size < length_with(*slot.content, file, part.pieces.back(), part.becomes_whole))
+      return std::unexpected(Fault{{Code::not_found, "what was written into a part file is gone", 0},
+                                   slot.full_path(slot.parts[file])});
     if (stamp && part.becomes_whole && !part.in_place) {
-      if (stamp->size != described.length) {
+      if (stamp->size > described.length) {
         if (auto sized = open.resize(described.length); !sized)
           return std::unexpected(slot.fault(sized.error(), file));
       }

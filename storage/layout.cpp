@@ -169,9 +169,8 @@ std::optional<NamesTold> names_told(const Content& content, const Substitutes& o
   for (std::size_t i = 0; i < content.files.size(); ++i) {
     const bool own = i < disk_paths.size() && !disk_paths[i].empty();
     if (!own && (odd.empty() || content.single_file)) continue;
-    const std::string follows = content.single_file ? root_name : beneath(root_name, content.files[i].path);
-    if (!hear(own ? disk_paths[i] : follows, content.disk_path(static_cast<std::uint32_t>(i))))
-      return std::nullopt;
+    const std::string on_disk = own ? disk_paths[i] : beneath(root_name, content.files[i].path);
+    if (!hear(on_disk, content.disk_path(static_cast<std::uint32_t>(i)))) return std::nullopt;
   }
   const auto both = [&](std::string_view name) { return out.replaced.contains(name); };
   if (std::ranges::any_of(kept, both)) return std::nullopt;

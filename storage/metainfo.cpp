@@ -26,6 +26,8 @@ using bencode::Value;
 // info, file tree, 100 components, properties, symlink path.
 constexpr int info_depth = static_cast<int>(max_path_depth) + 5;
 constexpr std::uint32_t info_tokens = 2'500'000;  // some 300,000 files; 40 bytes each while reading
+static_assert(info_tokens / 6 < max_files,
+              "name, dictionary, key, dictionary, key and length are a file's least");
 
 Result<void> read_size(MetainfoWalk& walk, ContentFile& file, Value properties) {
   const auto length = properties.find("length").integer();
@@ -50,7 +52,6 @@ Result<void> read_size(MetainfoWalk& walk, ContentFile& file, Value properties) 
 
 Result<void> read_file(MetainfoWalk& walk, Value properties, const std::string& path) {
   if (properties.type() != Type::dict) return fail(Code::malformed, "a file's properties are a dictionary");
-  if (auto ok = walk.count_file(); !ok) return ok;
   ContentFile file;
   file.path = path;
   file.start = walk.row;
@@ -204,11 +205,6 @@ Result<void> MetainfoWalk::count_name(std::size_t bytes) {
   return {};
 }
 
-Result<void> MetainfoWalk::count_file() {
-  if (content.files.size() == max_files) return fail(Code::too_large, "a content has at most 1000000 files");
-  return {};
-}
-
 Result<void> MetainfoWalk::count_bytes(std::uint64_t bytes) {
   if (bytes > max_content_bytes || row > max_content_bytes - bytes)
     return fail(Code::too_large, "a content has at most 2^53 bytes");
@@ -238,8 +234,6 @@ Result<std::string> read_link_target(MetainfoWalk& walk, Value properties, std::
     }
     if (!target.empty()) target += '/';
     target.append(*text);
-    if (target.size() > max_names_bytes)
-      return fail(Code::too_large, "all paths together have at most 64 MiB");
   }
   if (climbs) {
     auto resolved = resolve_link(link_path, target);

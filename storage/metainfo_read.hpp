@@ -26,7 +26,6 @@ struct MetainfoWalk {
 
   // too_large beyond the bounds of metainfo.hpp.
   [[nodiscard]] Result<void> count_name(std::size_t bytes);
-  [[nodiscard]] Result<void> count_file();
   [[nodiscard]] Result<void> count_bytes(std::uint64_t bytes);
 };
 

@@ -61,13 +61,13 @@ void append_hex(std::string& out, unsigned char byte) {
 std::string short_hash(std::string_view name) { return to_hex(sha256(as_bytes(name))).substr(0, 8); }
 
 // The longest prefix of at most `bytes` that does not cut a UTF-8 sequence (or, in an escaped name, a %XX).
+// Precondition: `bytes` is more than such a sequence has.
 std::string_view cut(std::string_view text, std::size_t bytes) {
   if (text.size() <= bytes) return text;
   std::size_t end = bytes;
-  for (std::size_t back = 0; back < 3 && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80;
-       ++back)
+  for (std::size_t back = 0; back < 3 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80; ++back)
     --end;
-  for (std::size_t back = 1; back <= 2 && back <= end; ++back)
+  for (std::size_t back = 1; back <= 2; ++back)
     if (text[end - back] == '%') return text.substr(0, end - back);
   return text.substr(0, end);
 }

@@ -141,7 +141,7 @@ void Query::bind(int index, ByteView value) {
 }
 
 bool Query::next() {
-  if (error_ || statement_ == nullptr) return false;
+  if (error_) return false;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code != SQLITE_DONE) note(code);

@@ -5,8 +5,6 @@
 namespace shoal::swarm {
 namespace {
 
-constexpr Duration sweep_period = std::chrono::seconds{1};
-
 // One more, of which `burst` may come at once. `whole`: when all of them may again.
 bool fits(Instant now, Instant whole, Duration gap, std::uint32_t burst) {
   return std::max(whole, now) + gap <= now + burst * gap;
@@ -17,12 +15,13 @@ bool fits(Instant now, Instant whole, Duration gap, std::uint32_t burst) {
 bool HandshakeBudget::take(Instant now, const IpAddress& from) {
   if (!fits(now, all_, limits::handshake_gap, limits::handshakes_at_once)) return false;
   if (from.global()) {
-    if (hosts_.size() >= limits::max_handshake_hosts && swept_ + sweep_period <= now) {
-      swept_ = now;
+    // The common pace lets no more than some 1,200 be less than whole, so that this is seldom and worth it.
+    if (hosts_.size() >= limits::max_handshake_hosts)
       std::erase_if(hosts_, [now](const auto& entry) { return entry.second <= now; });
-    }
     const auto found = hosts_.find(from.host());
-    if (found == hosts_.end() && hosts_.size() >= limits::max_handshake_hosts) return false;
+    if (found == hosts_.end() &&
+        hosts_.size() >= limits::max_handshake_hosts)  // unreachable: most have just been erased
+      return false;
     Instant& whole = found == hosts_.end() ? hosts_[from.host()] : found->second;
     if (!fits(now, whole, limits::host_handshake_gap, limits::host_handshakes_at_once)) return false;
     whole = std::max(whole, now) + limits::host_handshake_gap;

@@ -20,8 +20,8 @@ class HandshakeBudget {
   [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
  private:
-  std::map<IpAddress, Instant> hosts_;  // those whose budget is not whole
-  Instant all_{}, swept_{};
+  std::map<IpAddress, Instant> hosts_;  // those whose budget is not whole, and some whose is
+  Instant all_{};
   std::uint64_t taken_ = 0;
 };
 

@@ -128,7 +128,7 @@ Result<bool> Mse::advance() {
       answer();
       step_ = Step::done;
       return true;
-    case Step::done:
+    case Step::done:  // unreachable: receive() asks no more
       break;
   }
   return false;

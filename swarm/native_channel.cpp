@@ -110,14 +110,12 @@ Result<void> NativeChannel::respond(Now now, Bytes& reply) {
     return fail(Code::mismatch, "the tag of a stream is not the one it was taken for");
   Bytes said;
   if (auto read = handshake_->read(flight.subspan(channel_tag_bytes), said); !read) return read;
-  if (said.size() != payload_bytes) return fail(Code::malformed, "a handshake payload has the wrong size");
+  SHOAL_CHECK(said.size() == payload_bytes);  // of a flight of that size
   // Not before it is proven: strangers must not fill the filter, nor learn of it.
   if (params_.replays != nullptr && !params_.replays->admit(now.wall, handshake_->remote_ephemeral()))
     return fail(Code::exists, "a handshake has been seen before");
-  if (auto written = handshake_->write(payload(params_), reply); !written) {
-    reply.clear();
-    return written;
-  }
+  const auto written = handshake_->write(payload(params_), reply);
+  SHOAL_CHECK(written.has_value());  // both of their keys have given a secret that is not zero already
   SHOAL_CHECK(reply.size() == second_flight_bytes);
   remote_ = handshake_->remote_static();
   establish(now, load_be<std::uint32_t>(said.data()));
@@ -127,7 +125,7 @@ Result<void> NativeChannel::respond(Now now, Bytes& reply) {
 Result<void> NativeChannel::conclude(Now now) {
   Bytes said;
   if (auto read = handshake_->read({gathered_.data(), second_flight_bytes}, said); !read) return read;
-  if (said.size() != payload_bytes) return fail(Code::malformed, "a handshake payload has the wrong size");
+  SHOAL_CHECK(said.size() == payload_bytes);  // of a flight of that size
   establish(now, load_be<std::uint32_t>(said.data()));
   return {};
 }

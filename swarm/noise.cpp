@@ -278,7 +278,8 @@ Result<void> Handshake::read_token(Token token, ByteView& message) {
       if (row_->psk == Row::Psk::with) mix_key(remote_ephemeral_);
       return {};
     case Token::s: {
-      const std::size_t sealed = key_bytes + (symmetric_.has_key() ? crypto::tag_bytes : 0);
+      SHOAL_CHECK(symmetric_.has_key());  // none of the patterns sends it in the clear
+      constexpr std::size_t sealed = key_bytes + crypto::tag_bytes;
       if (message.size() < sealed) return fail(Code::malformed, "a handshake message is too short");
       Bytes key;
       if (!open_and_hash(take(sealed), key))

@@ -45,6 +45,63 @@ TEST_F(DiskAttach, JobsThatMakeNoSenseAreRefused) {
   EXPECT_TRUE(life.get<Committed>(CommitJob{0, {}, 5, 6})) << "totals alone";
 }
 
+TEST_F(DiskAttach, AContentIsOpenInOneCommandAtATime) {
+  const Made made = four_files();
+  Life one{state_, nullptr}, other{state_, nullptr};
+  ASSERT_TRUE(attach(one, made));
+  const auto second = attach(other, made);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().error.code, Code::busy);
+  ASSERT_TRUE(one.run(DetachJob{0}));
+  EXPECT_TRUE(attach(other, made));
+}
+
+TEST_F(DiskAttach, ACatalogThatFailsIsNamedAndTheContentLetGo) {
+  const Made made = four_files();
+  Life life{state_, nullptr};
+  tell_catalog("ALTER TABLE contents RENAME TO gone");
+  const auto attached = attach(life, made);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().error.code, Code::io);
+  EXPECT_TRUE(attached.error().path.empty());
+  tell_catalog("ALTER TABLE gone RENAME TO contents");
+  Life other{state_, nullptr};
+  EXPECT_TRUE(attach(other, made));
+}
+
+// What lies at the name of a file that is not wanted is nobody's business, and where no name can be looked
+// at, nothing of that file is there.
+TEST_F(DiskAttach, WhatIsNotWantedNeedNotBeSeen) {
+  const Made made = four_files();
+  temp_.folder("elsewhere/deep");
+  temp_.file("elsewhere/deep/b.bin", as_bytes("theirs"));
+  temp_.link("out/content/sub", temp_.path("elsewhere"));
+  temp_.link("out/content/z.txt", temp_.path("elsewhere/deep/b.bin"));
+  Life life{state_, nullptr};
+  const auto attached = attach(life, made, {true, false, false, false});
+  ASSERT_TRUE(attached);
+  EXPECT_EQ(attached->files, std::vector(4, Attached::FileState::absent));
+  EXPECT_EQ(as_text(read_whole(temp_.path("elsewhere/deep/b.bin"))), "theirs");
+}
+
+// As when the state was lost, or a torrent file is shared that somebody else has made.
+TEST_F(DiskAttach, AShareThatTheCatalogDoesNotKnowIsHashed) {
+  const Made made = four_files();
+  temp_.file("out/content/a.bin", made.files[0].bytes);
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start(AttachJob::Mode::serve));
+  using enum Attached::FileState;
+  EXPECT_EQ(engine.attached.files, (std::vector{changed, absent, absent, absent}));
+  EXPECT_EQ(engine.pieces_hashed, 4U);
+  EXPECT_EQ(engine.have.count(), 4U);
+  EXPECT_TRUE(engine.read(0, 0, 100));
+  const auto found = *life.catalog().find(made.content->id);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->role, ContentRole::share);
+  EXPECT_EQ(found->have, engine.have);
+}
+
 TEST_F(DiskAttach, ACatalogThatKnowsAnotherShapeIsDamaged) {
   const Made made = four_files();
   finish(made);
@@ -106,6 +163,18 @@ TEST_F(DiskAttach, AnExecutableIsWholeWithoutItsBitAndNotWhereTheDiskFails) {
     Life life{state_, nullptr};
     EXPECT_FALSE(attach(life, made));
     EXPECT_EQ(failing.failed(), 1);
+  }
+  std::filesystem::remove_all(out_);
+  {
+    Life life{state_, nullptr};
+    Engine engine{life, made, out_};
+    ASSERT_TRUE(engine.start());
+    const FailingCall failing{"fchmod", EIO};
+    ASSERT_FALSE(engine.download());
+    EXPECT_EQ(failing.failed(), 1);
+    EXPECT_EQ(engine.failure->path, temp_.path("out/content/tool"));
+    EXPECT_TRUE(engine.commit({0}));
+    EXPECT_EQ(read_whole(temp_.path("out/content/tool")), made.files[2].bytes);
   }
   std::filesystem::remove_all(out_);
   std::filesystem::remove_all(state_);
@@ -171,7 +240,7 @@ TEST_F(DiskAttach, WhatWasCompleteIsNamedInTheEnd) {
   broken("renameat2", EIO, 0, nullptr);
   broken("fsync", EIO, 0, nullptr);
   broken("", 0, 0, "CREATE TRIGGER t BEFORE UPDATE ON contents BEGIN SELECT RAISE(ABORT, 'no'); END");
-  for (const int skip : {0, 1, 2}) broken("fstatat", EIO, skip, nullptr);
+  for (const int skip : {0, 1, 2, 3}) broken("fstatat", EIO, skip, nullptr);
 }
 
 }  // namespace

@@ -151,6 +151,30 @@ TEST(DiskFaults, OneSyncForManyFiles) {
   expect_no_false_have(made, temp.path("state"), temp.path("out"));
 }
 
+TEST(DiskFaults, WhereOneSyncForAllNewNamesFailsEachFolderIsSynced) {
+  std::vector<std::pair<std::string, Bytes>> files;
+  for (unsigned i = 10; i < 60; ++i) files.emplace_back("d" + std::to_string(i) + "/f", pattern(1'000, i));
+  const Made made = fixture::make(files, block_bytes);
+  TempFolder temp;
+  Faults faults;
+  Life life{temp.path("state"), &faults};
+  Engine engine{life, made, temp.path("out")};
+  ASSERT_TRUE(engine.start());
+  std::vector<std::uint32_t> pieces;
+  for (std::uint32_t piece = 0; piece < 50; ++piece) {
+    ASSERT_TRUE(life.run(fixture::write_job(made, piece, 0)));
+    pieces.push_back(piece);
+  }
+  faults.only = "sync_everything";
+  faults.how = Faults::How::once;
+  faults.at = faults.calls + 1;
+  faults.seen.clear();
+  ASSERT_TRUE(engine.commit(pieces));
+  EXPECT_EQ(faults.last, "sync_everything");
+  EXPECT_GE(faults.seen["sync_folder"], 50U);
+  EXPECT_EQ(engine.finished.size(), 50U);
+}
+
 TEST(DiskFaults, WhereOneSyncForAllFailsEachFileTells) {
   std::vector<std::pair<std::string, Bytes>> files;
   for (unsigned i = 10; i < 60; ++i) files.emplace_back("f" + std::to_string(i), pattern(1'000, i));
@@ -274,12 +298,26 @@ TEST_F(DiskFaultTest, AShareThatCannotBeLookedAtIsNotAbsent) {
   ASSERT_TRUE(life_.run(DetachJob{0, 0, 0}));
   Engine sharer{life_, made_, temp_.path("out")};
   faults_.only = "stat";
-  faults_.calls = faults_.at = 0;
-  faults_.how = Faults::How::once;
-  EXPECT_FALSE(sharer.start(AttachJob::Mode::serve));
-  ASSERT_TRUE(sharer.failure);
-  EXPECT_EQ(sharer.failure->error.code, Code::io);
-  EXPECT_EQ(sharer.failure->path, temp_.path("out/content/a"));
+  for (const Code passing : {Code::io, Code::busy, Code::no_space}) {
+    faults_.calls = faults_.at = 0;
+    faults_.how = Faults::How::once;
+    faults_.error.code = passing;
+    ASSERT_FALSE(sharer.start(AttachJob::Mode::serve));
+    EXPECT_EQ(sharer.failure->error.code, passing);
+    EXPECT_EQ(sharer.failure->path, temp_.path("out/content/a"));
+  }
+  ASSERT_TRUE(sharer.start(AttachJob::Mode::serve));
+  EXPECT_TRUE(sharer.have.all());
+  // What is said of the place and not of the moment: there is no such file, and it is not forgotten for that.
+  for (const Code lasting : {Code::unsafe, Code::denied, Code::exists}) {
+    ASSERT_TRUE(life_.run(DetachJob{0, 0, 0}));
+    faults_.calls = 0;
+    faults_.error.code = lasting;
+    ASSERT_TRUE(sharer.start(AttachJob::Mode::serve));
+    EXPECT_EQ(sharer.attached.files[0], Attached::FileState::absent);
+    EXPECT_EQ(sharer.attached.files[1], Attached::FileState::whole);
+  }
+  ASSERT_TRUE(life_.run(DetachJob{0, 0, 0}));
   ASSERT_TRUE(sharer.start(AttachJob::Mode::serve));
   EXPECT_TRUE(sharer.have.all());
 }

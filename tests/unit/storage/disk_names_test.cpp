@@ -1,11 +1,13 @@
 // Downloads onto a file system that refuses some of the content's names, one life after another: what lies
 // where, what the catalog keeps, and that ordinary names notice nothing.
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <gtest/gtest.h>
 
 #include "disk_fixture.hpp"
+#include "failing_calls.hpp"
 #include "fat_fixture.hpp"
 #include "storage/disk.hpp"
 #include "storage/names.hpp"
@@ -185,7 +187,7 @@ TEST_F(DiskNames, RunAgainItResumesUnderTheSameNames) {
   EXPECT_EQ(tree(), (std::set<std::string>{places.begin(), places.end()}));
 }
 
-TEST_F(DiskNames, ASingleFile) {
+Made single_file() {
   Made made;
   made.files.push_back(hash_file("who?", pattern(60'000, 9), piece_length));
   made.layers = {made.files[0].layer};
@@ -195,6 +197,11 @@ TEST_F(DiskNames, ASingleFile) {
   description.piece_length = piece_length;
   description.files = {{"who?", 60'000, made.files[0].root, FileKind::regular, {}}};
   made.content = *make_content(description);
+  return made;
+}
+
+TEST_F(DiskNames, ASingleFile) {
+  const Made made = single_file();
   ASSERT_TRUE(made.content->single_file);
   {
     Life life{state_, fat()};
@@ -324,6 +331,44 @@ TEST_F(DiskNames, AnotherDiskInItsPlaceIsAskedAnew) {
   EXPECT_EQ(engine.attached.files, std::vector(2, FileState::absent));
   ASSERT_TRUE(engine.download());
   expect_bytes(made, {"content/a%3ab", "content/c"});
+}
+
+TEST_F(DiskNames, OfASingleFileTheDiskIsAskedAnewWhenItIsGone) {
+  const Made made = single_file();
+  {
+    Life life{state_, fat()};
+    Engine engine{life, made, out_};
+    ASSERT_TRUE(engine.start());
+    ASSERT_TRUE(engine.download());
+  }
+  EXPECT_EQ(tree(), std::set<std::string>{"who%3f"});
+  std::filesystem::remove(out_ + "/who%3f");
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start());
+  ASSERT_TRUE(engine.download());
+  EXPECT_EQ(tree(), std::set<std::string>{"who?"});
+}
+
+// A disk that fails at the moment has not shown that nothing is there: the names stay.
+TEST_F(DiskNames, ADiskThatCannotBeLookedAtKeepsItsNames) {
+  const Made made = make("content", {{"a:b", 40'000}, {"c", 10}});
+  const std::set<std::string> places{"content/a%3ab", "content/c"};
+  {
+    Life life{state_, fat()};
+    Engine engine{life, made, out_};
+    ASSERT_TRUE(engine.start());
+    ASSERT_TRUE(engine.download());
+  }
+  rules_.created.clear();
+  Life life{state_, fat()};
+  Engine engine{life, made, out_};
+  const fixture::FailingCall failing{"fstatat", EIO};
+  ASSERT_TRUE(engine.start());
+  EXPECT_EQ(failing.failed(), 1);
+  EXPECT_FALSE(probed());
+  EXPECT_TRUE(engine.have.all());
+  EXPECT_EQ(tree(), places);
 }
 
 // What a share of the same content says of other names is no download.

@@ -3,6 +3,7 @@
 
 #include "disk_place_fixture.hpp"
 #include "storage/disk.hpp"
+#include "storage/sqlite.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -133,6 +134,51 @@ TEST_F(ShareTest, AChangeAmidTheHashingStartsItOver) {
   EXPECT_FALSE(engine.commit({0, 1}));  // piece 0 was hashed of another file
   ASSERT_TRUE(engine.hash_again({0, 1, 2, 3}));
   ASSERT_TRUE(engine.read(0, 0, 50));
+}
+
+TEST_F(ShareTest, AChangeBehindTheHashingIsNotCommitted) {
+  Life life{state_, nullptr};
+  Engine engine{life, made_, temp_.path()};
+  ASSERT_TRUE(engine.start(AttachJob::Mode::serve));
+  const std::string path = temp_.path("shared/a.bin");
+  set_time(path, 2'000);
+  EXPECT_FALSE(engine.read(0, 0, 50));
+  const std::vector<std::uint32_t> pieces{0, 1, 2, 3};
+  for (const std::uint32_t piece : pieces) ASSERT_TRUE(life.run(HashJob{0, piece}));
+  set_time(path, 3'000);
+  ASSERT_FALSE(engine.commit(pieces));
+  EXPECT_EQ(engine.failure->error.code, Code::mismatch);
+  EXPECT_EQ(engine.failure->path, path);
+  EXPECT_FALSE(life.catalog().find(made_.content->id)->value().have.test(0));
+  ASSERT_TRUE(engine.hash_again(pieces));
+  ASSERT_TRUE(engine.read(0, 0, 50));
+}
+
+// Else it would serve what changed as verified once it is started again.
+TEST_F(ShareTest, ACatalogThatCouldNotBeToldOfAChangeIsToldBeforeACommit) {
+  Life life{state_, nullptr};
+  Engine engine{life, made_, temp_.path()};
+  ASSERT_TRUE(engine.start(AttachJob::Mode::serve));
+  const auto tell_catalog = [&](const char* sql) {
+    auto database = sqlite::Database::open(state_ + "/catalog.sqlite", {}, 0);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE((*database)->execute(sql));
+  };
+  set_time(temp_.path("shared/a.bin"), 2'000);
+  // It can be told of all but changes.
+  tell_catalog(
+      "CREATE TRIGGER t BEFORE UPDATE ON files WHEN NEW.progress=2 BEGIN SELECT RAISE(ABORT, 'no'); END");
+  EXPECT_FALSE(engine.read(0, 0, 50));
+  EXPECT_TRUE(life.catalog().find(made_.content->id)->value().have.test(0)) << "it does not know";
+  const std::vector<std::uint32_t> pieces{0, 1, 2, 3};
+  ASSERT_FALSE(engine.hash_again(pieces));
+  EXPECT_EQ(engine.failure->error.code, Code::io);
+  EXPECT_TRUE(engine.failure->path.empty());
+  tell_catalog("DROP TRIGGER t");
+  EXPECT_TRUE(engine.commit({0}));
+  const auto found = *life.catalog().find(made_.content->id);
+  EXPECT_TRUE(found->have.test(0));
+  EXPECT_FALSE(found->have.test(1)) << "now it does, and has what was committed since";
 }
 
 TEST_F(ShareTest, ReplacedAndRemovedFiles) {

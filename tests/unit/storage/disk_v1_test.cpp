@@ -262,6 +262,30 @@ TEST_F(DiskV1, AChangedFileTakesItsSharedPiecesAlong) {
   ASSERT_TRUE(engine.read(3, 0, piece_length));
 }
 
+// As many blocks as are written at once, all in one file, and the last in its neighbours as well.
+TEST_F(DiskV1, AWholeBatchOfOneFileAndItsNeighbours) {
+  const Made made = fixture::make(
+      {{"a", pattern(Disk::max_batch * block_bytes - 100, 1)}, {"b", pattern(40, 2)}, {"c", pattern(60, 3)}},
+      piece_length, Format::v1);
+  Life life{state_, nullptr};
+  Engine engine{life, made, out_};
+  ASSERT_TRUE(engine.start());
+  std::vector<Job> jobs;
+  std::vector<std::uint32_t> pieces;
+  for (std::uint32_t piece = 0; piece < made.content->pieces; ++piece) {
+    for (std::uint32_t block = 0; block < 2; ++block)
+      jobs.emplace_back(fixture::write_job(made, piece, block));
+    pieces.push_back(piece);
+  }
+  ASSERT_EQ(jobs.size(), Disk::max_batch);
+  std::vector<Done> done(jobs.size());
+  Disk::Worker worker;
+  life.disk().run_batch(jobs, done, worker);
+  for (const Done& one : done) EXPECT_TRUE(one);
+  ASSERT_TRUE(engine.commit(pieces));
+  expect_whole(made);
+}
+
 // Many tiny files in one block.
 TEST_F(DiskV1, ABlockOfManyFiles) {
   std::vector<std::pair<std::string, Bytes>> files;

@@ -53,6 +53,10 @@ FailingCall::FailingCall(std::string_view name, int os_errno, int times, int ski
     : name_(name), os_errno_(os_errno), times_(times), skip_(skip), outer_(innermost) {
   innermost = this;
 }
+FailingCall::FailingCall(std::string_view name, std::function<void()> meanwhile, int skip)
+    : FailingCall(name, 0, 1, skip) {
+  meanwhile_ = std::move(meanwhile);
+}
 FailingCall::~FailingCall() { innermost = outer_; }
 
 int FailingCall::next(std::string_view name) {
@@ -62,6 +66,7 @@ int FailingCall::next(std::string_view name) {
     at->skip_ = 0;
     if (at->failed_ == at->times_) return 0;
     ++at->failed_;
+    if (at->meanwhile_) at->meanwhile_();
     return at->os_errno_;
   }
   return 0;
@@ -83,6 +88,9 @@ int fstatvfs(int fd, struct statvfs* out) noexcept { return pass_on<"fstatvfs">(
 int fstatfs(int fd, struct statfs* out) noexcept { return pass_on<"fstatfs">(&fstatfs, fd, out); }
 int fchmod(int fd, mode_t mode) noexcept { return pass_on<"fchmod">(&fchmod, fd, mode); }
 int chmod(const char* path, mode_t mode) noexcept { return pass_on<"chmod">(&chmod, path, mode); }
+int faccessat(int fd, const char* name, int mode, int flags) noexcept {
+  return pass_on<"faccessat">(&faccessat, fd, name, mode, flags);
+}
 int flock(int fd, int operation) noexcept { return pass_on<"flock">(&flock, fd, operation); }
 int ftruncate(int fd, off_t size) noexcept { return pass_on<"ftruncate">(&ftruncate, fd, size); }
 int syncfs(int fd) noexcept { return pass_on<"syncfs">(&syncfs, fd); }

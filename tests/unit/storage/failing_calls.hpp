@@ -2,6 +2,7 @@
 // is linked in place of the C library's, and passes on what is not to fail.
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 namespace shoal::storage::fixture {
@@ -11,10 +12,12 @@ namespace shoal::storage::fixture {
 class FailingCall {
  public:
   FailingCall(std::string_view name, int os_errno, int times = 1, int skip = 0);
+  // Instead, `meanwhile` happens once, just before one call, which does what it should.
+  FailingCall(std::string_view name, std::function<void()> meanwhile, int skip = 0);
   ~FailingCall();
   FailingCall(const FailingCall&) = delete;
   FailingCall& operator=(const FailingCall&) = delete;
-  [[nodiscard]] int failed() const { return failed_; }  // so many did
+  [[nodiscard]] int failed() const { return failed_; }  // so many did, or had something happen before them
 
   // For the calls: the errno with which this one fails, 0 where it is passed on.
   [[nodiscard]] static int next(std::string_view name);
@@ -22,6 +25,7 @@ class FailingCall {
  private:
   std::string_view name_;
   int os_errno_, times_, skip_, failed_ = 0;
+  std::function<void()> meanwhile_;
   FailingCall* outer_;
 };
 

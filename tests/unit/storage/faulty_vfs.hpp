@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,9 +19,11 @@ struct Faults {
   std::uint64_t at = 0;     // the call that fails, from 0
   std::uint64_t calls = 0;  // so far
   Error error{Code::io, "injected", 5};
-  std::string last;  // what failed
-  std::string only;  // if not empty: calls of this name alone count
+  std::string last;                                        // what failed
+  std::string only;                                        // if not empty: calls of this name alone count
+  std::map<std::string, std::uint64_t, std::less<>> seen;  // all calls, by name
   [[nodiscard]] Result<void> check(std::string_view what) {
+    ++seen[std::string{what}];
     if (!only.empty() && what != only) return {};
     const std::uint64_t now = calls++;
     if (how == How::never || now < at || (how == How::once && now > at)) return {};

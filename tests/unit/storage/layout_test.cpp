@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "fat_fixture.hpp"
+#include "faulty_vfs.hpp"
 #include "folder_fixture.hpp"
 
 namespace shoal::storage {
@@ -150,6 +151,45 @@ TEST(Layout, TheCatalogTellsWhatWasReplaced) {
   EXPECT_TRUE(names_told(content_of("c", {"a"}), {}, "c", none));
 }
 
+TEST(Layout, ASingleFileTellsByItsOwnPath) {
+  Content content = content_of("a:b", {"a:b"});
+  content.single_file = true;
+  const Substitutes odd = substitutes(content);
+  const auto told = [&](const std::string& root, const std::string& path) {
+    return names_told(content, odd, root, std::vector{path});
+  };
+  EXPECT_EQ(told("a%3ab", "a%3ab")->replaced, odd);
+  EXPECT_TRUE(told("a:b", "a:b")->replaced.empty());
+  EXPECT_EQ(told("a%3ab", "")->replaced, odd) << "the root's name is the file's";
+  EXPECT_FALSE(told("a:b", "a%3ab")) << "it cannot have both";
+  EXPECT_FALSE(told("a:b", "elsewhere"));
+}
+
+TEST(Layout, AShorterOrLongerPathStandsForNoOther) {
+  const Substitutes odd{{"a:b", "a%3ab"}};
+  EXPECT_TRUE(stands_for("a%3ab/c", "a:b/c", odd));
+  EXPECT_TRUE(stands_for("a:b/c", "a:b/c", odd));
+  EXPECT_TRUE(stands_for("", "", odd));
+  for (const auto& [on_disk, path] :
+       {std::pair{"a%3ab/c/d", "a:b/c"}, {"a%3ab", "a:b/c"}, {"a%3ab/c", "a:b/d"}, {"c", "a:b"}, {"", "c"}})
+    EXPECT_FALSE(stands_for(on_disk, path, odd)) << on_disk;
+}
+
+// What was made where all names are taken is found under them, whatever may stand for them elsewhere.
+TEST(Layout, APathIsFoundAsItLies) {
+  const TempFolder temp;
+  temp.file("a:b/c", {});
+  temp.file("x%3fy/a:b", {});
+  const Substitutes odd{{"a:b", "a%3ab"}, {"x?y", "x%3fy"}};
+  PosixVfs vfs;
+  const auto folder = vfs.open_folder(temp.path(), Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  EXPECT_EQ(find_path(**folder, "a:b/c", odd), "a:b/c");
+  EXPECT_EQ(find_path(**folder, "x?y/a:b", odd), "x%3fy/a:b");
+  EXPECT_EQ(find_path(**folder, "none/a:b", odd), "none/a:b");
+  EXPECT_EQ(find_path(**folder, "a:b/c", {}), "a:b/c");
+}
+
 // ---- the question
 
 class Probes : public testing::Test {
@@ -209,6 +249,27 @@ TEST_F(Probes, AFolderThatTakesNothingIsNoMatterOfNames) {
     EXPECT_EQ(failed.error().error.code, code);
   }
   EXPECT_EQ(entries(), 0U);
+}
+
+// Whether the last character is dropped is seen by looking: a disk that cannot be looked at has not said it.
+TEST_F(Probes, ADiskThatCannotBeLookedAtTellsNothing) {
+  fixture::Faults faults;
+  fixture::FaultyVfs vfs{faults};
+  const auto folder = vfs.open_folder(temp_.path(), Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  faults.only = "stat";
+  faults.how = fixture::Faults::How::once;
+  for (faults.at = 0; faults.at < 2; ++faults.at) {
+    faults.calls = 0;
+    const auto failed = refused_oddities(**folder, oddities("a."));
+    ASSERT_FALSE(failed) << faults.at;
+    EXPECT_EQ(failed.error().error.code, Code::io);
+    EXPECT_EQ(failed.error().path, ".shoal-probe-1.");
+    EXPECT_EQ(entries(), 0U);
+  }
+  faults.calls = 0;
+  EXPECT_TRUE(refused_oddities(**folder, oddities("a."))->none());
+  EXPECT_EQ(faults.calls, 2U);
 }
 
 TEST_F(Probes, WhatLiesThereIsLeftAlone) {

@@ -70,6 +70,8 @@ TEST(Metainfo, SingleFileOrFolder) {
   EXPECT_FALSE((*parse(info_of("1:m" + file_leaf("5"))))->single_file);
   EXPECT_FALSE((*parse(info_of("1:m" + file_leaf("5") + "1:n" + file_leaf("5"))))->single_file);
   EXPECT_FALSE((*parse(info_of("1:nd1:n" + file_leaf("5") + "e")))->single_file);
+  EXPECT_FALSE((*parse(info_of("1:ede1:n" + file_leaf("5"))))->single_file) << "an empty folder beside it";
+  EXPECT_FALSE((*parse(info_of("1:n" + leaf("4:attr1:l12:symlink pathl1:me"))))->single_file);
   std::string folder = info_of("1:n" + file_leaf("5"));
   folder.insert(folder.size() - 1, "12:shoal folderi1e");
   EXPECT_FALSE((*parse(folder))->single_file);
@@ -136,6 +138,10 @@ TEST(Metainfo, TotalsDoNotOverflow) {
   std::string tree;
   for (char c = 'a'; c <= 'z'; ++c) tree += "1:" + std::string(1, c) + file_leaf("9007199254740992");
   EXPECT_EQ(parse(info_of(tree, "67108864")).error().code, Code::too_large);
+  const auto behind =
+      parse(info_of("1:a" + file_leaf("1") + "1:b" + file_leaf("9007199254740992"), "67108864"));
+  ASSERT_FALSE(behind);
+  EXPECT_STREQ(behind.error().rule, "a content has at most 2^53 bytes");
 }
 
 struct Bad {
@@ -248,6 +254,20 @@ TEST(Metainfo, WholePathsAreBoundedTogether) {
   std::string files;
   for (int i = 10000; i < 14000; ++i) files += "5:" + std::to_string(i) + leaf("6:lengthi0e");
   EXPECT_EQ(parse(info_of(open + files + close)).error().code, Code::too_large);
+  // As many as just fit, and then a link: what it leads to counts as well.
+  constexpr std::size_t each = 90 * 251 + 5, fit = max_names_bytes / each;
+  files.clear();
+  for (std::size_t i = 0; i < fit; ++i) files += "5:" + std::to_string(10000 + i) + leaf("6:lengthi0e");
+  const auto with_link = [&](std::size_t steps) {
+    std::string target;
+    for (std::size_t i = 0; i < steps; ++i) target += "255:" + std::string(255, 't');
+    return parse(info_of(open + files + close + "1:z" + leaf("4:attr1:l12:symlink pathl" + target + "e")));
+  };
+  constexpr std::size_t left = (max_names_bytes - fit * each) / 256;
+  ASSERT_GT(left, 0U);
+  EXPECT_TRUE(with_link(left - 1));
+  ASSERT_FALSE(with_link(left + 1));
+  EXPECT_EQ(with_link(left + 1).error().code, Code::too_large);
 }
 
 TEST(Metainfo, TooManyFilesAreNamedAsSuch) {
@@ -257,6 +277,18 @@ TEST(Metainfo, TooManyFilesAreNamedAsSuch) {
   ASSERT_FALSE(content);
   EXPECT_EQ(content.error().code, Code::too_large);
   EXPECT_NE(std::string_view{content.error().rule}.find("files"), std::string_view::npos);
+}
+
+TEST(Metainfo, EmptyFoldersAreAsManyAsFilesAtMost) {
+  const std::string tree = "1:f" + file_leaf("5");
+  std::string folders;
+  for (std::size_t i = 0; i < max_files; ++i) folders += "7:" + std::to_string(1'000'000 + i) + "de";
+  const auto most = parse(info_of(folders + tree));
+  ASSERT_TRUE(most) << most.error().rule;
+  EXPECT_EQ((*most)->empty_folders.size(), max_files);
+  const auto more = parse(info_of(folders + "8:99999999de" + tree));
+  ASSERT_FALSE(more);
+  EXPECT_STREQ(more.error().rule, "a content has at most 1000000 empty folders");
 }
 
 TEST(Metainfo, HugeDictionariesAreRefusedUnread) {

@@ -235,10 +235,15 @@ TEST(MetainfoV1, AHybridThatContradictsItselfIsRefused) {
       << "a link that is a file";
   std::string longer = good;  // a whole piece of padding behind all
   const std::string four = "6:pieces" + bstring(longer.substr(longer.find("6:pieces80:") + 11, 80));
-  longer.replace(longer.find(four), four.size(), hashes(5));
+  longer.replace(longer.find(four), four.size(), hashes(6));
   const std::string last = "d6:lengthi5e4:pathl1:dee";
   longer.replace(longer.find(last), last.size(), last + "d4:attr1:p6:lengthi32768e4:pathl1:pee");
-  EXPECT_FALSE(parse(longer));
+  ASSERT_FALSE(parse(longer));
+  EXPECT_EQ(parse(longer).error().code, Code::mismatch);
+  std::string sealed = good;
+  sealed.insert(sealed.size() - 1, "10:shoal salt" + bstring(std::string(32, 's')));
+  ASSERT_FALSE(parse(sealed));
+  EXPECT_EQ(parse(sealed).error().code, Code::malformed);
   const std::string pieces = "6:pieces" + std::to_string(4 * 20) + ":";
   std::string fewer = good;
   fewer.replace(fewer.find(pieces), pieces.size() + 20, "6:pieces60:");

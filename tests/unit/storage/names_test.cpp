@@ -231,6 +231,39 @@ TEST(Names, PartPathsOfAContentAreDistinct) {
   EXPECT_EQ(parts[static_cast<std::size_t>(plain)], "content/c/d.part.part");
 }
 
+std::vector<std::string> parts_of(std::vector<std::string> names) {
+  Content content;
+  content.name = "content";
+  std::ranges::sort(names, [](const auto& a, const auto& b) { return compare_paths(a, b) < 0; });
+  for (const std::string& name : names) {
+    ContentFile file;
+    file.path = name;
+    content.files.push_back(std::move(file));
+  }
+  return part_paths(content);
+}
+
+// A part file whose name is not the usual one is out of the way of all: of a sibling that would have it as
+// its own, and of others that come to the same name.
+TEST(Names, UnusualPartNamesAreOutOfTheWay) {
+  const std::string numbered = "X~" + to_hex(sha256(as_bytes("X"))).substr(0, 8);
+  EXPECT_EQ(parts_of({"X", "X.part"})[0], "content/" + numbered + ".part");
+  const auto parts = parts_of({"X", "X.part", numbered});
+  EXPECT_EQ(parts[0], "content/" + numbered + "-2.part") << "the other would be the sibling's";
+  EXPECT_EQ(parts[2], "content/" + numbered + ".part");
+  // As long as the usual name would be, and another.
+  const std::string middle(239, 'x');
+  EXPECT_EQ(parts_of({middle, middle + ".part"})[0].size(), parts_of({middle})[0].size());
+  EXPECT_NE(parts_of({middle, middle + ".part"})[0], parts_of({middle})[0]);
+  // Two long names with one beginning and, as whoever tries long enough finds, one hash.
+  const std::string beginning(230, 'x');
+  const std::vector<std::string> alike{beginning + "0000000000000000000056692",
+                                       beginning + "0000000000000000000099450"};
+  const auto both = parts_of(alike);
+  EXPECT_EQ(both[0], "content/" + beginning + "~c92a4c29.part");
+  EXPECT_EQ(both[1], "content/" + beginning + "~c92a4c29-2.part");
+}
+
 TEST(Names, LinksAreResolvedOnlyInside) {
   EXPECT_EQ(resolve_link("l", "x"), "x");
   EXPECT_EQ(resolve_link("a/l", "x"), "a/x");

@@ -166,6 +166,22 @@ TEST_P(PosixCalls, FoldersAreMadeOrTheCauseIsNamed) {
   EXPECT_EQ(with("mkdir", EIO, user(temp_.path("x/y")), 1, 2), Code::io);
   EXPECT_EQ(with("mkdir", EEXIST, user(temp_.path("z")), 1, 0), Code::not_found) << "gone again";
   EXPECT_EQ(with("openat", EIO, user(temp_.path("v/w")), 1, 0), fine) << "the folder above is synced at best";
+  {
+    const FailingCall other{"mkdir", [&] { temp_.folder("q/r"); }, 2};
+    EXPECT_EQ(code(user(temp_.path("q/r"))()), fine) << "somebody else has made it meanwhile";
+    EXPECT_EQ(other.failed(), 1);
+  }
+  EXPECT_EQ(with("faccessat", EROFS, user(temp_.path("root"))), Code::denied);
+  EXPECT_EQ(code(user(temp_.path("root") + std::string("\0x", 2))()), Code::not_found);
+  EXPECT_EQ(code(user("")()), Code::not_found);
+}
+
+TEST_P(PosixCalls, WhatCannotBeRemovedIsNamed) {
+  const auto drop = [&] { return root_->remove("f"); };
+  EXPECT_EQ(with("unlinkat", EIO, drop), Code::io);
+  EXPECT_EQ(code(root_->stat("f")), fine);
+  EXPECT_EQ(code(drop()), fine);
+  EXPECT_EQ(code(drop()), Code::not_found);
 }
 
 TEST_P(PosixCalls, ARenameReplacesNothingWhateverTheFileSystemHas) {
@@ -266,6 +282,7 @@ TEST(PosixStateCalls, WhatFailsIsNamed) {
     return path ? Code::cancelled : path.error().error.code;
   };
   EXPECT_EQ(prepared("chmod", EPERM, "a"), Code::denied);
+  EXPECT_EQ(prepared("stat", EIO, "a"), Code::exists) << "something is there, and nobody knows what";
   EXPECT_EQ(prepared("openat", EMFILE, "b"), Code::busy);
   EXPECT_EQ(prepared("fstat", EIO, "c"), Code::io);
   const mode_t before = ::umask(0);
@@ -294,6 +311,35 @@ TEST(PosixStateCalls, ALockIsHeldOrTheCauseIsNamed) {
   EXPECT_EQ(tried("lstat", EIO), Code::io);
   EXPECT_EQ(tried("lstat", ENOENT), fine) << "released just now: from the beginning";
   EXPECT_EQ(tried("flock", EWOULDBLOCK), Code::busy);
+}
+
+// Whoever gave a lock up has unlinked its file, and the next has made another: only the file that bears the
+// name is the lock. In another file system it may even have the same number.
+TEST(PosixStateCalls, ALockIsTheFileThatBearsTheName) {
+  TempFolder temp;
+  temp.folder("state/locks");
+  const auto held_after = [&](const std::function<void()>& meanwhile) {
+    PosixLocks locks{temp.path("state")};
+    const FailingCall replaced{"lstat", meanwhile};
+    const auto lock = locks.acquire("x");
+    EXPECT_EQ(replaced.failed(), 1);
+    EXPECT_TRUE(lock);
+    EXPECT_EQ(code(PosixLocks{temp.path("state")}.acquire("x")), Code::busy)
+        << "it is that one which is held";
+  };
+  held_after([&] {
+    temp.file("state/locks/other", {});
+    std::filesystem::rename(temp.path("state/locks/other"), temp.path("state/locks/x"));
+  });
+  const auto mounted = [&] {
+    return ::mount("tmpfs", temp.path("state/locks").c_str(), "tmpfs", 0, "size=1m") == 0;
+  };
+  if (!mounted()) return;
+  held_after([&] {
+    EXPECT_TRUE(mounted());
+    temp.file("state/locks/x", {});  // the first file there, as the lock was where it lies
+  });
+  for (int round = 0; round < 2; ++round) EXPECT_EQ(::umount(temp.path("state/locks").c_str()), 0);
 }
 
 // One sync for all is of one file system: who has opened a file of another does without it.

@@ -2,7 +2,9 @@
 // SQLite's busy handler does not cover is tried again for as long.
 #include "storage/sqlite.hpp"
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -163,6 +165,42 @@ TEST_F(SqliteTest, AnEmptyJournalIsNone) {
   EXPECT_EQ(seen("empty", SQLITE_ACCESS_EXISTS), 0);
   EXPECT_EQ(seen("empty", SQLITE_ACCESS_READWRITE), 1);
   EXPECT_EQ(seen("absent", SQLITE_ACCESS_EXISTS), 0);
+}
+
+// What SQLite asks of a layer in modes that a catalog is never in.
+TEST_F(SqliteTest, TheLayerAnswersWhatACatalogDoesNotAsk) {
+  temp_.file("journal", fixture::pattern(1));
+  fixture::Faults faults;
+  fixture::FaultyVfs vfs{faults};
+  auto folder = vfs.open_folder(temp_.path(), Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  const SqliteVfs layer{"asked", **folder};
+  sqlite3_vfs* asked = sqlite3_vfs_find("asked");
+  ASSERT_NE(asked, nullptr);
+  alignas(std::max_align_t) std::array<std::byte, 256> room{};
+  ASSERT_LE(static_cast<std::size_t>(asked->szOsFile), room.size());
+  auto* file = reinterpret_cast<sqlite3_file*>(room.data());
+  const auto opened = [&](const char* name, int flags) {
+    return asked->xOpen(asked, name, file, flags, nullptr);
+  };
+  constexpr int write = SQLITE_OPEN_READWRITE;
+  EXPECT_EQ(opened(nullptr, write | SQLITE_OPEN_CREATE), SQLITE_CANTOPEN) << "a temporary file";
+  EXPECT_EQ(file->pMethods, nullptr) << "it must not be closed";
+  EXPECT_EQ(opened("absent", write), SQLITE_CANTOPEN);
+  EXPECT_FALSE(std::filesystem::exists(temp_.path("absent")));
+  ASSERT_EQ(opened("absent", write | SQLITE_OPEN_CREATE), SQLITE_OK);
+  EXPECT_EQ(file->pMethods->xClose(file), SQLITE_OK);
+  const auto removed = [&](const char* name, int sync) { return asked->xDelete(asked, name, sync); };
+  EXPECT_EQ(removed("journal", 1), SQLITE_OK);
+  EXPECT_EQ(faults.seen["sync_folder"], 1U);
+  EXPECT_EQ(removed("journal", 1), SQLITE_IOERR_DELETE_NOENT);
+  EXPECT_EQ(removed("absent", 0), SQLITE_OK);
+  EXPECT_EQ(faults.seen["sync_folder"], 1U);
+  temp_.file("journal", fixture::pattern(1));
+  faults.how = fixture::Faults::How::for_good;
+  faults.only = "sync_folder";
+  faults.calls = 0;
+  EXPECT_EQ(removed("journal", 1), SQLITE_IOERR_DIR_FSYNC);
 }
 
 }  // namespace

@@ -321,6 +321,16 @@ TEST(BtMessage, AMessageHasTheSizeOfItsKind) {
   EXPECT_FALSE(refused(hashes));
 }
 
+// BEP 3: a bitfield is the first message if it comes at all; BEP 6 has two others in its place. Which of the
+// others may come before it is each dialect's own matter: extended ones and the DHT's port do.
+TEST(BtMessage, WhatNamesPiecesComesBeforeWhatSpeaksOfThem) {
+  for (const std::uint8_t kind : {5, 14, 15}) EXPECT_EQ(bt_order(kind), BtOrder::names_pieces) << int{kind};
+  for (const std::uint8_t kind : {0, 1, 2, 3, 4, 6, 7, 8, 16})
+    EXPECT_EQ(bt_order(kind), BtOrder::after_pieces) << int{kind};
+  for (const std::uint8_t kind : {9, 13, 17, 20, 21, 255})
+    EXPECT_EQ(bt_order(kind), BtOrder::any) << int{kind};
+}
+
 TEST(BtMessage, UnknownMessagesArePassedOverButNotForEver) {
   Reading reading;
   for (std::uint32_t i = 0; i < max_unknown_messages; ++i) {

@@ -178,6 +178,22 @@ TEST_F(Pair, WhoDoesNotKnowTheFastExtensionHearsBits) {
   EXPECT_EQ(to_hex(out[0].view()), "0000000305ffe0");
 }
 
+TEST_F(Pair, ManySmallMessagesGoOutInFullBuffersAndInOrder) {
+  carry();
+  at_answerer_.clear();
+  constexpr std::uint32_t many = 5000;  // of nine bytes each
+  for (std::uint32_t i = 0; i < many; ++i) dialler_->send({}, wire::Have{i});
+  std::vector<Buffer> buffers;
+  dialler_->flush({}, buffers);
+  EXPECT_EQ(buffers.size(), 3U);
+  for (const Buffer& buffer : buffers) {
+    EXPECT_LE(buffer.size(), BufferPool::standard);
+    EXPECT_TRUE(answer(buffer.view()));
+  }
+  ASSERT_EQ(at_answerer_.size(), 1 + many) << "the first says that nothing else is there";
+  for (std::uint32_t i = 0; i < many; ++i) EXPECT_EQ(std::get<wire::Have>(at_answerer_[1 + i]).piece, i);
+}
+
 TEST_F(Pair, LengthsAreCheckedBeforeAnythingIsKept) {
   struct Case {
     std::uint32_t length;

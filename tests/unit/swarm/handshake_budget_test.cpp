@@ -58,6 +58,9 @@ TEST_F(HandshakeBudgetTest, HostsThatAreWholeAgainAreForgotten) {
     ASSERT_EQ(taken(IpAddress::v4(0x08000000 + i), limits::host_handshakes_at_once) > 0, true) << i;
   now += limits::host_handshake_gap * limits::host_handshakes_at_once;
   EXPECT_EQ(taken(IpAddress::v4(0x09000000), 1), 1U);
+  // However many come, and as fast as all together may: each new one gets its first.
+  for (std::uint32_t i = 1; i <= 3 * limits::max_handshake_hosts; ++i, now += limits::handshake_gap)
+    ASSERT_EQ(taken(IpAddress::v4(0x09000000 + i), 1), 1U) << i;
 }
 
 TEST_F(HandshakeBudgetTest, TheLocalNetworkIsBoundByTheCommonPaceAlone) {

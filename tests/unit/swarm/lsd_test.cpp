@@ -25,6 +25,9 @@ TEST(Lsd, ACallIsAsBep14HasItAndReadsBack) {
   EXPECT_EQ(again->cookie, "cookie-1");
   EXPECT_NE(as_text(encode(Family::v6, call)).find("Host: [ff15::efc0:988f]:6771\r\n"),
             std::string_view::npos);
+  call.cookie.clear();
+  EXPECT_EQ(as_text(encode(Family::v4, call)).find("cookie"), std::string_view::npos);
+  EXPECT_TRUE(decode(encode(Family::v4, call))->cookie.empty());
   call.contents.assign(contents_most, ByteArray<20>{});
   call.cookie.assign(cookie_most, 'x');
   EXPECT_LE(encode(Family::v6, call).size(), message_most);
@@ -36,6 +39,10 @@ TEST(Lsd, OthersWriteItTheirWay) {
   EXPECT_EQ(call->port, 7);
   EXPECT_EQ(to_hex(call->contents.at(0)), "0123456789abcdef0123456789abcdef01234567");
   EXPECT_TRUE(call->cookie.empty());
+  const auto spaced =
+      read("BT-SEARCH * HTTP/1.1\r\nPo-t: 5\r\n0ort: 5\r\nPort \t:\t7\t \t\r\nInfohash: " + forty);
+  ASSERT_TRUE(spaced);
+  EXPECT_EQ(spaced->port, 7) << "other names of that length say nothing of it";
   EXPECT_TRUE(read("BT-SEARCH * HTTP/1.1\r\nPort: 7\r\nInfohash: " + forty));  // cut short, and whole enough
 }
 

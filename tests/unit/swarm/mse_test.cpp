@@ -141,6 +141,25 @@ TEST(Mse, TheMethodIsOneThatBothTake) {
   }
 }
 
+// RC4 under the handshake's keys is malleable: what is flipped on the way is flipped in the answer.
+TEST(Mse, AnAnswerThatChoosesNoneOrManyIsRefused) {
+  for (std::uint8_t chosen = 0; chosen < 8; ++chosen) {
+    Ends ends{first, both, rc4_only};
+    ASSERT_TRUE(ends.deliver(ends.a, ends.b, ends.at_b, 1000));
+    ASSERT_TRUE(ends.deliver(ends.b, ends.a, ends.at_a, 1000));
+    ASSERT_TRUE(ends.deliver(ends.a, ends.b, ends.at_b, 1000));
+    Bytes answer = ends.b.take_reply();
+    ASSERT_EQ(answer.size(), 8 + 4 + 2U);
+    answer[8 + 3] ^= 2 ^ chosen;  // which is 2: RC4
+    ByteView bytes{answer};
+    const auto received = ends.a.receive(bytes);
+    EXPECT_EQ(received.has_value(), chosen == 1 || chosen == 2) << int{chosen};
+    if (!received) {
+      EXPECT_EQ(received.error().code, Code::unsupported);
+    }
+  }
+}
+
 TEST(Mse, WhoNamesNoContentOfOursHearsNoMore) {
   Ends ends{unknown, both, both};
   ends.carry(1000);

@@ -86,10 +86,48 @@ TEST_P(MseWires, CarryMessagesBothWays) {
   EXPECT_TRUE(equal(std::get<wire::Block>(at_answerer_[2]).data.view(), Bytes(16384, 7)));
   ASSERT_EQ(at_dialler_.size(), 2U);
   EXPECT_TRUE(equal(std::get<wire::Block>(at_dialler_[1]).data.view(), Bytes(16384, 7)));
+  at_answerer_.clear();
+  for (std::uint32_t i = 0; i < 40; ++i) dialler_->send({}, wire::Block{5, i, block()});
+  dialler_->send({}, wire::Have{9});
+  carry();
+  ASSERT_EQ(at_answerer_.size(), 41U) << "whatever came at once";
+  EXPECT_EQ(std::get<wire::Have>(at_answerer_[40]).piece, 9U);
   const Bytes sevens(64, 7);
   const auto shown = std::search(on_the_line_.begin() + static_cast<std::ptrdiff_t>(before),
                                  on_the_line_.end(), sevens.begin(), sevens.end());
   EXPECT_EQ(shown == on_the_line_.end(), GetParam().offered.rc4 && GetParam().accepted.rc4);
+}
+
+TEST(MseWire, AStrangeKeyEndsIt) {
+  Random random{ByteArray<32>{3}};
+  BufferPool pool;
+  const auto dialler = MseWire::make_dialler(params(1), {}, random, pool);
+  std::vector<wire::Message> out;
+  const auto received = dialler->receive({}, Bytes(96, 0), out);
+  ASSERT_FALSE(received);
+  EXPECT_EQ(received.error().code, Code::malformed);
+}
+
+// What came with the handshake is the beginning of the stream, and is held to its rules.
+TEST(MseWire, AFirstPayloadThatIsNoHandshakeEndsIt) {
+  Random random{ByteArray<32>{3}};
+  BufferPool pool;
+  InfoHashTable contents;
+  contents.set(1, {content});
+  Mse dialler = Mse::dialler(content, {}, Bytes(100, 'x'), random),
+      entrance = Mse::answerer(contents, {}, random);
+  for (int flight = 0; flight < 3; ++flight) {
+    Mse& from = flight == 1 ? entrance : dialler;
+    const Bytes said = from.take_reply();
+    ByteView bytes{said};
+    ASSERT_TRUE((flight == 1 ? dialler : entrance).receive(bytes));
+  }
+  ASSERT_TRUE(entrance.done());
+  const auto answerer = MseWire::make_answerer(params(2), std::move(entrance), pool);
+  std::vector<wire::Message> out;
+  EXPECT_FALSE(answerer->receive({}, {}, out));
+  EXPECT_TRUE(out.empty());
+  EXPECT_FALSE(answerer->established());
 }
 
 constexpr MseMethods either{}, plain{.plain = true, .rc4 = false}, rc4{.plain = false, .rc4 = true};

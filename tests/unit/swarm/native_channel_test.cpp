@@ -21,7 +21,11 @@ void expect_dead(NativeWire& wire, Now now, BufferPool& pool) {
   EXPECT_FALSE(wire.receive(now, Bytes(100, 0), out));
   EXPECT_TRUE(out.empty());
   wire.send(now, wire::KeepAlive{});
+  Buffer data = pool.take();
+  const std::uint8_t* const where = data.data();
+  wire.send(now, wire::Block{1, 0, std::move(data)});
   EXPECT_TRUE(test::flushed(wire, now, pool).empty());
+  EXPECT_EQ(pool.take().data(), where) << "the buffer is back";
   EXPECT_EQ(wire.held(), 0U);
 }
 
@@ -125,6 +129,19 @@ TEST(NativeChannelTest, AReplayedFirstFlightGetsSilence) {
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code, Code::exists);
     expect_dead(*again, pair.now, pair.pool);
+  }
+}
+
+TEST(NativeChannelTest, WithoutAFilterAReplayIsAnsweredAndLeadsNowhere) {
+  Pair pair;
+  pair.responder.replays = nullptr;
+  const Bytes flight = test::flushed(*pair.a, pair.now, pair.pool);
+  for (int time = 0; time < 2; ++time) {
+    const auto responder = NativeWire::make_responder(pair.responder, pair.random, pair.pool);
+    EXPECT_TRUE(responder->receive(pair.now, flight, pair.at_b));
+    EXPECT_TRUE(responder->established());
+    EXPECT_FALSE(responder->confirmed());
+    EXPECT_EQ(test::flushed(*responder, pair.now, pair.pool).size(), second_flight_bytes);
   }
 }
 

@@ -2,10 +2,13 @@
 // allocation per block.
 #include "swarm/native_wire.hpp"
 
+#include <optional>
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/swarm/allocations.hpp"
 #include "tests/unit/swarm/native_samples.hpp"
+#include "tests/unit/swarm/processor.hpp"
 #include "tests/unit/swarm/wire_pair.hpp"
 
 namespace shoal::swarm {
@@ -165,6 +168,33 @@ TEST(NativeWireTest, CiphersAreChosenTogether) {
       EXPECT_EQ(pair.b->channel().cipher(), pair.a->channel().cipher());
       converse(pair, test::whole(), 10, 20);
     }
+}
+
+TEST(NativeWireTest, OnAProcessorWithoutAesNobodyIsAskedForIt) {
+  const auto cipher_with = [](bool old_initiator, bool old_responder) {
+    Pair pair;
+    std::optional<test::OldProcessor> old;
+    const auto at = [&](bool is_old) {
+      old.reset();
+      if (is_old) old.emplace();
+    };
+    at(old_initiator);
+    pair.open();
+    const Bytes first = test::flushed(*pair.a, pair.now, pair.pool);
+    at(old_responder);
+    EXPECT_TRUE(pair.b->receive(pair.now, first, pair.at_b));
+    const Bytes second = test::flushed(*pair.b, pair.now, pair.pool);
+    at(old_initiator);
+    EXPECT_TRUE(pair.a->receive(pair.now, second, pair.at_a));
+    EXPECT_EQ(pair.a->channel().cipher(), pair.b->channel().cipher());
+    converse(pair, test::whole(), 3, 10);
+    return pair.a->channel().cipher();
+  };
+  const auto strongest = crypto::AesGcm::available() ? noise::Cipher::aes_gcm : noise::Cipher::chacha_poly;
+  EXPECT_EQ(cipher_with(false, false), strongest);
+  EXPECT_EQ(cipher_with(true, false), noise::Cipher::chacha_poly);
+  EXPECT_EQ(cipher_with(false, true), noise::Cipher::chacha_poly);
+  EXPECT_EQ(cipher_with(true, true), noise::Cipher::chacha_poly);
 }
 
 TEST(NativeWireTest, RekeysByVolume) {
