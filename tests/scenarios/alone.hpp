@@ -1,6 +1,8 @@
 // Alone: one whole peer whose outputs the test sees, and strangers who speak a dialect correctly and mean
 // ill. There is no network: what the peer sends is counted, what a stranger sends is given to it. Disk jobs
 // are done at once.
+//
+// Length: a stranger is nothing without the peer that he meets.
 #pragma once
 
 #include <deque>

@@ -127,21 +127,31 @@ TEST(DiskFaults, EveryCallRunsOutOfDescriptorsForGood) {
   sweep(Faults::How::for_good, {Code::busy, "injected", EMFILE});
 }
 
+// Fifty files of a block each: so many that all is synced at once.
+Made fifty_files(const std::string& before, const std::string& behind) {
+  std::vector<std::pair<std::string, Bytes>> files;
+  for (unsigned i = 10; i < 60; ++i)
+    files.emplace_back(before + std::to_string(i) + behind, pattern(1'000, i));
+  return fixture::make(files, block_bytes);
+}
+std::vector<std::uint32_t> write_fifty(Life& life, const Made& made) {
+  std::vector<std::uint32_t> pieces;
+  for (std::uint32_t piece = 0; piece < 50; ++piece) {
+    EXPECT_TRUE(life.run(fixture::write_job(made, piece, 0)));
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
 // Many files in one commit are synced at once; where that fails, each by itself, and what fails then is lost.
 TEST(DiskFaults, OneSyncForManyFiles) {
-  std::vector<std::pair<std::string, Bytes>> files;
-  for (unsigned i = 10; i < 60; ++i) files.emplace_back("d" + std::to_string(i) + "/f", pattern(1'000, i));
-  const Made made = fixture::make(files, block_bytes);
+  const Made made = fifty_files("d", "/f");
   TempFolder temp;
   Faults faults;
   auto life = std::make_unique<Life>(temp.path("state"), &faults);
   Engine engine{*life, made, temp.path("out")};
   ASSERT_TRUE(engine.start());
-  std::vector<std::uint32_t> pieces;
-  for (std::uint32_t piece = 0; piece < 50; ++piece) {
-    ASSERT_TRUE(life->run(fixture::write_job(made, piece, 0)));
-    pieces.push_back(piece);
-  }
+  const std::vector<std::uint32_t> pieces = write_fifty(*life, made);
   faults.only = "sync_everything";
   faults.calls = 0;
   ASSERT_TRUE(engine.commit(pieces));
@@ -152,19 +162,13 @@ TEST(DiskFaults, OneSyncForManyFiles) {
 }
 
 TEST(DiskFaults, WhereOneSyncForAllNewNamesFailsEachFolderIsSynced) {
-  std::vector<std::pair<std::string, Bytes>> files;
-  for (unsigned i = 10; i < 60; ++i) files.emplace_back("d" + std::to_string(i) + "/f", pattern(1'000, i));
-  const Made made = fixture::make(files, block_bytes);
+  const Made made = fifty_files("d", "/f");
   TempFolder temp;
   Faults faults;
   Life life{temp.path("state"), &faults};
   Engine engine{life, made, temp.path("out")};
   ASSERT_TRUE(engine.start());
-  std::vector<std::uint32_t> pieces;
-  for (std::uint32_t piece = 0; piece < 50; ++piece) {
-    ASSERT_TRUE(life.run(fixture::write_job(made, piece, 0)));
-    pieces.push_back(piece);
-  }
+  const std::vector<std::uint32_t> pieces = write_fifty(life, made);
   faults.only = "sync_everything";
   faults.how = Faults::How::once;
   faults.at = faults.calls + 1;
@@ -176,20 +180,14 @@ TEST(DiskFaults, WhereOneSyncForAllNewNamesFailsEachFolderIsSynced) {
 }
 
 TEST(DiskFaults, WhereOneSyncForAllFailsEachFileTells) {
-  std::vector<std::pair<std::string, Bytes>> files;
-  for (unsigned i = 10; i < 60; ++i) files.emplace_back("f" + std::to_string(i), pattern(1'000, i));
-  const Made made = fixture::make(files, block_bytes);
+  const Made made = fifty_files("f", "");
   for (const bool each_fails : {false, true}) {
     TempFolder temp;
     Faults faults;
     Life life{temp.path("state"), &faults};
     Engine engine{life, made, temp.path("out")};
     ASSERT_TRUE(engine.start());
-    std::vector<std::uint32_t> pieces;
-    for (std::uint32_t piece = 0; piece < 50; ++piece) {
-      ASSERT_TRUE(life.run(fixture::write_job(made, piece, 0)));
-      pieces.push_back(piece);
-    }
+    const std::vector<std::uint32_t> pieces = write_fifty(life, made);
     faults.how = Faults::How::for_good;
     faults.only = each_fails ? "sync" : "sync_everything";
     faults.at = faults.calls = 0;
