@@ -27,11 +27,12 @@ constexpr std::uint32_t ahead_most = 256;
 // Whether the peer that is greeted now is to see pieces one by one. Where those to whom all was shown have
 // gone or have it all, what they had is of no use to the next, who may be many.
 bool Swarm::super_seeds(const Turn& turn, PeerHandle greeted) {
-  bool lacking = false;
-  peers_.for_each([&](PeerHandle handle, const Peer& peer) {
-    lacking = lacking || (handle != greeted && peer.said_pieces && !work_->picker.is_seed(handle));
-  });
-  super_over_ = super_over_ && lacking;
+  if (super_over_) {
+    super_over_ = false;
+    peers_.for_each([&](PeerHandle handle, const Peer& peer) {
+      super_over_ = super_over_ || (handle != greeted && peer.said_pieces && !work_->picker.is_seed(handle));
+    });
+  }
   if (super_over_ || !complete_ || content_->pieces == 0 || content_->pieces > most_pieces) return false;
   if (super_) return true;
   std::uint32_t least = ~std::uint32_t{0};
