@@ -1,12 +1,15 @@
 """A22: a crowd of slow sockets keeps nobody out.
 
 2,000 sockets from 500 addresses, each in a network of its own, hold on to a public share, and whose socket is closed
-comes again. They say nothing; or a byte a second of noise, of BitTorrent's greeting or of an obfuscated
-one; or they greet as BitTorrent's peers do, and then send nothing but keep-alives, byte by byte, and have all places that there are. A getter that comes
-meanwhile, the sharer's uplink being limited, is done at most 10 % later than alone, and the sharer's descriptors stay
-few.
+comes again. They say nothing; or a byte a second of noise, of BitTorrent's greeting or of an obfuscated one; or they
+greet as BitTorrent's peers do, and then send nothing but keep-alives, byte by byte, and have all places that there are.
+A getter that comes meanwhile, the sharer's uplink being limited, is done at most 10 % later than alone, and the
+sharer's descriptors stay few.
 
-The first two of these manners, about 22 s; --full: all of them three times, with 64 MiB.
+What the machine does beside can only make a getter later. So one that is too late is tried again, after one alone: a
+crowd that is in the way is so each time.
+
+The first two of these manners, about 20 s; --full: all of them three times, with 64 MiB.
 """
 import itertools
 import os
@@ -19,6 +22,7 @@ from harness import MIB, check, main, same, say
 SOCKETS, SOURCES = 2000, 500
 UP = 8 * MIB
 SLOWED = 1.10
+TRIES = 4
 DESCRIPTORS = 300  # 64 that wait at the door, 80 peers, those being closed, and the process's own
 BOUNDED = ("silent", "dripping noise")
 PLACES = 60  # of the crowd's that have greeted: near all that there are
@@ -51,6 +55,8 @@ class Field:
         self.sharer = world.peer("sharer", "share", "--public", self.path, "--up", str(UP), "--no-lsd", net=[],
                                  namespace=self.places["sharer"].namespace)
         self.link, self.runs = self.sharer.link, 0
+        self.alone = min(self.seconds() for _ in range(2))
+        say(f"alone: {self.alone:.2f} s")
 
     def seconds(self):
         """Until a getter that starts now is done."""
@@ -64,7 +70,19 @@ class Field:
         shutil.rmtree(out)
         return done - getter.started
 
-    def crowded(self, name, manner, alone, wrong):
+    def crowded(self, name, manner, wrong):
+        for last in (attempt == TRIES for attempt in range(1, TRIES + 1)):
+            took, most = self.seconds_among(name, manner)
+            if most > DESCRIPTORS:
+                wrong.append(f"{name}: {most} descriptors")
+            if took <= SLOWED * self.alone:
+                return
+            if not last:
+                self.alone = min(self.alone, self.seconds())
+        wrong.append(f"{name}: {took:.2f} s instead of {self.alone:.2f}, the last of {TRIES} times")
+
+    def seconds_among(self, name, manner):
+        """With that crowd around, and the most descriptors that the sharer had."""
         crowd = Crowd(self.places["attacker"], listening_at(self.places["sharer"], self.sharer), SOCKETS, SOURCES, **manner)
         crowd.established(SOCKETS)
         if name.startswith("greeted"):
@@ -72,22 +90,17 @@ class Field:
             self.sharer.event("progress", lambda event: event["peers"] >= PLACES, since=known, within=60)
         took, most = self.seconds(), descriptors(self.sharer)
         crowd.stop()
-        say(f"{name}: {took:.2f} s, {100 * (took / alone - 1):+.1f} %; {crowd.dialled} streams, {crowd.peak} open at once, "
-            f"told {crowd.heard} bytes; {most} descriptors")
+        say(f"{name}: {took:.2f} s, {100 * (took / self.alone - 1):+.1f} %; {crowd.dialled} streams, {crowd.peak} open at "
+            f"once, told {crowd.heard} bytes; {most} descriptors")
         check(crowd.peak >= DOOR, "the crowd held no places: this test sees nothing")
-        if took > SLOWED * alone:
-            wrong.append(f"{name}: {took:.2f} s instead of {alone:.2f}")
-        if most > DESCRIPTORS:
-            wrong.append(f"{name}: {most} descriptors")
+        return took, most
 
 
 def body(world, options):
     field, wrong = Field(world, (64 if options.full else 36) * MIB), []
-    alone = min(field.seconds() for _ in range(2))
-    say(f"alone: {alone:.2f} s")
     all_of = manners(name_of(field.link))
     for name in [*all_of] * 3 if options.full else BOUNDED:
-        field.crowded(name, all_of[name], alone, wrong)
+        field.crowded(name, all_of[name], wrong)
     field.sharer.stop()
     check(not wrong, "; ".join(wrong))
 
