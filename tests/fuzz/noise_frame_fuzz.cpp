@@ -4,6 +4,7 @@
 //
 // First byte: who speaks. 0..84 raw bytes to a responder, 85..169 raw bytes to an initiator, else sealed
 // frames: kind (1), length (2), body, and so on.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -25,9 +26,14 @@ struct World {
   Now now{Instant{std::chrono::hours{1}}, from_unix_ms(1'800'000'000'000)};
   std::vector<wire::Message> got;
   World() {
-    crypto::initialise();
-    initiator.ours = crypto::ExchangeKey::from_secret(random.bytes<32>());
-    responder.ours = crypto::ExchangeKey::from_secret(random.bytes<32>());
+    static const auto keys = [] {
+      crypto::initialise();
+      Random some{{}};
+      return std::array{crypto::ExchangeKey::from_secret(some.bytes<32>()),
+                        crypto::ExchangeKey::from_secret(some.bytes<32>())};
+    }();
+    initiator.ours = keys[0];
+    responder.ours = keys[1];
     initiator.remote = responder.ours.public_key;
     initiator.aes = responder.aes = AesOffer::never;
     initiator.rekey_bytes = responder.rekey_bytes = 100'000;
