@@ -33,6 +33,7 @@ void expect_dead(NativeWire& wire, Now now, BufferPool& pool) {
 TEST(NativeChannelTest, TheBytesOfAHandshakeAndAFrameStayTheSame) {
   Pair pair;
   pair.initiator.aes = AesOffer::never;  // the same on every processor
+  pair.initiator.rekey_bytes = 20'000;
   pair.open();
   const auto digest = [&](ByteView bytes) { return to_hex(ByteView{sha256(bytes)}.first(8)); };
   const Bytes first = test::flushed(*pair.a, pair.now, pair.pool);
@@ -45,6 +46,12 @@ TEST(NativeChannelTest, TheBytesOfAHandshakeAndAFrameStayTheSame) {
   EXPECT_EQ(digest(second), "4b141aca615112e9");
   EXPECT_EQ(digest(test::flushed(*pair.a, pair.now, pair.pool)), "7ceb7ace9dec062a");
   EXPECT_EQ(digest(test::flushed(*pair.b, pair.now, pair.pool)), "15057b852a96737f");
+  // And after new keys, which mask headers from their start.
+  for (int i = 0; i < 2; ++i) pair.a->send(pair.now, pair.block(1, 0, 16384));
+  (void)test::flushed(*pair.a, pair.now, pair.pool);
+  pair.a->send(pair.now, wire::Have{7});
+  const Bytes after = test::flushed(*pair.a, pair.now, pair.pool);
+  EXPECT_EQ(digest(after), "3f0614e876dfe203");
 }
 
 TEST(NativeChannelTest, EveryFlippedBitOfTheFirstFlightGetsSilence) {
