@@ -92,6 +92,9 @@ inline constexpr std::uint32_t bad_pieces_before_ban = 2;  // where one sent all
 // block is known when it comes; afterwards, when the piece is whole and wrong. To hash every piece for others
 // would cost a seed a fifth of its processor time.
 inline constexpr std::uint32_t proving_pieces = 8;
+// v1 has no such hashes: whoever has given nothing right is asked for so many pieces before the first is
+// judged.
+inline constexpr std::uint32_t unproven_pieces = 2;
 
 inline constexpr std::uint32_t served_at_once = 2;  // peers that the uplink's blocks go to, a piece each
 inline constexpr Duration service_moment = milliseconds{50};  // or as many as get a piece within that time

@@ -230,6 +230,7 @@ std::uint32_t Picker::pick(const Ask& ask, std::vector<BlockRef>& out) {
   if (peer == nullptr || ask.want == 0) return 0;
   sync();
   if (lacking_.none()) return 0;
+  if (ask.unjudged > 0) return of_few_pieces(*peer, ask, out);
   std::uint32_t left = ask.want;
   if (peer->starved != map_->supply()) {
     left -= from_deadlines(*peer, ask, left, out);
@@ -242,6 +243,38 @@ std::uint32_t Picker::pick(const Ask& ask, std::vector<BlockRef>& out) {
   }
   if (left > 0 && endgame()) left -= from_requests(*peer, ask, left, out);
   return ask.want - left;
+}
+
+// What nobody wants any more, what the peer does not have, and what is tried again, which is somebody else's
+// business, would never be judged for all that this peer does.
+bool Picker::awaits_judgement(const PeerEntry& peer, std::uint32_t piece) const {
+  if (piece == none || !holds(peer, piece) || !map_->wanted(piece) || map_->reserved(piece)) return false;
+  const PieceState state = map_->state(piece);
+  return state == PieceState::partial || state == PieceState::complete;
+}
+std::uint32_t Picker::unjudged(const PeerEntry& peer) const {
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      peer.unjudged, [&](std::uint32_t piece) { return awaits_judgement(peer, piece); }));
+}
+std::uint32_t Picker::unjudged(PeerHandle peer) const {
+  const PeerEntry* entry = find(peer);
+  return entry == nullptr ? 0 : unjudged(*entry);
+}
+
+std::uint32_t Picker::of_few_pieces(PeerEntry& peer, const Ask& ask, std::vector<BlockRef>& out) {
+  std::uint32_t taken = 0;
+  for (const std::uint32_t piece : peer.unjudged)
+    if (awaits_judgement(peer, piece)) taken += take(peer, ask, piece, ask.want - taken, out);
+  while (taken < ask.want && unjudged(peer) < ask.unjudged) {
+    bool full = false;
+    std::uint32_t begun = from_deadlines(peer, ask, 1, out);
+    if (begun == 0) begun = from_new(peer, ask, 1, full, out);
+    if (begun == 0) begun = from_partials(peer, ask, 1, Join::any, out);
+    if (begun == 0) break;
+    ++taken;
+    taken += take(peer, ask, out.back().piece, ask.want - taken, out);
+  }
+  return taken;
 }
 
 // Free blocks of one piece, if the peer has it and we want it.
@@ -259,7 +292,15 @@ std::uint32_t Picker::take(PeerEntry& peer, const Ask& ask, std::uint32_t piece,
   } else if (peer.on == piece) {
     peer.on = none;
   }
-  if (taken > 0) sync();
+  if (taken > 0) {
+    auto& unjudged = peer.unjudged;
+    if (std::ranges::find(unjudged, piece) == unjudged.end()) {
+      const auto over =
+          std::ranges::find_if_not(unjudged, [&](auto each) { return awaits_judgement(peer, each); });
+      *(over == unjudged.end() ? unjudged.begin() : over) = piece;
+    }
+    sync();
+  }
   return taken;
 }
 

@@ -12,11 +12,13 @@
 // Cost: O(1) amortised a block; see the head of picker.cpp. Nothing is allocated in steady state.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "dht/base/random.hpp"
+#include "swarm/limits.hpp"
 #include "swarm/piece_map.hpp"
 #include "swarm/rarity.hpp"
 
@@ -55,10 +57,16 @@ class Picker {
     std::uint32_t want = 0;         // blocks
     std::uint32_t outstanding = 0;  // requests it has of us now: bounds the duplicates of endgame
     double speed = 0;               // bytes a second it gives; 0: unknown
+    // 0: of any number of pieces; else of so many that are not judged yet, at most limits::unproven_pieces,
+    // and of those that others are on only where there is nothing else.
+    std::uint32_t unjudged = 0;
   };
   // Appends at most `want` blocks to `out` and marks them requested of this peer in the map. Never a block
   // that the peer is asked for at present. Returns how many.
   std::uint32_t pick(const Ask& ask, std::vector<BlockRef>& out);
+  // Of how many pieces, of those that it was asked for lately, it is not known yet whether they are right: up
+  // to limits::unproven_pieces.
+  [[nodiscard]] std::uint32_t unjudged(PeerHandle peer) const;
   // Every block that can be had has been requested.
   [[nodiscard]] bool endgame();
 
@@ -80,7 +88,9 @@ class Picker {
     Bitfield pieces;                     // empty for a seed
     std::uint32_t interesting = 0;       // of a seed: see lacking_
     std::uint32_t on = PieceMap::no_id;  // the piece it was last asked for
-    std::uint64_t starved = 0;           // supply at which nothing was found for it
+    std::array<std::uint32_t, limits::unproven_pieces> unjudged{PieceMap::no_id,
+                                                                PieceMap::no_id};  // asked for
+    std::uint64_t starved = 0;  // supply at which nothing was found for it
   };
   enum class Level : std::uint8_t { low, normal, high };
 
@@ -96,7 +106,10 @@ class Picker {
   void become_seed(PeerEntry& peer);
   [[nodiscard]] RarityOrder& order_of(std::uint32_t piece);
 
+  [[nodiscard]] bool awaits_judgement(const PeerEntry& peer, std::uint32_t piece) const;
+  [[nodiscard]] std::uint32_t unjudged(const PeerEntry& peer) const;
   // Each appends up to `want` blocks and returns how many.
+  std::uint32_t of_few_pieces(PeerEntry& peer, const Ask& ask, std::vector<BlockRef>& out);
   enum class Join : std::uint8_t { helpful, any };
   std::uint32_t take(PeerEntry& peer, const Ask& ask, std::uint32_t piece, std::uint32_t want,
                      std::vector<BlockRef>& out);

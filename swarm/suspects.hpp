@@ -34,6 +34,7 @@ class Suspects {
   // Of a key, to be added to. Valid until it is called again.
   [[nodiscard]] Guilt& guilt(const crypto::PublicKey& key);
   [[nodiscard]] Guilt guilt_of(const crypto::PublicKey& key) const;
+  [[nodiscard]] bool anybody_guilty() const { return !guilty_.empty(); }
   [[nodiscard]] std::size_t size() const { return left_.size() + guilty_.size(); }
 
  private:

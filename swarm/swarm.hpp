@@ -289,6 +289,7 @@ class Swarm {
   void assign(Turn& turn, std::uint32_t piece);
   [[nodiscard]] PeerHandle next_to_try(Instant now, std::uint32_t piece, const Retrial& retrial);
   [[nodiscard]] bool on_parole(PeerHandle handle) const;
+  [[nodiscard]] std::uint32_t unjudged_pieces(const Peer& peer) const;
   void pick_for_retrial(Instant now, PeerHandle handle, Peer& peer, std::uint32_t room);
   void look_at_retrials(Turn& turn);
   void conclude(Turn& turn, std::uint32_t piece, std::span<const Sha256> right);

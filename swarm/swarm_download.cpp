@@ -39,9 +39,12 @@ void Swarm::fill(Turn& turn, PeerHandle handle, Peer& peer) {
   if (!retrials_.empty()) pick_for_retrial(turn.now.mono, handle, peer, room);
   const auto taken = static_cast<std::uint32_t>(blocks_.size());
   if (taken < room && !on_parole(handle))
-    work_->picker.pick(
-        {handle, room - taken, peer.pipeline.outstanding() + taken, peer.pipeline.rate(turn.now.mono)},
-        blocks_);
+    work_->picker.pick({.peer = handle,
+                        .want = room - taken,
+                        .outstanding = peer.pipeline.outstanding() + taken,
+                        .speed = peer.pipeline.rate(turn.now.mono),
+                        .unjudged = unjudged_pieces(peer)},
+                       blocks_);
   for (const BlockRef block : blocks_) {
     if (peer.good_blocks < proving_blocks) want_leaves(turn, block.piece, LeavesWanted::Why::ahead, handle);
     peer.pipeline.requested(turn.now.mono, block);

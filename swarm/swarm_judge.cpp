@@ -51,9 +51,12 @@ Swarm::Truth Swarm::by_trees(std::uint32_t piece, std::span<const Sha256> leaves
 }
 
 void Swarm::accept(Turn& turn, std::uint32_t piece) {
+  std::vector<PeerHandle> proven;
   for (const PeerHandle sender : work_->map.senders(piece))
-    if (Peer* peer = peers_.find(sender)) ++peer->good_blocks;
+    if (Peer* peer = peers_.find(sender); peer != nullptr && peer->good_blocks++ == 0)
+      proven.push_back(sender);
   work_->map.verified(piece);
+  for (const PeerHandle sender : proven) fill(turn, sender, *peers_.find(sender));  // more than before
   leaves_wanted_.erase(piece);
   to_commit_.push_back(piece);
   uncommitted_bytes_ += content_->piece_bytes(piece);

@@ -56,8 +56,8 @@ void Swarm::try_again(Turn& turn, std::uint32_t piece, Retrial::Attempt attempt)
   assign(turn, piece);
 }
 
-// Of those who have it and may be asked, and had no turn, who sent nothing of what was wrong, has the fewest
-// such pieces, and is the fastest.
+// Of those who have it and may be asked for one more piece, and had no turn, who sent nothing of what was
+// wrong, has given something right, has the fewest such pieces, and is the fastest.
 PeerHandle Swarm::next_to_try(Instant now, std::uint32_t piece, const Retrial& retrial) {
   const auto suspect = [&](PeerHandle handle) {
     return std::ranges::any_of(retrial.attempts, [&](const Retrial::Attempt& attempt) {
@@ -68,12 +68,13 @@ PeerHandle Swarm::next_to_try(Instant now, std::uint32_t piece, const Retrial& r
     return std::ranges::count_if(retrials_, [&](const auto& each) { return each.second.sole == handle; });
   };
   PeerHandle best;
-  std::tuple<bool, std::uint32_t, std::ptrdiff_t, double> least;
+  std::tuple<bool, bool, std::uint32_t, std::ptrdiff_t, double> least;
   peers_.for_each([&](PeerHandle handle, Peer& peer) {
     if (!peer.up() || peer.choking_us || peer.demoted > now || !work_->picker.has(handle, piece)) return;
     if (std::ranges::find(retrial.tried, handle) != retrial.tried.end()) return;
-    const std::tuple rank{suspect(handle), suspects_.guilt_of(peer.key).pieces, turns(handle),
-                          -peer.pipeline.rate(now)};
+    if (const auto most = unjudged_pieces(peer); most > 0 && work_->picker.unjudged(handle) >= most) return;
+    const std::tuple rank{suspect(handle), peer.good_blocks == 0, suspects_.guilt_of(peer.key).pieces,
+                          turns(handle), -peer.pipeline.rate(now)};
     if (best && least <= rank) return;
     best = handle;
     least = rank;
@@ -110,6 +111,14 @@ bool Swarm::on_parole(PeerHandle handle) const {
     return std::ranges::any_of(each.second.attempts,
                                [&](const Retrial::Attempt& attempt) { return attempt.alone == handle; });
   });
+}
+
+// Picker::Ask::unjudged. It takes a while to find out who spoilt a piece of v1: whoever has given nothing
+// right yet is asked for one piece, or two where nothing was wrong so far, and none spoils a third before it
+// is known.
+std::uint32_t Swarm::unjudged_pieces(const Peer& peer) const {
+  if (!content_->v1 || peer.good_blocks > 0) return 0;
+  return retrials_.empty() && !suspects_.anybody_guilty() ? limits::unproven_pieces : 1;
 }
 
 // Appends what is to be asked of it to blocks_.

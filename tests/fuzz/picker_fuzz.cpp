@@ -55,7 +55,9 @@ struct World {
     std::vector<BlockRef> out;
     const std::uint32_t want = in.below(20);
     const auto outstanding = static_cast<std::uint32_t>(asked[who].size());
-    const std::uint32_t got = picker.pick({handle(who), want, outstanding, in.below(200) * 1000.0}, out);
+    const double speed = in.below(200) * 1000.0;
+    const std::uint32_t unjudged = in.below(limits::unproven_pieces + 1);
+    const std::uint32_t got = picker.pick({handle(who), want, outstanding, speed, unjudged}, out);
     SHOAL_CHECK(got == out.size() && got <= want);
     for (const BlockRef block : out) {
       SHOAL_CHECK(picker.has(handle(who), block.piece) && map.wanted(block.piece));

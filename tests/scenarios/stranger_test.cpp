@@ -281,20 +281,24 @@ TEST(Stranger, WhoAsksForHashesAndTakesNothingIsToldSoMany) {
   EXPECT_FALSE(one.closed);
 }
 
-// THREATS A21: a false block is judged when its piece is whole, and whoever gave it has hung up by then.
-TEST(Stranger, A21WhoHangsUpAfterEachFalseBlockIsKnownWhenItIsBack) {
-  const MachineConfig config{.native = false, .mainline = true, .mse = swarm::Obfuscation::off};
-  Alone maker{config}, world{config};
-  maker.share(512 * kib, storage::Format::v1, 2 * storage::block_bytes);
-  world.fetch(maker.content);
+// One who fetches a content of v1, of 16 pieces of two blocks, from strangers.
+struct Fetching {
+  MachineConfig config{.native = false, .mainline = true, .mse = swarm::Obfuscation::off};
+  Alone world{config};
   BufferPool pool{64 * kib};
-  const auto meets = [&](std::string_view from, std::uint8_t who) -> Alone::Stranger& {
+
+  Fetching() {
+    Alone maker{config};
+    maker.share(512 * kib, storage::Format::v1, 2 * storage::block_bytes);
+    world.fetch(maker.content);
+  }
+  Alone::Stranger& meets(std::string_view from, std::uint8_t who) {
     Alone::Stranger& one = world.stranger(*Endpoint::parse(from), who);
     world.say(one, wire::Pieces{.form = wire::Pieces::Form::all});
     world.say(one, wire::Unchoke{});
     return one;
-  };
-  const auto give = [&](Alone::Stranger& one, const wire::Request& request, bool right) {
+  }
+  void give(Alone::Stranger& one, const wire::Request& request, bool right) {
     Buffer data = pool.take();
     data.extend(swarm::BtWire::block_front + request.length);
     data.drop_front(swarm::BtWire::block_front);
@@ -302,25 +306,64 @@ TEST(Stranger, A21WhoHangsUpAfterEachFalseBlockIsKnownWhenItIsBack) {
                     data.span());
     if (!right) data.span()[0] ^= 1;
     world.say(one, wire::Block{request.piece, request.begin, std::move(data)});
-  };
+  }
+};
+
+std::vector<wire::Request> requests(const Alone::Stranger& one) {
+  std::vector<wire::Request> out;
+  for (const wire::Message& message : one.heard)
+    if (const auto* request = std::get_if<wire::Request>(&message)) out.push_back(*request);
+  return out;
+}
+std::set<std::uint32_t> pieces_asked(const Alone::Stranger& one) {
+  std::set<std::uint32_t> out;
+  for (const wire::Request& request : requests(one)) out.insert(request.piece);
+  return out;
+}
+
+// THREATS A21: nobody spoils a third piece of v1 before he is known for two.
+TEST(Stranger, A21WhoHasGivenNothingRightIsAskedForTwoPieces) {
+  Fetching all;
+  Alone::Stranger& honest = all.meets("20.1.0.1:5000", 1);
+  EXPECT_EQ(pieces_asked(honest).size(), 2U);
+  const std::uint32_t first = requests(honest).front().piece;
+  for (const wire::Request& request : requests(honest))
+    if (request.piece == first) all.give(honest, request, true);
+  EXPECT_GT(pieces_asked(honest).size(), 3U) << "it is proven";
+
+  Fetching spoilt;
+  Alone::Stranger& poisoner = spoilt.meets("20.1.0.1:5000", 66);
+  const auto begun = pieces_asked(poisoner);
+  for (std::size_t at = 0; at < requests(poisoner).size() && !poisoner.closed; ++at)
+    spoilt.give(poisoner, requests(poisoner)[at], false);
+  EXPECT_TRUE(poisoner.closed);
+  EXPECT_EQ(pieces_asked(poisoner), begun);
+  // Where something was wrong, of one piece.
+  EXPECT_EQ(pieces_asked(spoilt.meets("20.2.0.1:5000", 2)).size(), 1U);
+}
+
+// THREATS A21: a false block is judged when its piece is whole, and whoever gave it has hung up by then.
+TEST(Stranger, A21WhoHangsUpAfterEachFalseBlockIsKnownWhenItIsBack) {
+  Fetching all;
+  Alone& world = all.world;
   std::set<std::uint32_t> spoilt;
   for (int i = 0; i < 2; ++i) {
-    Alone::Stranger& poisoner = meets("20.1.0.1:5000", 66);
+    Alone::Stranger& poisoner = all.meets("20.1.0.1:5000", 66);
     ASSERT_FALSE(poisoner.closed) << "nothing is known yet";
     for (std::size_t at = 0; at < poisoner.heard.size() && spoilt.size() == static_cast<std::size_t>(i);
          ++at) {
       const auto* request = std::get_if<wire::Request>(&poisoner.heard[at]);
-      if (request != nullptr && spoilt.insert(request->piece).second) give(poisoner, *request, false);
+      if (request != nullptr && spoilt.insert(request->piece).second) all.give(poisoner, *request, false);
     }
     world.feed(swarm::StreamClosed{poisoner.stream, swarm::StreamClosed::Why::by_peer});
     poisoner.closed = true;
   }
   ASSERT_EQ(spoilt.size(), 2U);
-  Alone::Stranger& honest = meets("20.2.0.1:5000", 1);
+  Alone::Stranger& honest = all.meets("20.2.0.1:5000", 1);
   for (std::size_t at = 0; world.status().bytes_verified < world.content->bytes; ++at) {
     for (int seconds = 0; at == honest.heard.size() && seconds < 60; ++seconds) world.run_for(1s);
     ASSERT_LT(at, honest.heard.size()) << "it is not asked for the rest";
-    if (const auto* request = std::get_if<wire::Request>(&honest.heard[at])) give(honest, *request, true);
+    if (const auto* request = std::get_if<wire::Request>(&honest.heard[at])) all.give(honest, *request, true);
   }
   EXPECT_TRUE(world.stranger(*Endpoint::parse("20.1.0.1:5001"), 66).closed);
   EXPECT_FALSE(world.stranger(*Endpoint::parse("20.3.0.1:5000"), 2).closed);

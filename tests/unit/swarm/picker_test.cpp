@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -245,6 +246,77 @@ TEST_F(PickerTest, AStarvedPeerIsFedAgain) {
   EXPECT_EQ(pick(1, 4).size(), 4U);
 }
 
+// THREATS A21: whoever has proven nothing is asked for few pieces before they are judged.
+TEST_F(PickerTest, OfFewPiecesUntilTheyAreJudged) {
+  const auto pick_of = [&](std::uint32_t peer, std::uint32_t unjudged) {
+    out.clear();
+    picker.pick({.peer = make_peer(peer), .want = 100, .unjudged = unjudged}, out);
+    std::set<std::uint32_t> pieces;
+    for (const BlockRef block : out) pieces.insert(block.piece);
+    picker.check_invariants();
+    return pieces;
+  };
+  const auto give = [&](std::uint32_t piece, std::uint32_t peer) {
+    for (std::uint32_t block = 0; block < 4; ++block) {
+      ASSERT_EQ(map.arrived({piece, block}, make_peer(peer)).verdict, PieceMap::Verdict::accepted);
+      (void)map.written({piece, block}, Sha256{});
+    }
+  };
+  picker.add_peer(make_peer(0), all(24));
+  picker.add_peer(make_peer(1), all(24));
+  const auto others = pick(1, 2);  // of its piece there is more, which is left to it
+  const auto two = pick_of(0, 2);
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_EQ(out.size(), 8U);
+  EXPECT_FALSE(two.contains(others[0].piece));
+  EXPECT_TRUE(pick_of(0, 2).empty());
+  const std::uint32_t right = *two.begin(), wrong = *two.rbegin();
+  map.release(make_peer(0), {right, 3});
+  EXPECT_EQ(pick_of(0, 2), std::set{right}) << "what is left of them";
+  give(right, 0);
+  give(wrong, 0);
+  EXPECT_TRUE(pick_of(0, 2).empty()) << "whole, and not judged";
+  map.verified(right);
+  EXPECT_EQ(pick_of(0, 2).size(), 1U);
+  EXPECT_TRUE(pick_of(0, 1).empty());
+  map.failed(wrong);
+  map.reset(wrong);
+  map.reserve(wrong);
+  const auto again = pick_of(0, 2);
+  EXPECT_EQ(again.size(), 1U) << "one is not judged yet";
+  EXPECT_FALSE(again.contains(wrong));
+  EXPECT_GT(pick_of(0, 0).size(), 2U) << "once it is proven";
+}
+
+TEST_F(PickerTest, OfFewPiecesThoseThatThePeerCannotFinishDoNotCount) {
+  const auto one = [&]() -> std::optional<std::uint32_t> {
+    out.clear();
+    picker.pick({.peer = make_peer(0), .want = 100, .unjudged = 1}, out);
+    return out.empty() ? std::nullopt : std::optional{out.front().piece};
+  };
+  picker.add_peer(make_peer(0), all(24));
+  const auto lost = one();
+  ASSERT_TRUE(lost);
+  EXPECT_FALSE(one());
+  picker.peer_lacks(make_peer(0), *lost);
+  const auto unwanted = one();
+  ASSERT_TRUE(unwanted);
+  EXPECT_FALSE(one());
+  picker.set_priority(content->file_of(*unwanted), Priority::unwanted);
+  EXPECT_TRUE(one());
+  EXPECT_FALSE(one());
+}
+
+TEST_F(PickerTest, OfFewPiecesThoseOfOthersAreTheLast) {
+  picker.add_peer(make_peer(0), bits(24, {0, 1}));
+  picker.add_peer(make_peer(1), bits(24, {0}));
+  EXPECT_EQ(pick(1, 2), (std::vector<BlockRef>{{0, 0}, {0, 1}}));
+  out.clear();
+  EXPECT_EQ(picker.pick({.peer = make_peer(0), .want = 100, .unjudged = 2}, out), 6U);
+  EXPECT_EQ(out.front().piece, 1U);
+  EXPECT_EQ(out.back(), (BlockRef{0, 3}));
+}
+
 // Every operation at random; whatever is picked must be held by the peer, wanted, and not asked of it
 // already.
 TEST(PickerModel, AgreesUnderRandomOperations) {
@@ -299,16 +371,24 @@ TEST(PickerModel, AgreesUnderRandomOperations) {
           if (peer.generation == 0) break;
           out.clear();
           const auto want = static_cast<std::uint32_t>(random.below(12));
-          picker.pick({handle(who), want, static_cast<std::uint32_t>(peer.asked.size()), random.unit() * 1e5},
+          const auto unjudged = static_cast<std::uint32_t>(random.below(limits::unproven_pieces + 1));
+          picker.pick({.peer = handle(who),
+                       .want = want,
+                       .outstanding = static_cast<std::uint32_t>(peer.asked.size()),
+                       .speed = random.unit() * 1e5,
+                       .unjudged = unjudged},
                       out);
           ASSERT_LE(out.size(), want);
+          std::set<std::uint32_t> pieces;
+          for (const BlockRef block : out) pieces.insert(block.piece);
+          ASSERT_TRUE(unjudged == 0 || pieces.size() <= limits::unproven_pieces);
           for (const BlockRef block : out) {
             ASSERT_TRUE(peer.has.contains(block.piece));
             ASSERT_TRUE(map.wanted(block.piece));
             ASSERT_EQ(map.block_state(block), BlockState::requested);
             ASSERT_TRUE(peer.asked.insert(block).second);
           }
-          if (out.size() < want && !picker.endgame()) {  // nothing free was overlooked
+          if (unjudged == 0 && out.size() < want && !picker.endgame()) {  // nothing free was overlooked
             for (const std::uint32_t p : peer.has) {
               for (std::uint32_t b = 0; b < content->blocks_in(p); ++b) {
                 ASSERT_FALSE(map.wanted(p) && map.block_state({p, b}) == BlockState::free) << p;
