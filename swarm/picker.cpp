@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "dht/base/check.hpp"
@@ -23,35 +22,6 @@ constexpr std::uint32_t rare_looks = 128;     // beyond that the bitfield walk i
 constexpr std::uint32_t sample = 64;          // enough to hit the rarest percent with probability 1/2
 constexpr std::uint32_t endgame_looks = 256;  // oldest first, so the first few nearly always do
 constexpr std::uint32_t deadline_looks = 64;
-
-std::uint32_t words(const Bitfield& bits) { return (bits.size() + 63) / 64; }
-
-// 64 pieces from 64 * index on; the first is the most significant bit.
-std::uint64_t word(const Bitfield& bits, std::uint32_t index) {
-  const ByteView raw = bits.view();
-  const std::size_t at = std::size_t{index} * 8;
-  if (raw.size() - at >= 8) return load_be<std::uint64_t>(raw.data() + at);
-  ByteArray<8> tail{};
-  std::memcpy(tail.data(), raw.data() + at, raw.size() - at);
-  return load_be<std::uint64_t>(tail.data());
-}
-
-template <class F>
-void for_each_bit(const Bitfield& bits, F&& f) {
-  for (std::uint32_t i = 0; i < words(bits); ++i)
-    for (std::uint64_t left = word(bits, i); left != 0;) {
-      const int lead = std::countl_zero(left);
-      left &= ~(std::uint64_t{1} << (63 - lead));
-      f(i * 64 + static_cast<std::uint32_t>(lead));
-    }
-}
-
-std::uint32_t common(const Bitfield& a, const Bitfield& b) {
-  std::uint32_t out = 0;
-  for (std::uint32_t i = 0; i < words(a); ++i)
-    out += static_cast<std::uint32_t>(std::popcount(word(a, i) & word(b, i)));
-  return out;
-}
 
 }  // namespace
 
@@ -123,7 +93,7 @@ void Picker::shift_availability(std::uint32_t piece, int by) {
 }
 
 void Picker::count_availability(PeerEntry& peer, int sign) {
-  for_each_bit(peer.pieces, [&](std::uint32_t piece) { shift_availability(piece, sign); });
+  peer.pieces.for_each([&](std::uint32_t piece) { shift_availability(piece, sign); });
 }
 
 void Picker::add_peer(PeerHandle peer, Bitfield pieces) {
@@ -393,13 +363,13 @@ std::uint32_t Picker::rarest(const PeerEntry& peer, Level level) {
 // Of up to `most` startable pieces of a leech, found from a random place on, the rarest.
 std::uint32_t Picker::sampled(const PeerEntry& peer, Level level, std::uint32_t most) {
   const Bitfield& bits = startable_[static_cast<std::size_t>(level)];
-  const std::uint32_t size = words(bits);
+  const std::uint32_t size = bits.words();
   const auto start = static_cast<std::uint32_t>(random_.below(size));
   std::uint32_t best = none, seen = 0, equals = 0;
   for (std::uint32_t i = 0; i < size && seen < most; ++i) {
     ++steps_;
     const std::uint32_t index = (start + i) % size;
-    std::uint64_t left = word(bits, index) & word(peer.pieces, index);
+    std::uint64_t left = bits.word(index) & peer.pieces.word(index);
     const int turn = left == 0 ? 0 : static_cast<int>(random_.below(64));  // not always the first of the word
     left = std::rotl(left, turn);
     for (; left != 0 && seen < most; ++seen) {
@@ -491,7 +461,7 @@ void Picker::check_invariants() {
     seeds += peer.seed ? 1 : 0;
     if (peer.seed) continue;
     SHOAL_CHECK(peer.interesting == common(peer.pieces, lacking_));
-    for_each_bit(peer.pieces, [&](std::uint32_t piece) { ++available[piece]; });
+    peer.pieces.for_each([&](std::uint32_t piece) { ++available[piece]; });
   }
   SHOAL_CHECK(seeds == seeds_ && available == available_);
   std::size_t startable = 0;

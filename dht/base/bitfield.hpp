@@ -44,6 +44,34 @@ class Bitfield {
     count_ = bits_;
   }
   [[nodiscard]] ByteView view() const { return bytes_; }
+
+  // By 64 bits at a time: bits 64 * index and on, the first of them the most significant; behind the last are
+  // zeros. Precondition: index < words().
+  [[nodiscard]] std::uint32_t words() const { return (bits_ + 63) / 64; }
+  [[nodiscard]] std::uint64_t word(std::uint32_t index) const {
+    const std::size_t at = std::size_t{index} * 8;
+    if (bytes_.size() - at >= 8) return load_be<std::uint64_t>(bytes_.data() + at);
+    ByteArray<8> tail{};
+    std::copy(bytes_.begin() + static_cast<std::ptrdiff_t>(at), bytes_.end(), tail.begin());
+    return load_be<std::uint64_t>(tail.data());
+  }
+  // Calls visit(i) for each bit that is set, rising.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (std::uint32_t index = 0; index < words(); ++index)
+      for (std::uint64_t left = word(index); left != 0;) {
+        const int lead = std::countl_zero(left);
+        left &= ~(std::uint64_t{1} << (63 - lead));
+        visit(index * 64 + static_cast<std::uint32_t>(lead));
+      }
+  }
+  // Of two that have the same size: how many bits are set in both.
+  [[nodiscard]] friend std::uint32_t common(const Bitfield& a, const Bitfield& b) {
+    std::uint32_t out = 0;
+    for (std::uint32_t index = 0; index < a.words(); ++index)
+      out += static_cast<std::uint32_t>(std::popcount(a.word(index) & b.word(index)));
+    return out;
+  }
   bool operator==(const Bitfield&) const = default;
 
  private:
