@@ -177,7 +177,7 @@ Result<void> BtWire::take_body(ByteView& bytes, std::vector<wire::Message>& out)
 
 Result<void> BtWire::take_block(ByteView& bytes, std::vector<wire::Message>& out) {
   if (partial_.size() < block_header && !gather_until(partial_, block_header, bytes)) return {};
-  if (block_.capacity() == 0) block_ = pool_->take();
+  if (block_.capacity() == 0) block_ = pool_->take_for(body_bytes_ - block_header);
   const std::size_t taken = std::min(body_bytes_ - block_header - block_.size(), bytes.size());
   block_.append(bytes.first(taken));
   bytes = bytes.subspan(taken);

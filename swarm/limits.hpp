@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "dht/base/time.hpp"
@@ -71,6 +72,8 @@ inline constexpr std::uint64_t max_unread = 512 * 1024;
 // Messages that cost a peer nothing, and no honest one says often: so many at once, then one each gap.
 inline constexpr std::uint32_t talk_at_once = 4000;
 inline constexpr Duration talk_gap = Duration{2500};
+// Room for so many, of one read, is kept for the next: those of two bytes are values of a hundred (A16).
+inline constexpr std::size_t kept_messages = 1024;
 // Of a connection, what a peer says of single pieces, that it has them or lacks them: twice as many as there
 // are, and some; and that it has all, or lacks one of all, each of which is work for every piece (A24).
 inline constexpr std::uint32_t haves_per_piece = 2, spare_haves = 64, max_turnabouts = 16;

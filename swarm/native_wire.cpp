@@ -104,10 +104,10 @@ Result<void> NativeWire::take_body(Now now, ByteView& bytes, std::vector<wire::M
   const ByteView given = bytes.first(std::min(wanted - have, bytes.size()));
   bytes = bytes.subspan(given.size());
   if (given.size() == wanted)
-    return is_block ? deliver_block(now, given, pool_->take(), out) : deliver(now, given, out);
+    return is_block ? deliver_block(now, given, pool_->take_for(wanted), out) : deliver(now, given, out);
 
   if (is_block) {
-    if (have == 0) block_ = pool_->take();
+    if (have == 0) block_ = pool_->take_for(wanted);
     block_.append(given);
   } else {
     append(partial_, given);
@@ -133,7 +133,7 @@ Result<void> NativeWire::deliver(Now now, ByteView sealed, std::vector<wire::Mes
   return result;
 }
 
-// `into`: empty, of standard size; `sealed` may lie at its start.
+// `into`: empty, with room for `sealed`, which may lie at its start.
 Result<void> NativeWire::deliver_block(Now now, ByteView sealed, Buffer&& into,
                                        std::vector<wire::Message>& out) {
   const FrameHeader header = *std::exchange(header_, std::nullopt);

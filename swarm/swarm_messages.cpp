@@ -49,7 +49,7 @@ void Swarm::received(Turn& turn, PeerHandle handle, ByteView bytes) {
     dispatch(turn, handle, message);
   }
   messages.clear();
-  messages_ = std::move(messages);
+  if (messages.capacity() <= limits::kept_messages) messages_ = std::move(messages);
   peer = peers_.find(handle);
   if (!result && peer != nullptr)
     drop(turn, handle, peer->up() ? Roster::Why::misbehaved : Roster::Why::no_greeting);

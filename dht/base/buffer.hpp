@@ -86,6 +86,11 @@ class BufferPool {
     free_.pop_back();
     return out;
   }
+  // For a payload of that size which somebody else chose: a short one has a buffer of its own, so that many
+  // of them take no more memory than was sent for them (THREATS A16).
+  [[nodiscard]] Buffer take_for(std::size_t payload) {
+    return payload < standard / 8 ? Buffer{payload} : take(payload);
+  }
   void give(Buffer&& buffer) {
     if (buffer.capacity() != standard || free_.size() >= keep_) return;
     buffer.clear();

@@ -5,6 +5,7 @@
 #include "cli/sim/oracle.hpp"
 #include "swarm/limits.hpp"
 #include "swarm/peer_priority.hpp"
+#include "tests/heap.hpp"
 #include "tests/scenarios/alone.hpp"
 
 namespace shoal::sim {
@@ -37,6 +38,17 @@ TEST(Stranger, WhoSaysTheSameOfPiecesWithoutEndIsLeft) {
     world.say(honest, wire::Have{piece});
   }
   EXPECT_FALSE(honest.closed);
+}
+
+// THREATS A16: the shortest messages are values of many bytes each, but only while they are looked at.
+TEST(Stranger, AFloodOfTheShortestMessagesLeavesNothingBehind) {
+  Alone world;
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  const Bytes keep_alives(256 * kib, 0);
+  const std::size_t before = heap_in_use();
+  world.feed(swarm::StreamReceived{one.stream, keep_alives});
+  EXPECT_TRUE(one.closed);
+  EXPECT_LT(heap_in_use(), before + keep_alives.size());
 }
 
 // A few bytes that are work for every piece: to have all, but one, and all again.

@@ -214,6 +214,25 @@ TEST_F(Pair, LengthsAreCheckedBeforeAnythingIsKept) {
   EXPECT_LE(answerer_->held(), 16U);  // memory follows what has come
 }
 
+// THREATS A16: a hundred bytes are no hundred pooled buffers.
+TEST_F(Pair, ShortBlocksTakeNoMoreRoomThanTheyHave) {
+  carry();
+  constexpr std::uint32_t block_frame = 9;  // its kind, piece and place
+  for (int i = 0; i < 100; ++i) {
+    Bytes body(block_frame + 1, 0);
+    body[0] = 7;
+    ASSERT_TRUE(frame(block_frame + 1, body));
+  }
+  std::size_t room = 0, blocks = 0;
+  for (const wire::Message& message : at_answerer_)
+    if (const auto* block = std::get_if<wire::Block>(&message)) {
+      room += block->data.capacity();
+      ++blocks;
+    }
+  EXPECT_EQ(blocks, 100U);
+  EXPECT_EQ(room, 100U);
+}
+
 TEST_F(Pair, WhatIsLeftBehindByAnErrorGoesNowhere) {
   carry();
   ASSERT_FALSE(frame(2, Bytes{0, 0}));

@@ -312,6 +312,20 @@ TEST(NativeChannelTest, KeysAreNeitherWornOutNorChangedForFun) {
   EXPECT_LT(sent, 300'000U);
 }
 
+TEST(NativeChannelTest, ShortBlocksTakeNoMoreRoomThanTheyHave) {
+  for (const auto& chunks : {test::whole(), test::of(7)}) {
+    Pair pair;
+    pair.establish();
+    for (int i = 0; i < 100; ++i) pair.a->send(pair.now, pair.block(1, 0, 1));
+    const std::uint64_t before = pair.carried;
+    pair.pump(chunks);
+    std::size_t room = 0;
+    for (const Message& message : pair.at_b) room += std::get<wire::Block>(message).data.capacity();
+    EXPECT_EQ(pair.at_b.size(), 100U);
+    EXPECT_LE(room, pair.carried - before);
+  }
+}
+
 TEST(NativeChannelTest, UnknownMessagesAreIgnoredByAVictimUpToABound) {
   Hostile hostile;
   Bytes unknown;
