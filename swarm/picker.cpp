@@ -200,9 +200,10 @@ std::uint32_t Picker::pick(const Ask& ask, std::vector<BlockRef>& out) {
   if (peer == nullptr || ask.want == 0) return 0;
   sync();
   if (lacking_.none()) return 0;
-  if (ask.unjudged > 0) return of_few_pieces(*peer, ask, out);
   std::uint32_t left = ask.want;
-  if (peer->starved != map_->supply()) {
+  if (ask.unjudged > 0) {
+    left -= of_few_pieces(*peer, ask, out);
+  } else if (peer->starved != map_->supply()) {
     left -= from_deadlines(*peer, ask, left, out);
     if (left > 0 && peer->on != none) left -= take(*peer, ask, peer->on, left, out);
     if (left > 0) left -= from_partials(*peer, ask, left, Join::helpful, out);
@@ -231,10 +232,19 @@ std::uint32_t Picker::unjudged(PeerHandle peer) const {
   return entry == nullptr ? 0 : unjudged(*entry);
 }
 
+// That it was asked for that piece, in the place of one that is judged.
+void Picker::remember(PeerEntry& peer, std::uint32_t piece) {
+  auto& all = peer.unjudged;
+  if (std::ranges::find(all, piece) != all.end()) return;
+  const auto over = std::ranges::find_if_not(all, [&](auto each) { return awaits_judgement(peer, each); });
+  *(over == all.end() ? all.begin() : over) = piece;
+}
+
 std::uint32_t Picker::of_few_pieces(PeerEntry& peer, const Ask& ask, std::vector<BlockRef>& out) {
   std::uint32_t taken = 0;
   for (const std::uint32_t piece : peer.unjudged)
-    if (awaits_judgement(peer, piece)) taken += take(peer, ask, piece, ask.want - taken, out);
+    if (taken < ask.want && awaits_judgement(peer, piece))
+      taken += take(peer, ask, piece, ask.want - taken, out);
   while (taken < ask.want && unjudged(peer) < ask.unjudged) {
     bool full = false;
     std::uint32_t begun = from_deadlines(peer, ask, 1, out);
@@ -263,12 +273,7 @@ std::uint32_t Picker::take(PeerEntry& peer, const Ask& ask, std::uint32_t piece,
     peer.on = none;
   }
   if (taken > 0) {
-    auto& unjudged = peer.unjudged;
-    if (std::ranges::find(unjudged, piece) == unjudged.end()) {
-      const auto over =
-          std::ranges::find_if_not(unjudged, [&](auto each) { return awaits_judgement(peer, each); });
-      *(over == unjudged.end() ? unjudged.begin() : over) = piece;
-    }
+    remember(peer, piece);
     sync();
   }
   return taken;
@@ -395,8 +400,12 @@ std::uint32_t Picker::from_requests(PeerEntry& peer, const Ask& ask, std::uint32
        ++looks) {
     const std::uint32_t next = map_->request_after(id);
     const BlockRef block = map_->request_at(id);
-    if (map_->wanted(block.piece) && holds(peer, block.piece) && map_->request_again(block, ask.peer)) {
+    const bool may = ask.unjudged == 0 || unjudged(peer) < ask.unjudged ||
+                     std::ranges::find(peer.unjudged, block.piece) != peer.unjudged.end();
+    if (may && map_->wanted(block.piece) && holds(peer, block.piece) &&
+        map_->request_again(block, ask.peer)) {
       out.push_back(block);
+      remember(peer, block.piece);
       ++taken;
     }
     id = next;

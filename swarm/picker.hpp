@@ -88,8 +88,8 @@ class Picker {
     Bitfield pieces;                     // empty for a seed
     std::uint32_t interesting = 0;       // of a seed: see lacking_
     std::uint32_t on = PieceMap::no_id;  // the piece it was last asked for
-    std::array<std::uint32_t, limits::unproven_pieces> unjudged{PieceMap::no_id,
-                                                                PieceMap::no_id};  // asked for
+    // Pieces it was asked for, as many as may matter; some may be judged by now.
+    std::array<std::uint32_t, limits::unproven_pieces> unjudged{PieceMap::no_id, PieceMap::no_id};
     std::uint64_t starved = 0;  // supply at which nothing was found for it
   };
   enum class Level : std::uint8_t { low, normal, high };
@@ -108,6 +108,7 @@ class Picker {
 
   [[nodiscard]] bool awaits_judgement(const PeerEntry& peer, std::uint32_t piece) const;
   [[nodiscard]] std::uint32_t unjudged(const PeerEntry& peer) const;
+  void remember(PeerEntry& peer, std::uint32_t piece);
   // Each appends up to `want` blocks and returns how many.
   std::uint32_t of_few_pieces(PeerEntry& peer, const Ask& ask, std::vector<BlockRef>& out);
   enum class Join : std::uint8_t { helpful, any };

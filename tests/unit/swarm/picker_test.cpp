@@ -1,4 +1,6 @@
 // Preferences of the picker by example, its invariants against a naive model, and its cost in steps.
+//
+// Length: the examples, the model and the costs are held against one and the same picker.
 #include "swarm/picker.hpp"
 
 #include <algorithm>
@@ -312,9 +314,24 @@ TEST_F(PickerTest, OfFewPiecesThoseOfOthersAreTheLast) {
   picker.add_peer(make_peer(1), bits(24, {0}));
   EXPECT_EQ(pick(1, 2), (std::vector<BlockRef>{{0, 0}, {0, 1}}));
   out.clear();
-  EXPECT_EQ(picker.pick({.peer = make_peer(0), .want = 100, .unjudged = 2}, out), 6U);
+  EXPECT_EQ(picker.pick({.peer = make_peer(0), .want = 100, .unjudged = 2}, out), 8U);
   EXPECT_EQ(out.front().piece, 1U);
-  EXPECT_EQ(out.back(), (BlockRef{0, 3}));
+  EXPECT_EQ(out[4], (BlockRef{0, 2}));
+  EXPECT_EQ(out.back(), (BlockRef{0, 1})) << "asked of the other, too: the endgame";
+}
+
+TEST_F(PickerTest, OfFewPiecesTheEndgameToo) {
+  picker.add_peer(make_peer(0), bits(24, {0, 1, 2}));
+  picker.add_peer(make_peer(1), bits(24, {0, 1, 2}));
+  EXPECT_EQ(pick(0, 100).size(), 12U);
+  for (const std::uint32_t unjudged : {1U, 2U}) {
+    out.clear();
+    picker.pick({.peer = make_peer(1), .want = 100, .unjudged = unjudged}, out);
+    EXPECT_EQ(out.size(), 4U) << "a piece, and another one";
+    picker.check_invariants();
+  }
+  out.clear();
+  EXPECT_EQ(picker.pick({.peer = make_peer(1), .want = 100, .unjudged = 2}, out), 0U);
 }
 
 // Every operation at random; whatever is picked must be held by the peer, wanted, and not asked of it
