@@ -29,6 +29,7 @@ import time
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 DEADLINE = 60 * float(os.environ.get("E2E_SLOWNESS", "1"))  # seconds; a sanitizer's build wants more
 ORDINARY = 65534  # the user `nobody`
+SHOWN = 20  # processes that a failed script reports, the newest
 LOOPBACK = ["--local", "--no-lsd", "--listen", "127.0.0.1:0"]
 
 
@@ -39,6 +40,11 @@ class Failure(Exception):
 def check(condition, sentence):
     if not condition:
         raise Failure(sentence)
+
+
+def escaped(text):
+    """As a log can hold it, whatever bytes a name has."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def say(sentence):
@@ -64,7 +70,10 @@ def link_without(link, *keys):
 
 
 class Process:
-    """A shoal process. With --json its events are read as they come; its messages (stderr) are kept."""
+    """A shoal process. With --json its events are read as they come; its messages (stderr) are kept.
+
+    Each is read by a thread of its own: what was said before an event may be read after it. While the process runs,
+    wait for messages by message(); all of them are there after exit()."""
 
     def __init__(self, world, name, arguments, *, namespace=None, ordinary=False, environment=None, stdin=b"",
                  umask=None, columns=None):
@@ -233,9 +242,9 @@ class Process:
         text = [f"---- {self.name}: {' '.join(map(repr, self.process.args))}",
                 "     still running" if code is None else f"     exit {code}"]
         lines = self.lines if len(self.lines) < 16 else self.lines[:5] + ["..."] + self.lines[-10:]
-        text += ["  > " + line[:300] for line in lines]
-        text += ["  ! " + line[:300] for line in self.messages.splitlines()[-15:]]
-        return "\n".join(text).encode("utf-8", "backslashreplace").decode()
+        text += ["  > " + line[:200] for line in lines]
+        text += ["  ! " + line[:200] for line in self.messages.splitlines()[-15:]]
+        return escaped("\n".join(text))
 
 
 class World:
@@ -256,7 +265,9 @@ class World:
 
     def __exit__(self, kind, error, trace):
         if kind is not None and kind is not SystemExit:
-            for process in self.processes[-40:]:
+            # The cause is told before the reports as well as after them: who reads a part of a long log sees it.
+            print(escaped(f"FAILED: {error}; the last {SHOWN} processes:"), file=sys.stderr)
+            for process in self.processes[-SHOWN:]:
                 print(process.report(), file=sys.stderr)
         for process in self.processes:
             if process.process.poll() is None:
@@ -484,7 +495,7 @@ def main(body, *, add_arguments=None, isolated=True):
         with World(options.program, in_user_namespace) as world:
             body(world, options)
     except Failure as failure:
-        print(f"FAILED: {failure}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+        print(escaped(f"FAILED: {failure}"), file=sys.stderr)
         sys.exit(1)
     say("passed")
     sys.exit(0)
