@@ -13,7 +13,7 @@ import stat
 import subprocess
 
 from hostile import battlefield
-from harness import MIB, ORDINARY, check, main, say
+from harness import MIB, ORDINARY, Failure, check, main, say
 
 OTHER = ORDINARY - 1
 
@@ -24,7 +24,17 @@ def as_other(*command):
 
 
 def sockets(process):
-    """The (table, local port) of each socket that the process holds; of the local ones, the path."""
+    """The (table, local port) of each socket that the process holds; of the local ones, the path. One that it closes
+    between two of these lists is in one of them alone: then they are read again."""
+    for last in (False, False, True):
+        try:
+            return sockets_now(process)
+        except (Failure, OSError):
+            if last:
+                raise
+
+
+def sockets_now(process):
     held = set()
     for number in os.listdir(f"/proc/{process.pid}/fd"):
         found = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{process.pid}/fd/{number}"))

@@ -6,8 +6,8 @@ greet as BitTorrent's peers do, and then send nothing but keep-alives, byte by b
 A getter that comes meanwhile, the sharer's uplink being limited, is done at most 10 % later than alone, and the
 sharer's descriptors stay few.
 
-What the machine does beside can only make a getter later. So one that is too late is tried again, after one alone: a
-crowd that is in the way is so each time.
+What the machine does beside can only make a getter later. So one that is too late is compared with one alone right after
+it as well, and tried again: a crowd that is in the way is so each time.
 
 The first two of these manners, about 20 s; --full: all of them three times, with 64 MiB.
 """
@@ -71,15 +71,14 @@ class Field:
         return done - getter.started
 
     def crowded(self, name, manner, wrong):
-        for last in (attempt == TRIES for attempt in range(1, TRIES + 1)):
+        for _ in range(TRIES):
             took, most = self.seconds_among(name, manner)
             if most > DESCRIPTORS:
                 wrong.append(f"{name}: {most} descriptors")
-            if took <= SLOWED * self.alone:
+            # Who is too late is compared with who comes right after it, too: the machine may have become slower.
+            if took <= SLOWED * self.alone or took <= SLOWED * (alone := self.seconds()):
                 return
-            if not last:
-                self.alone = min(self.alone, self.seconds())
-        wrong.append(f"{name}: {took:.2f} s instead of {self.alone:.2f}, the last of {TRIES} times")
+        wrong.append(f"{name}: {took:.2f} s instead of {alone:.2f}, the last of {TRIES} times")
 
     def seconds_among(self, name, manner):
         """With that crowd around, and the most descriptors that the sharer had."""

@@ -149,8 +149,8 @@ def failing(world, path, link):
         out = os.path.join(disk.place, name)
         state = os.path.join(disk.place, "state") if name == "catalog too" else world.path("state-elsewhere")
         arguments = ["get", link, "-o", out, "--state", state, *LOOPBACK, "--json"]
-        getter = world.start(name, *arguments, "--down", "8M")
-        getter.event("progress", lambda e: e["bytes_committed"] >= 4 * MIB)
+        getter = world.start(name, *arguments, "--down", "2M")
+        getter.event("progress", lambda e: e["bytes_committed"] > 0)
         disk.fail()
         getter.exit(7, within=60)
         check(re.search("Input/output error|the disk or its driver failed|catalog", getter.messages),

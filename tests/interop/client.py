@@ -12,6 +12,7 @@ A client starts with its first torrent or with start(). It keeps several torrent
 the calls that concern one torrent take it, or else the one added last.
 """
 import copy
+import http.client
 import itertools
 import shutil
 import signal
@@ -26,6 +27,7 @@ from harness import Process, check
 
 PORT = 6881  # of peers and DHT: each client has an address of its own
 NUMBERS = itertools.count(1)
+NO_ANSWER = (OSError, http.client.HTTPException, ValueError)  # of a control port that is busy; the last is json's
 POLL = 0.1  # seconds between two questions to a control port
 
 
@@ -159,7 +161,7 @@ class Client:
             try:
                 if condition():
                     return
-            except OSError:
+            except NO_ANSWER:
                 pass
             check(self.process.process.poll() is None, f"{self.name} ended by itself")
             if time.monotonic() > end:

@@ -23,6 +23,7 @@ from recorder import Recorder
 
 NODES, SHARERS = 100, 20
 AMPLIFICATION = 3
+AGAIN_MOST = 2  # of all look-ups of a kind: on a busy machine a node of the hundred may answer too late
 
 
 def percentile(values, part):
@@ -76,28 +77,36 @@ def cross(world, nodes, shoal, sharers, count):
         nodes.until(lambda: (host, port) in nodes.peers_of(name, source.randrange(NODES), 2), f"{name} to be announced")
 
     both = by_shoal + by_libtorrent
-    theirs = []
-    found = 0
+    theirs, again = [], []
     for name, endpoint in both:
         peers, ms = nodes.timed_peers_of(name, source.randrange(NODES))
         theirs.append(ms)
-        found += endpoint in peers
-    say(f"libtorrent finds {found} of {len(both)}, {count} of them announced by shoal: {figures(theirs)}")
-    check(found == len(both), "libtorrent did not find all")
+        if endpoint not in peers:
+            again.append((name, endpoint))
+    say(f"libtorrent finds {len(both) - len(again)} of {len(both)}, {count} of them announced by shoal: {figures(theirs)}")
+    check(len(again) <= AGAIN_MOST, f"libtorrent did not find {len(again)}")
+    for name, endpoint in again:
+        nodes.until(lambda: endpoint in nodes.peers_of(name, source.randrange(NODES)), f"libtorrent to find {name}")
 
-    ours, whole, found = [], [], 0
-    for start in range(0, len(both), 20):
-        part = both[start:start + 20]
+    ours, whole = [], []
+
+    def missed(part):
+        """Those that shoal does not find."""
         asked = shoal.ask("peers", *[name for name, _ in part])
-        asked.exit(0)
+        asked.exit(None)  # one that says whether any was found
+        out = []
         for (name, (host, port)), event in zip(part, asked.of("peers"), strict=True):
             check(event["name"] == name, "answers come in the order of the questions")
-            found += f"{host}:{port}" in event["peers"]
+            if f"{host}:{port}" not in event["peers"]:
+                out.append((name, (host, port)))
             ours.append(event["first_ms"])
             whole.append(event["ms"])
-    say(f"shoal finds {found} of {len(both)}, {count} of them announced by libtorrent: {figures(ours)}; to the end of "
-        f"the search: {figures(whole)}")
-    check(found == len(both), "shoal did not find all")
+        return out
+
+    again = [each for start in range(0, len(both), 20) for each in missed(both[start:start + 20])]
+    say(f"shoal finds {len(both) - len(again)} of {len(both)}, {count} of them announced by libtorrent: {figures(ours)}; to "
+        f"the end of the search: {figures(whole)}")
+    check(len(again) <= AGAIN_MOST and not (again and missed(again)), f"shoal did not find {len(again)}")
     return theirs, ours
 
 
@@ -113,12 +122,17 @@ def items(nodes, shoal, count):
     """`count` of each kind and direction."""
     source = random.Random(8)
 
+    asked_again = 0
+
     def read(expected, key, *more):
-        asked = shoal.ask("get", key, *more)
-        asked.exit(0)
-        item = asked.of("item")[0]
-        check(item["encoded"] == (b"%d:%s" % (len(expected), expected)).hex(), f"{item} is not {expected!r}")
-        return item
+        nonlocal asked_again
+        while True:
+            asked = shoal.ask("get", key, *more)
+            code, items = asked.exit(None), asked.of("item")
+            if code == 0 and items[0]["encoded"] == (b"%d:%s" % (len(expected), expected)).hex():
+                return items[0]
+            asked_again += 1
+            check(asked_again <= AGAIN_MOST, f"exit {code}, {items}: not {expected!r}")
 
     for each in range(count):
         value = source.randbytes(each * 100)
@@ -156,7 +170,7 @@ def stranger(place, target, names):
     for kind, arguments in questions:
         with inside(place.namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.bind((place.address, 0))
-            asker.settimeout(2)
+            asker.settimeout(10)
             question = bencoded({b"t": b"x", b"y": b"q", b"q": kind, b"a": {b"id": own, **arguments}})
             asker.sendto(question, target)
             try:

@@ -171,7 +171,7 @@ class DhtNodes(Children):
         self.call("add", session=self.sessions[number], folder=self.folder, magnet=f"magnet:?xt=urn:btih:{info_hash}")
 
     def wait_announced(self, info_hash, host, port=PORT, within=None):
-        self.until(lambda: (host, port) in self.peers_of(info_hash), f"{host}:{port} announced under {info_hash}",
+        self.until(lambda: (host, port) in self.peers_of(info_hash, within=2), f"{host}:{port} announced under {info_hash}",
                    within)
 
     # BEP 44; values are bytes

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, field
 
 from places import lan
-from client import Options
+from client import NO_ANSWER, Options
 from clients import KINDS
 from libtorrent_driver import DhtNodes, Maker
 import harness
@@ -118,8 +118,8 @@ def finish(cells, getters, patience):
             try:
                 if look(cell, getters[cell.getter]):
                     left.remove(cell)
-            except OSError:
-                pass  # a control port that is busy
+            except NO_ANSWER:
+                pass
             except Failure as failure:
                 cell.failure = str(failure)
                 left.remove(cell)
@@ -182,7 +182,7 @@ def by_dht(world, maker, places, cells):
     way = cells[0].way
     dht = DhtNodes(world, f"{way} nodes", places["dht"]).start()
     public, _ = dht.put_signed(bytes(32), b"signed", b"salt")
-    check(dht.fetch_signed(public, b"salt", 5) == (b"signed", 1), "a signed item is not found again")
+    dht.until(lambda: dht.fetch_signed(public, b"salt", 5) == (b"signed", 1), "a signed item to be found again")
     check(dht.fetch(dht.put(b"plain"), 7) == b"plain", "an immutable item is not found again")
     say(f"{len(dht.addresses)} DHT nodes are up, with {len(dht.table())} in a table, and keep items")
     options = {"seed": Options(), "getter": Options()}

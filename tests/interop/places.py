@@ -14,6 +14,7 @@ import ctypes
 import http.client
 import os
 import sys
+import time
 from dataclasses import dataclass
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
@@ -78,10 +79,18 @@ def inside(namespace):
 
 
 def http_call(place, port, method, path, body=None, headers=None, within=30):
-    """One request to a control port; gives status, headers and body. OSError where nobody answers."""
+    """One request to a control port; gives status, headers and body. OSError or HTTPException where nobody answers.
+    A port that takes no stream is dialled again, for a second: nothing was asked yet."""
     connection = http.client.HTTPConnection(place.rpc_address, port, timeout=within)
     with inside(place.namespace):
-        connection.connect()
+        for left in range(9, -1, -1):
+            try:
+                connection.connect()
+                break
+            except OSError:
+                if left == 0:
+                    raise
+                time.sleep(0.1)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
