@@ -35,7 +35,7 @@ ERRORS = {
     "stat": ["EIO"],
 }
 NAMED = {  # what the sentence about it holds, if it does not name the catalog
-    None: "", "ENOSPC": "room|full", "EDQUOT": "room|quota", "EMFILE": "too many files are open|Too many open files",
+    None: "", "ENOSPC": "room|full|No space left", "EDQUOT": "room|quota", "EMFILE": "too many files are open|Too many open files",
     "EIO": "disk|Input", "EINTR": "", "SHORT": "",
 }
 RETRY = 5  # seconds until a full disk is tried again (swarm/limits.hpp)
