@@ -4,8 +4,8 @@ Shows: after 20 SIGKILLs at random moments of one download the result is identic
 window, counted in payload bytes; from a restart of a 2 GiB file to the first new block it takes less than 2 s;
 committed bytes never get fewer; every piece that the catalog claims lies right on the disk, as this script itself
 compares them. A sharer killed in the middle gives again within 2 s of its restart (one of three times, where this
-machine has other things to do), the same link, and its getters go on. One killed while it announces is announced again, with a sequence that never falls, and
-found.
+machine has other things to do), the same link, and its getters go on. One killed while it announces is announced again,
+with a sequence that never falls, and found.
 
 About 75 s (the seed of the moments is printed; --seed N repeats it). --full: 1,000 kills, 400 of a download of 4 GiB, 300 of
 its sharer, 300 of an announcer; about 20 min. --only get, seed or announce: one of them, --kills N: so many of it.
@@ -166,7 +166,7 @@ def seeding(world, kills, source):
 
     for number in range(kills):
         # Two processes start in that time: what is late once may be this machine's, what is late each time is ours.
-        tries = [restart(f"{number}", number % 10 == 0)]
+        tries = [restart(number, number % 10 == 0)]
         while tries[-1] >= RESTART_SECONDS and len(tries) < 3:
             tries.append(restart(f"{number}.{len(tries)}", False))
         waits.append(min(tries))
