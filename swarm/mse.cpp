@@ -143,8 +143,11 @@ Result<bool> Mse::on_key() {
   step_ = Step::search;
   if (role_ == Role::dialler) {
     start_ciphers();
+    mark_.assign(vc_bytes, 0);
+    obfuscation::Rc4{*receiving_}.apply(mark_);
     request();
   } else {
+    mark_ = to_vector(hash("req1", shared_));
     say_key();  // not before: who only connects hears nothing, and costs nothing
   }
   return true;
@@ -168,16 +171,11 @@ void Mse::request() {
   append(reply_, sealed);
 }
 
-// Where the other end's padding ends: at a hash that only the two know, or at zeros under its key.
+// Asked for each byte of up to 512, so the mark is made once.
 Result<bool> Mse::on_search() {
-  Bytes mark(vc_bytes, 0);
-  if (role_ == Role::dialler)
-    obfuscation::Rc4{*receiving_}.apply(mark);
-  else
-    mark = to_vector(hash("req1", shared_));
   const std::size_t content_bytes = role_ == Role::dialler ? 0 : std::tuple_size_v<Sha1>;
-  if (have_.size() < mark.size() + content_bytes) return false;
-  if (!equal(ByteView{have_}.first(mark.size()), mark)) {
+  if (have_.size() < mark_.size() + content_bytes) return false;
+  if (!equal(ByteView{have_}.first(mark_.size()), mark_)) {
     if (++skipped_ > padding_most) return fail(Code::malformed, "padding has at most 512 bytes");
     have_.erase(have_.begin());
     return true;

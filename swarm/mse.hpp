@@ -79,6 +79,7 @@ class Mse {
   obfuscation::DhNumber shared_{};
   std::optional<obfuscation::Rc4> sending_, receiving_;
   bool rc4_ = false;
+  Bytes mark_;               // where the other end's padding ends: a hash, or zeros under its key
   std::size_t awaited_ = 0;  // of padding, or IA
   std::size_t skipped_ = 0;  // of the other end's noise
   Bytes have_, reply_, initial_, padding_;

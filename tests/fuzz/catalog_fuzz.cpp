@@ -59,11 +59,18 @@ class World {
     for (std::size_t i = 0; i < tables.size(); ++i)
       SHOAL_CHECK(sqlite3_prepare_v2(hostile_, tables[i].insert, -1, &inserts_[i], nullptr) == SQLITE_OK);
   }
-  void clear() {
+  // In the place of all that was there.
+  void fill(Script& script) {
+    run("BEGIN");
     for (const char* table : {"contents", "infos", "layers", "files", "have", "touched", "shares", "contacts",
                               "sequences", "settings"})
       run((std::string{"DELETE FROM "} + table).c_str());
+    for (int row = 0; row < 64 && !script.empty(); ++row) insert(script);
+    run("COMMIT");
   }
+  std::unique_ptr<Catalog> catalog;
+
+ private:
   void insert(Script& script) {
     const std::size_t which = script.byte() % tables.size();
     sqlite3_stmt* statement = inserts_[which];
@@ -71,9 +78,6 @@ class World {
     (void)sqlite3_step(statement);  // what the schema refuses is not there
     sqlite3_reset(statement);
   }
-  std::unique_ptr<Catalog> catalog;
-
- private:
   void run(const char* sql) {
     SHOAL_CHECK(sqlite3_exec(hostile_, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
   }
@@ -148,8 +152,7 @@ void shoal::fuzz::one(ByteView input) {
   Script script{input};
   {
     const Aside aside;
-    world.clear();
-    for (int row = 0; row < 64 && !script.empty(); ++row) world.insert(script);
+    world.fill(script);
   }
   read_all(*world.catalog);
 }
