@@ -22,12 +22,16 @@ Result<void> ItemStore::put(Instant now, const IpAddress& from, const PutItemQue
     if (put.item.sequence == kept.sequence && !equal(put.item.value, kept.value))
       return fail(Code::exists, "one sequence names one item");
   }
-  const std::uint64_t network = shelf_.network_of(from);
-  const auto leaving = shelf_.make_room(now, target, network, previous);
-  if (!leaving) return std::unexpected(leaving.error());
   Item item = item_of(put.item, put.item.salt);
   // What is kept has been checked, so that no flood of newcomers can keep it from being refreshed.
   const bool repeated = previous != Shelf::none && item == *items_[previous];
+  std::uint64_t network = shelf_.network_of(from);
+  // Anybody may put it once more: it counts for the smaller of the two networks, or a large one could draw it
+  // to itself, and push it out with values of its own.
+  if (repeated && shelf_.of_network(shelf_.network_of(previous)) <= shelf_.of_network(network) + 1)
+    network = shelf_.network_of(previous);
+  const auto leaving = shelf_.make_room(now, target, network, previous);
+  if (!leaving) return std::unexpected(leaving.error());
   if (!repeated) {
     if (item.public_key && !rate_.admit_signatures(now, PutRate::Kind::newcomer))
       return fail(Code::busy, "signatures are checked at a bounded rate");

@@ -219,6 +219,11 @@ std::size_t Shelf::count(Instant now, const Key& key) const {
   return total;
 }
 
+std::size_t Shelf::of_network(std::uint64_t network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? 0 : found->second.count;
+}
+
 // ---- time and place
 
 Shelf::Index Shelf::ended(Instant now) const {

@@ -81,6 +81,7 @@ class Shelf {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t keys() const { return rooms_.size(); }
+  [[nodiscard]] std::size_t of_network(std::uint64_t network) const;  // values
   // Calls f(Index) for all, in the order of keys, then of age.
   template <class F>
   void for_each(F&& f) const {

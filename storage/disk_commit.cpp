@@ -159,6 +159,7 @@ void Disk::sync_failed(Slot& slot, const CommitBatch& batch, std::uint32_t file)
   slot.lost.insert(first, last);
   const std::vector<std::uint32_t>& pieces = batch.files.at(file).pieces;
   slot.lost.insert(pieces.begin(), pieces.end());
+  ++slot.files[file].failed_syncs;
 }
 
 // The folders from each part file up to the root, unless they are synced since something was made in them. A

@@ -151,11 +151,15 @@ Disk::Outcome<void> Disk::settle_hashed(Slot& slot, std::uint32_t piece, const P
   return {};
 }
 
-// The piece was hashed, which counts only if its files stayed as they were.
+// The piece was hashed, which counts only if its files stayed as they were. What was read before a sync
+// failed may have come from memory: the piece stays lost.
 Done Disk::settled(Slot& slot, const PieceFiles& files, HashDone&& hashed) {
   if (auto same = settle_hashed(slot, hashed.piece, files); !same) return failed(std::move(same.error()));
   GateHold hold{gate_};
-  slot.lost.erase(hashed.piece);
+  const bool from_disk = std::ranges::all_of(files, [&](const PieceFile& each) {
+    return slot.files[each.file].failed_syncs == each.state.failed_syncs;
+  });
+  if (from_disk) slot.lost.erase(hashed.piece);
   return std::move(hashed);
 }
 

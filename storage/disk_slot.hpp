@@ -29,6 +29,7 @@ struct DiskFile {
   bool changed = false;         // at its final place, but not what was verified
   bool forget_pending = false;  // changed, and the catalog does not know yet
   std::uint32_t missing = 0;    // pieces without a have-bit
+  std::uint32_t failed_syncs = 0;
   FileStamp stamp;
 };
 

@@ -50,6 +50,7 @@ inline constexpr Duration max_request_timeout = seconds{10};  // whatever its ra
 inline constexpr Duration answer_most = seconds{40};  // it lives, but did not come to it: others are asked
 inline constexpr Duration sign_of_life = seconds{3};  // who waits for blocks hears of us at least so often
 inline constexpr std::uint32_t hashes_asked = 8;      // requests for hashes outstanding with one peer
+inline constexpr Duration hash_reject_counts = seconds{10};  // against a peer: it may know more by then
 inline constexpr Duration endgame_wait_least = seconds{3};  // when all is asked for: silence, and then others
 inline constexpr double endgame_wait_blocks = 20;           // or as long as so many blocks take us at present
 inline constexpr std::uint32_t endgame_requests_per_block = 2;  // more only multiplies the waste

@@ -100,7 +100,8 @@ struct Peer {
     bool late = false;  // others are asked; kept, since an answer is still no offence
   };
   std::vector<HashesAsked> hashes_asked;  // at most limits::hashes_asked, and as many that are late
-  std::uint32_t hash_rejects = 0;
+  std::uint32_t rejected_hashes = 0;
+  Instant hashes_rejected_at{};
   std::uint32_t refusals = 0;    // ChokerPeer::refusals
   std::uint32_t leaf_reads = 0;  // pieces being hashed for it
   std::uint64_t hashed = 0;      // bytes of pieces that were
@@ -114,6 +115,14 @@ struct Peer {
   [[nodiscard]] bool may_talk(Instant now) {
     quiet = std::max(quiet, now) + limits::talk_gap;
     return quiet <= now + limits::talk_at_once * limits::talk_gap;
+  }
+  // Questions for hashes that it refused, or did not answer, lately.
+  [[nodiscard]] std::uint32_t hash_rejects(Instant now) const {
+    return now < hashes_rejected_at + limits::hash_reject_counts ? rejected_hashes : 0;
+  }
+  void hash_rejected(Instant now) {
+    rejected_hashes = hash_rejects(now) + 1;
+    hashes_rejected_at = now;
   }
   [[nodiscard]] bool up() const { return stage == Stage::up; }
   [[nodiscard]] std::uint32_t hashes_outstanding() const {

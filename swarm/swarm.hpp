@@ -297,7 +297,7 @@ class Swarm {
   // swarm_hashes.cpp
   [[nodiscard]] static storage::HashRequest to_storage(const wire::HashRequest& request);
   [[nodiscard]] bool for_blocks(const wire::HashRequest& request) const;
-  [[nodiscard]] bool nobody_tells(std::uint32_t piece) const;
+  [[nodiscard]] bool nobody_tells(Instant now, std::uint32_t piece) const;
   void ask_hashes(Turn& turn);
   bool ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred = {});
   void want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred = {},
@@ -336,6 +336,8 @@ class Swarm {
   void interest_changed(Turn& turn, Peer& peer, bool interested);
   void set_choked(Turn& turn, PeerHandle handle, Peer& peer, bool choked);
   void forget_commit(std::uint32_t piece);
+  void hash_again(Turn& turn, std::uint32_t piece);
+  void piece_changed(Turn& turn, std::uint32_t piece);
   void file_changed(Turn& turn, std::uint32_t piece, const storage::JobFailure& why);
   [[nodiscard]] bool serves(std::uint32_t piece) const;
 
@@ -391,8 +393,8 @@ class Swarm {
   std::uint64_t uncommitted_bytes_ = 0;
   Instant commit_due_ = never;
   bool committing_ = false;
-  std::size_t committing_count_ = 0;   // of to_commit_, from the front
-  std::uint32_t commit_failures_ = 0;  // in a row
+  std::size_t committing_count_ = 0;                         // of to_commit_, from the front
+  std::uint32_t commit_failures_ = 0, commits_put_off_ = 0;  // in a row
   std::deque<std::uint32_t> to_check_;
   std::uint32_t checking_ = 0;
   Instant check_due_ = never;  // those of to_check_ that wait for others are hashed then

@@ -98,13 +98,18 @@ void Swarm::answer(Turn& turn, PeerHandle handle, Peer& peer, const wire::HashRe
          {.kind = Kind::serve_leaves, .peer = handle, .hashes = message, .piece = *piece});
 }
 
+// What the disk gives is not always what was written, and whoever asked would see that: hashes that do not
+// lead to the piece's are neither told nor kept.
 void Swarm::serve_leaves(Turn& turn, const Pending& pending, storage::HashDone& done) {
+  const Truth truth = by_trees(pending.piece, done.leaves);
+  if (truth == Truth::no && stage_ == Stage::running && serves(pending.piece))
+    piece_changed(turn, pending.piece);
+  if (truth == Truth::yes) keep_leaves(pending.piece, done.leaves);
   Peer* peer = peers_.find(pending.peer);
   if (peer == nullptr) return;
   --peer->leaf_reads;
-  if (done.leaves.size() == content_->blocks_in(pending.piece)) keep_leaves(pending.piece, done.leaves);
   auto hashes = work_->layers.answer_leaves(to_storage(pending.hashes), done.leaves);
-  if (hashes)
+  if (hashes && truth != Truth::no)
     send(turn, pending.peer, *peer, wire::Hashes{pending.hashes, std::move(*hashes)});
   else
     send(turn, pending.peer, *peer, wire::HashReject{pending.hashes});

@@ -15,6 +15,8 @@ constexpr std::uint32_t most_check_failures =
     64;  // in a row: more than files that may share a piece in earnest
 constexpr std::uint32_t most_commit_failures =
     3;  // in a row: the disk is broken, and hashing again mends nothing
+constexpr std::uint32_t most_commits_put_off =
+    16;  // in a row, since pieces of theirs were to be hashed again first
 
 }  // namespace
 
@@ -162,12 +164,14 @@ void Swarm::write_failed(Turn& turn, const Pending& pending, storage::JobFailure
 
 void Swarm::commit_failed(Turn& turn, storage::JobFailure& failure) {
   committing_ = false;
-  const bool doubtful = failure.error.code == Code::mismatch || failure.error.code == Code::io;
+  // The disk asks for a piece to be hashed again where it failed with an earlier one: that is no new failure.
+  const bool again = failure.error.code == Code::mismatch && ++commits_put_off_ < most_commits_put_off;
+  const bool failed = failure.error.code == Code::io && ++commit_failures_ < most_commit_failures;
   if (stage_ == Stage::closing) {
     to_commit_.clear();  // fetched or hashed again next time
   } else if (failure.error.code == Code::no_space) {
     pause_for_space(turn, std::move(failure));
-  } else if (doubtful && ++commit_failures_ < most_commit_failures) {
+  } else if (again || failed) {
     // What was thought written may not be: it is hashed again before it is believed.
     for (const std::uint32_t piece : std::exchange(to_commit_, {})) {
       work_->map.recheck(piece);
@@ -229,7 +233,7 @@ void Swarm::commit_if_due(Turn& turn) {
 
 void Swarm::committed(Turn& turn, storage::Committed& done) {
   committing_ = false;
-  commit_failures_ = 0;
+  commit_failures_ = commits_put_off_ = 0;
   for (const std::uint32_t piece : done.pieces)
     if (work_->map.state(piece) == PieceState::verified) work_->map.committed(piece);
   to_commit_.erase(to_commit_.begin(), to_commit_.begin() + static_cast<std::ptrdiff_t>(committing_count_));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t most_kept =
     131'072;  // hashes of blocks kept to be served: 4 MiB, which is 2 GiB of content
-constexpr std::uint32_t most_hash_rejects = 2;  // of a peer: then others are asked, and it no more
+constexpr std::uint32_t most_hash_rejects = 2;  // of a peer: then others are asked, and it for a while not
 constexpr std::uint32_t leaf_tries =
     3;  // peers asked for the hashes of a piece's blocks before it is begun anew
 
@@ -36,9 +36,9 @@ bool Swarm::for_blocks(const wire::HashRequest& request) const {
 bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piece, PeerHandle preferred) {
   if (hashes_asked_.contains(request)) return true;
   PeerHandle best = preferred;
-  if (const Peer* peer = peers_.find(preferred); peer == nullptr || !peer->up() ||
-                                                 !peer->wire->speech().hashes ||
-                                                 peer->hashes_outstanding() >= limits::hashes_asked)
+  if (const Peer* peer = peers_.find(preferred);
+      peer == nullptr || !peer->up() || !peer->wire->speech().hashes ||
+      peer->hash_rejects(turn.now.mono) > 0 || peer->hashes_outstanding() >= limits::hashes_asked)
     best = {};
   std::uint32_t best_load = best ? 0 : limits::hashes_asked;
   const bool leaves = for_blocks(request);
@@ -46,8 +46,8 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
     if (!peer.up() || !peer.known_to_picker || !peer.wire->speech().hashes) return;
     // Hashes of blocks need the piece itself; those of pieces are with every peer that has any.
     if (leaves ? !work_->picker.has(handle, piece) : work_->picker.pieces_of(handle) == 0) return;
-    const std::uint32_t load =
-        peer.hashes_outstanding() + peer.hash_rejects * limits::hashes_asked / most_hash_rejects;
+    const std::uint32_t load = peer.hashes_outstanding() +
+                               peer.hash_rejects(turn.now.mono) * limits::hashes_asked / most_hash_rejects;
     if (load < best_load) {
       best = handle;
       best_load = load;
@@ -62,35 +62,35 @@ bool Swarm::ask(Turn& turn, const wire::HashRequest& request, std::uint32_t piec
 }
 
 // Whether of those who have the piece none tells the hashes of its blocks: they do not know them (a hybrid's
-// peers under v1's name), or refused too often.
-bool Swarm::nobody_tells(std::uint32_t piece) const {
+// peers under v1's name), or refused too often just now.
+bool Swarm::nobody_tells(Instant now, std::uint32_t piece) const {
   bool has = false, tells = false;
   peers_.for_each([&](PeerHandle handle, const Peer& peer) {
     if (!peer.up() || !peer.known_to_picker || !work_->picker.has(handle, piece)) return;
     has = true;
-    tells = tells || (peer.wire->speech().hashes && peer.hash_rejects < most_hash_rejects);
+    tells = tells || (peer.wire->speech().hashes && peer.hash_rejects(now) < most_hash_rejects);
   });
   return has && !tells;
 }
 
+// Those of pieces first: without them nothing can be accepted.
 void Swarm::ask_hashes(Turn& turn) {
+  for (std::size_t left = judging_ ? layers_wanted_.size() : 0; left > 0; --left) {
+    const std::uint32_t piece = layers_wanted_.front();
+    const auto request = work_->layers.request_for(piece);
+    if (request && !ask(turn, to_wire(*request), piece, last_giver_)) break;
+    layers_wanted_.pop_front();
+  }
   std::vector<std::uint32_t> hopeless;
   for (auto& [piece, wanted] : leaves_wanted_) {
     if (wanted.asked || wanted.truth.size() >= content_->blocks_in(piece)) continue;
     const auto request =
         work_->layers.leaf_request_for(piece, static_cast<std::uint32_t>(wanted.truth.size()));
     wanted.asked = request && ask(turn, to_wire(*request), piece);
-    if (!wanted.asked && wanted.why != LeavesWanted::Why::ahead && nobody_tells(piece))
+    if (!wanted.asked && wanted.why != LeavesWanted::Why::ahead && nobody_tells(turn.now.mono, piece))
       hopeless.push_back(piece);
   }
   for (const std::uint32_t piece : hopeless) give_up_leaves(turn, piece);
-  if (!judging_) return;
-  for (std::size_t left = layers_wanted_.size(); left > 0; --left) {
-    const std::uint32_t piece = layers_wanted_.front();
-    const auto request = work_->layers.request_for(piece);
-    if (request && !ask(turn, to_wire(*request), piece, last_giver_)) break;
-    layers_wanted_.pop_front();
-  }
 }
 
 void Swarm::want_leaves(Turn& turn, std::uint32_t piece, LeavesWanted::Why why, PeerHandle preferred,
@@ -183,7 +183,7 @@ void Swarm::on(Turn& turn, PeerHandle, Peer& peer, wire::HashReject& message) {
   if (asked == peer.hashes_asked.end() || !work_) return;
   const bool late = asked->late;
   peer.hashes_asked.erase(asked);
-  ++peer.hash_rejects;
+  peer.hash_rejected(turn.now.mono);
   if (!late) hashes_failed(turn, message.request);
 }
 
@@ -195,6 +195,7 @@ void Swarm::hashes_overdue(Turn& turn, Peer& peer) {
     const bool silent = std::max(asked.when, peer.heard) + limits::max_request_timeout <= now;
     if (asked.late || (!silent && asked.when + limits::answer_most > now)) continue;
     asked.late = true;
+    peer.hash_rejected(now);
     failed.push_back(asked.request);
   }
   if (peer.hashes_asked.size() > 2 * limits::hashes_asked)

@@ -290,10 +290,8 @@ bool Swarm::too_many_haves(Peer& peer) const {
 }
 
 void Swarm::learn(Turn& turn, PeerHandle handle, Peer& peer, std::uint32_t piece) {
-  if (!work_->picker.peer_has(handle, piece)) {
-    if (peer.way == Way::native) strike(turn, handle);  // others say it of pieces of their bitfield, too
-    return;
-  }
+  // Many say it of pieces of their bitfield too, and we ourselves of those that we had to hash once more.
+  if (!work_->picker.peer_has(handle, piece)) return;
   if (super_) {
     if (super_->peer_has(turn.now.mono, handle, piece)) super_passed(turn);
     if (peer.draining && super_->open(handle) == 0) {

@@ -82,8 +82,7 @@ void Swarm::super_gave(Turn& turn, PeerHandle handle, Peer& peer, const wire::Re
   given->second += block.length;
   if (given->second < content_->piece_bytes(block.piece)) return;
   peer.given.erase(given);
-  wire::Have have{block.piece};
-  on(turn, handle, peer, have);
+  learn(turn, handle, peer, block.piece);
 }
 
 // A piece that was shown has arrived. Where nothing waits for our line meanwhile, more must be on its way:

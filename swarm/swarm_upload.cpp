@@ -284,7 +284,26 @@ void Swarm::forget_commit(std::uint32_t piece) {
   if (to_commit_.empty()) commit_due_ = never;  // or its time would have come for ever
 }
 
-// Its pieces are hashed again before another byte of them is served (DESIGN 9).
+// A piece that was right is hashed again before another byte of it is served (DESIGN 9). The native dialect
+// has no word for that: who asks for the piece meanwhile is refused.
+void Swarm::hash_again(Turn& turn, std::uint32_t piece) {
+  peers_.for_each([&](PeerHandle handle, Peer& peer) {
+    if (peer.said_pieces && peer.way != Way::native) send(turn, handle, peer, wire::DontHave{piece});
+  });
+  forget_commit(piece);
+  work_->map.recheck(piece);
+  to_check_.push_back(piece);
+  complete_ = false;
+}
+
+// Its bytes turned out to be others, and nothing says that the rest of the file changed.
+void Swarm::piece_changed(Turn& turn, std::uint32_t piece) {
+  hash_again(turn, piece);
+  event(turn, What::file_changed, 0, {Code::mismatch, "a piece is not what was verified", 0},
+        content_->disk_path(content_->file_of(piece)));
+  check_next(turn);
+}
+
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const storage::JobFailure& why) {
   bool any = false;
   // A piece of v1 may hold several files; which of them it was makes little difference.
@@ -293,16 +312,10 @@ void Swarm::file_changed(Turn& turn, std::uint32_t piece, const storage::JobFail
     for (std::uint32_t each = file.first_piece; each < file.first_piece + file.pieces; ++each) {
       if (!serves(each)) continue;
       any = true;
-      peers_.for_each([&](PeerHandle handle, Peer& peer) {
-        if (peer.said_pieces && peer.way != Way::native) send(turn, handle, peer, wire::DontHave{each});
-      });
-      forget_commit(each);
-      work_->map.recheck(each);
-      to_check_.push_back(each);
+      hash_again(turn, each);
     }
   });
   if (!any) return;
-  complete_ = false;
   event(turn, What::file_changed, 0, why.error, why.path);
   check_next(turn);
 }

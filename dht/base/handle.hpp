@@ -4,7 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -23,7 +23,8 @@ struct Handle {
   }
 };
 
-// A table of T by handle. O(1) insert, find, erase. Pointers are invalid after the next insert.
+// A table of T by handle. O(1) insert, find, erase. Pointers stay good until their element is erased; each
+// lies in memory of its own, so that the address sanitizer sees a use after that.
 template <class T, class Tag = T>
 class Slab {
  public:
@@ -38,14 +39,14 @@ class Slab {
     const std::uint32_t index = free_.back();
     free_.pop_back();
     Slot& slot = slots_[index];
-    slot.value.emplace(std::forward<Args>(args)...);
+    slot.value = std::make_unique<T>(std::forward<Args>(args)...);
     ++size_;
     return {index, slot.generation};
   }
   [[nodiscard]] T* find(Id id) {
     if (id.index >= slots_.size()) return nullptr;
     Slot& slot = slots_[id.index];
-    return slot.generation == id.generation && slot.value ? &*slot.value : nullptr;
+    return slot.generation == id.generation && slot.value ? slot.value.get() : nullptr;
   }
   [[nodiscard]] const T* find(Id id) const { return const_cast<Slab*>(this)->find(id); }
   bool erase(Id id) {
@@ -74,7 +75,7 @@ class Slab {
 
  private:
   struct Slot {
-    std::optional<T> value;
+    std::unique_ptr<T> value;
     std::uint32_t generation = 1;
   };
   std::vector<Slot> slots_;

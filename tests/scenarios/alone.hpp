@@ -31,13 +31,14 @@ class Alone {
       : Alone(MachineConfig{.native = way == swarm::Way::native,
                             .mainline = way != swarm::Way::native,
                             .mse = swarm::Obfuscation::off}) {
-    way_ = way;
     share(bytes, way == swarm::Way::native ? storage::Format::v2 : storage::Format::hybrid, piece_length);
   }
-  // It has nothing yet. Strangers who are Stranger speak BitTorrent's dialect with it.
-  explicit Alone(MachineConfig config, const Endpoint& v4 = *Endpoint::parse("20.0.0.1:6881"),
+  // It has nothing yet. Strangers who are Stranger speak BitTorrent's dialect with it, if it does.
+  explicit Alone(const MachineConfig& config, const Endpoint& v4 = *Endpoint::parse("20.0.0.1:6881"),
                  const Endpoint& v6 = {})
-      : own(v4), machine_(0, std::move(config), 1, pages_, pool_) {
+      : own(v4),
+        way_(config.mainline ? swarm::Way::plain : swarm::Way::native),
+        machine_(0, config, 1, pages_, pool_) {
     EXPECT_TRUE(machine_.start(v4, v6, wall()));
   }
 
@@ -56,15 +57,16 @@ class Alone {
     feed(swarm::CommandIn{1, std::move(open)});
   }
 
-  // Of that content it has nothing, and wants all; as a torrent names it.
-  void fetch(const storage::ContentPtr& what) {
+  // Of that content it has nothing, and wants all; as a torrent names it, with its layers or without.
+  void fetch(const storage::ContentPtr& what, std::vector<Bytes> layers = {}) {
     content = what;
     swarm::OpenContent open;
     open.id = what->id;
     open.info = what->info;
+    open.layers = std::move(layers);
     open.folder = data_folder;
     open.seed.until = swarm::SeedUntil::forever;
-    open.is_public = true;
+    open.is_public = !what->sealed;
     feed(swarm::CommandIn{1, std::move(open)});
   }
 
@@ -124,6 +126,7 @@ class Alone {
   [[nodiscard]] Now now() const { return {mono_, wall()}; }
   [[nodiscard]] swarm::ContentStatus status() { return machine_.session().contents(now()).at(0); }
 
+  [[nodiscard]] Machine& machine() { return machine_; }
   [[nodiscard]] crypto::SecretKey identity() { return machine_.catalog().identity()->value().seed; }
 
   const Endpoint own;
@@ -195,7 +198,7 @@ class Alone {
 
   static constexpr Instant start{std::chrono::hours{1}};
   Instant mono_ = start;
-  swarm::Way way_ = swarm::Way::plain;
+  const swarm::Way way_;
   Random random_{Random::Seed{1}};
   PageStore pages_;
   BufferPool pool_{64 * kib};

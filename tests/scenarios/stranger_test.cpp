@@ -1,8 +1,10 @@
 // Strangers who speak BitTorrent's dialect correctly and mean ill, against one whole peer: what they can make
 // it do, and whom they can make it dial.
+#include <map>
 #include <set>
 
 #include "cli/sim/oracle.hpp"
+#include "storage/piece_layers.hpp"
 #include "swarm/limits.hpp"
 #include "swarm/peer_priority.hpp"
 #include "tests/heap.hpp"
@@ -293,16 +295,23 @@ TEST(Stranger, WhoAsksForHashesAndTakesNothingIsToldSoMany) {
   EXPECT_FALSE(one.closed);
 }
 
-// One who fetches a content of v1, of 16 pieces of two blocks, from strangers.
+// One who fetches a content of 16 pieces of two blocks from strangers.
 struct Fetching {
-  MachineConfig config{.native = false, .mainline = true, .mse = swarm::Obfuscation::off};
-  Alone world{config};
+  enum class Layers : std::uint8_t { none, known };
+  Alone world;
   BufferPool pool{64 * kib};
+  std::vector<Bytes> known;  // layers
 
-  Fetching() {
-    Alone maker{config};
-    maker.share(512 * kib, storage::Format::v1, 2 * storage::block_bytes);
-    world.fetch(maker.content);
+  explicit Fetching(storage::Format format = storage::Format::v1, Layers layers = Layers::none)
+      : world{config_for(format)} {
+    Alone maker{config_for(format)};
+    maker.share(512 * kib, format, 2 * storage::block_bytes);
+    known = maker.machine().catalog().load(maker.content->id)->value().layers;
+    world.fetch(maker.content, layers == Layers::known ? known : std::vector<Bytes>{});
+  }
+  static MachineConfig config_for(storage::Format format) {
+    const bool sealed = format == storage::Format::v2;
+    return {.native = sealed, .mainline = !sealed, .mse = swarm::Obfuscation::off};
   }
   Alone::Stranger& meets(std::string_view from, std::uint8_t who) {
     Alone::Stranger& one = world.stranger(*Endpoint::parse(from), who);
@@ -312,12 +321,29 @@ struct Fetching {
   }
   void give(Alone::Stranger& one, const wire::Request& request, bool right) {
     Buffer data = pool.take();
-    data.extend(swarm::BtWire::block_front + request.length);
-    data.drop_front(swarm::BtWire::block_front);
+    data.extend(one.codec->block_lead() + request.length);
+    data.drop_front(one.codec->block_lead());
     synthetic_bytes(7, std::uint64_t{request.piece} * world.content->piece_length + request.begin,
                     data.span());
     if (!right) data.span()[0] ^= 1;
     world.say(one, wire::Block{request.piece, request.begin, std::move(data)});
+  }
+  void tell(Alone::Stranger& one, const wire::HashRequest& question) {
+    storage::PieceLayers layers{world.content};
+    ASSERT_TRUE(layers.set_layers(known));
+    const storage::HashRequest request{question.root, question.base, question.index, question.length,
+                                       question.proofs};
+    std::vector<Sha256> leaves;
+    if (question.base == 0) {
+      Bytes piece(world.content->piece_length);
+      const std::uint32_t number = layers.piece_for_leaves(request).value();
+      synthetic_bytes(7, std::uint64_t{number} * piece.size(), piece);
+      for (std::size_t at = 0; at < piece.size(); at += storage::block_bytes)
+        leaves.push_back(sha256(ByteView{piece}.subspan(at, storage::block_bytes)));
+    }
+    auto hashes = leaves.empty() ? layers.answer(request) : layers.answer_leaves(request, leaves);
+    ASSERT_TRUE(hashes);
+    world.say(one, wire::Hashes{question, std::move(*hashes)});
   }
 };
 
@@ -380,6 +406,146 @@ TEST(Stranger, A21WhoHangsUpAfterEachFalseBlockIsKnownWhenItIsBack) {
   EXPECT_TRUE(world.stranger(*Endpoint::parse("20.1.0.1:5001"), 66).closed);
   EXPECT_FALSE(world.stranger(*Endpoint::parse("20.3.0.1:5000"), 2).closed);
   EXPECT_FALSE(honest.closed);
+}
+
+template <class Message>
+std::ptrdiff_t count_of(const Alone::Stranger& one) {
+  return std::ranges::count_if(
+      one.heard, [](const wire::Message& message) { return std::holds_alternative<Message>(message); });
+}
+
+// Who gives every block and no hash does not keep us from asking another, although that one has given
+// nothing.
+TEST(Stranger, WhoGivesBlocksAndNoHashesIsNotTheOnlyOneAsked) {
+  for (const bool refuses : {true, false}) {
+    Fetching all{storage::Format::v2};
+    Alone& world = all.world;
+    Alone::Stranger& gives = all.meets("20.1.0.1:5000", 1);
+    Alone::Stranger& knows = world.stranger(*Endpoint::parse("20.2.0.1:5000"), 2);
+    world.say(knows, wire::Pieces{.form = wire::Pieces::Form::all});
+    std::size_t at = 0, told = 0;
+    for (int seconds = 0; seconds < 120; ++seconds) {
+      for (; told < knows.heard.size(); ++told)
+        if (const auto* question = std::get_if<wire::HashRequest>(&knows.heard[told])) {
+          const wire::HashRequest asked = *question;
+          all.tell(knows, asked);
+        }
+      for (; at < gives.heard.size(); ++at) {
+        if (const auto* request = std::get_if<wire::Request>(&gives.heard[at])) {
+          const wire::Request wanted = *request;
+          all.give(gives, wanted, true);
+        } else if (const auto* question = std::get_if<wire::HashRequest>(&gives.heard[at]);
+                   question != nullptr && refuses) {
+          world.say(gives, wire::HashReject{wire::HashRequest{*question}});
+        }
+      }
+      world.say(gives, wire::KeepAlive{});
+      world.say(knows, wire::KeepAlive{});
+      world.run_for(1s);
+    }
+    EXPECT_EQ(world.status().bytes_committed, world.content->bytes) << refuses;
+  }
+}
+
+// A sync that fails says of every piece of the file that it may be lost; those that are finished in the
+// seconds after it are hashed again one by one, and that is no failure of the disk any more.
+TEST(Stranger, OneFailedSyncIsOneFailure) {
+  Fetching all{storage::Format::v2, Fetching::Layers::known};
+  Alone& world = all.world;
+  Alone::Stranger& one = all.meets("20.1.0.1:5000", 1);
+  // A first piece, so that it is proven and asked for more; then the first block of every other.
+  std::map<std::uint32_t, wire::Request> rest;
+  std::size_t at = 0;
+  const auto give_first_blocks = [&] {
+    for (; at < one.heard.size(); ++at) {
+      const auto* request = std::get_if<wire::Request>(&one.heard[at]);
+      if (request == nullptr) continue;
+      const wire::Request wanted = *request;
+      if (wanted.begin > 0 && wanted.piece != requests(one).front().piece)
+        rest[wanted.piece] = wanted;
+      else
+        all.give(one, wanted, true);
+    }
+  };
+  world.machine().disk().order({DiskCall::sync, 1, {Code::io, "injected", 5}, Fault::Lasting::once});
+  give_first_blocks();
+  world.run_for(3s);
+  give_first_blocks();
+  ASSERT_GT(rest.size(), 5U);
+  while (!rest.empty()) {
+    all.give(one, rest.extract(rest.begin()).mapped(), true);
+    world.run_for(1900ms);  // so that each commit finds another
+    give_first_blocks();
+  }
+  world.run_for(10s);
+  const swarm::ContentStatus status = world.status();
+  EXPECT_NE(status.phase, swarm::ContentStatus::Phase::failed);
+  EXPECT_EQ(status.bytes_committed, world.content->bytes);
+}
+
+// What the disk gives is not what was written, and the file looks the same: whoever asks for hashes must not
+// be told false ones, for which we would be left as a liar.
+TEST(Stranger, HashesOfBytesThatRottedAreNotTold) {
+  constexpr std::uint32_t piece_length = 64 * kib, blocks = piece_length / storage::block_bytes;
+  Alone world{1 * mib, piece_length};
+  world.meet_a_seed();
+  auto folder = world.machine().vfs().open_folder(data_folder, storage::Vfs::Missing::error);
+  ASSERT_TRUE(folder);
+  auto file = (*folder)->open("film", storage::OpenMode::write);
+  ASSERT_TRUE(file);
+  const auto before = (*file)->stamp();
+  world.machine().disk().set_wall(before->mtime_ns);
+  ASSERT_TRUE((*file)->write_at(3 * piece_length + 5, Bytes(10, 0xab)));
+  ASSERT_EQ((*file)->stamp().value(), before.value()) << "or it is seen at once";
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  const auto ask = [&](std::uint32_t piece) {
+    world.say(one, wire::HashRequest{world.content->files.front().root, 0, piece * blocks, blocks, 0});
+  };
+  ask(2);
+  EXPECT_EQ(count_of<wire::Hashes>(one), 1);
+  ask(3);
+  ask(3);
+  EXPECT_EQ(count_of<wire::Hashes>(one), 1);
+  EXPECT_EQ(count_of<wire::HashReject>(one), 2);
+  EXPECT_EQ(world.status().bytes_verified, world.content->bytes - piece_length);
+  EXPECT_FALSE(one.closed);
+}
+
+// Whoever had a disk that failed for a moment hashes its pieces again, and says that it has them again. The
+// native dialect has no word for the time between.
+TEST(Stranger, WhoSaysOnceMoreThatItHasAPieceStays) {
+  Alone world{8 * mib, 16 * kib, swarm::Way::native};
+  world.meet_a_seed();
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  world.say(one, wire::Pieces{});
+  for (int again = 0; again < 2; ++again)
+    for (std::uint32_t piece = 0; piece < 100; ++piece) world.say(one, wire::Have{piece});
+  EXPECT_FALSE(one.closed);
+}
+
+// While we seed alone, what we have given counts as there without a word: that is none of its words.
+TEST(Stranger, WhoHasSaidAllThatItMayOfPiecesIsGivenMore) {
+  Alone world{1 * mib, 16 * kib};
+  Alone::Stranger& one = world.stranger(*Endpoint::parse("20.1.0.1:5000"));
+  world.say(one, wire::Pieces{});
+  world.say(one, wire::Interested{});
+  const std::uint64_t enough =
+      std::uint64_t{swarm::limits::haves_per_piece} * world.content->pieces + swarm::limits::spare_haves;
+  for (std::uint64_t said = 0; said < enough; ++said) world.say(one, wire::Have{3});
+  ASSERT_FALSE(one.closed);
+  std::size_t at = 0;
+  std::uint32_t taken = 0;
+  for (int seconds = 0; seconds < 60; ++seconds) {
+    for (; at < one.heard.size(); ++at) {
+      const auto* shown = std::get_if<wire::Have>(&one.heard[at]);
+      if (shown == nullptr) continue;
+      ++taken;
+      world.say(one, wire::Request{shown->piece, 0, storage::block_bytes});
+    }
+    world.run_for(1s);
+  }
+  EXPECT_FALSE(one.closed);
+  EXPECT_GT(taken, 10U);
 }
 
 }  // namespace

@@ -238,5 +238,29 @@ TEST_F(ItemStoreTest, BoundsHold) {
   EXPECT_EQ(code(put(forged, {}, 3001)), Code::busy);
 }
 
+// Else a flood from one network could put it once more, as its own, and then push it out.
+TEST_F(ItemStoreTest, WhoPutsAnItemOnceMoreDoesNotGetHoldOfIt) {
+  ItemStore small{{}, Key{}, 10};
+  int second = 0;
+  const auto put_to = [&](std::string_view value, std::uint32_t network) {
+    const Item item = plain(value);
+    return small.put(start + ++second * 1s, public_host(network, 1), PutItemQuery{{}, item.view(), {}});
+  };
+  const auto flood = [&] {
+    for (int i = 0; i < 30; ++i) ASSERT_TRUE(put_to("i" + std::to_string(second) + "e", 2));
+  };
+  const Key target = immutable_target(as_bytes("6:theirs"));
+  ASSERT_TRUE(put_to("6:theirs", 1));
+  flood();
+  ASSERT_TRUE(put_to("6:theirs", 2));
+  flood();
+  EXPECT_NE(small.get(start, target), nullptr);
+  // And whom it was drawn to has it no longer once its author is back.
+  ASSERT_TRUE(put_to("4:also", 2));
+  ASSERT_TRUE(put_to("4:also", 3));
+  flood();
+  EXPECT_NE(small.get(start, immutable_target(as_bytes("4:also"))), nullptr);
+}
+
 }  // namespace
 }  // namespace shoal::dht

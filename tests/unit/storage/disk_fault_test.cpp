@@ -265,6 +265,23 @@ TEST_F(DiskFaultTest, AFailedSyncCountsAsLost) {
   EXPECT_EQ(engine_.finished, (std::vector<std::uint32_t>{1, 0}));
 }
 
+// Bytes that were read before the sync failed came from memory: they say nothing about the disk.
+TEST_F(DiskFaultTest, AHashBegunBeforeAFailedSyncDoesNotUndoIt) {
+  write(0);
+  faults_.meanwhile = [&] {
+    faults_.how = Faults::How::once;
+    faults_.at = faults_.calls + 1;
+    faults_.error = {Code::io, "injected", EIO};
+    EXPECT_FALSE(engine_.commit({0}));
+    EXPECT_EQ(faults_.last, "sync");
+  };
+  ASSERT_TRUE(life_.run(HashJob{0, 0}));
+  EXPECT_FALSE(engine_.commit({0}));
+  EXPECT_EQ(engine_.failure->error.code, Code::mismatch);
+  ASSERT_TRUE(life_.run(HashJob{0, 0}));
+  EXPECT_TRUE(engine_.commit({0}));
+}
+
 TEST_F(DiskFaultTest, AFailedSyncOfAFolderWritesNoBits) {
   write(0);
   const std::uint64_t before = faults_.calls;

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/posix_vfs.hpp"
@@ -22,6 +24,7 @@ struct Faults {
   std::string last;                                        // what failed
   std::string only;                                        // if not empty: calls of this name alone count
   std::map<std::string, std::uint64_t, std::less<>> seen;  // all calls, by name
+  std::function<void()> meanwhile;                         // done once, after the next read
   [[nodiscard]] Result<void> check(std::string_view what) {
     ++seen[std::string{what}];
     if (!only.empty() && what != only) return {};
@@ -37,7 +40,9 @@ class FaultyFile final : public File {
   FaultyFile(std::unique_ptr<File> file, Faults& faults) : file_(std::move(file)), faults_(faults) {}
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
     if (auto ok = faults_.check("read"); !ok) return std::unexpected(ok.error());
-    return file_->read_at(offset, out);
+    auto read = file_->read_at(offset, out);
+    if (const auto meanwhile = std::exchange(faults_.meanwhile, nullptr)) meanwhile();
+    return read;
   }
   // A write that fails has written a part: the worst that a disk does.
   Result<void> write_at(std::uint64_t offset, ByteView bytes) override {
