@@ -53,11 +53,9 @@ class Memory {
 // The library's own, behind the ones below.
 template <class Function>
 Function* theirs(const char* name) {
-  void* found = dlsym(RTLD_NEXT, name);
+  auto* const found = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
   if (found == nullptr) std::abort();
-  Function* out = nullptr;
-  std::memcpy(&out, &found, sizeof out);
-  return out;
+  return found;
 }
 
 }  // namespace
