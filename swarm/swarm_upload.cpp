@@ -304,6 +304,7 @@ void Swarm::piece_changed(Turn& turn, std::uint32_t piece) {
   check_next(turn);
 }
 
+// Every piece of the file is in doubt.
 void Swarm::file_changed(Turn& turn, std::uint32_t piece, const storage::JobFailure& why) {
   bool any = false;
   // A piece of v1 may hold several files; which of them it was makes little difference.

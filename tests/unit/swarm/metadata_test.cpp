@@ -172,7 +172,7 @@ TEST(MetadataFetch, RejectsAndLeavingPeersPassTheWorkOn) {
   EXPECT_TRUE(asks.empty());
 }
 
-// Who claims another size and never answers, or a part each few seconds, is in nobody's way.
+// Who claims another size and never answers is in nobody's way.
 TEST(MetadataFetch, OneSizeDoesNotWaitForAnother) {
   const Bytes info = make_info(200'000);
   MetadataFetch fetch{sha256(info)};
